@@ -1,0 +1,53 @@
+//! Application identifiers (ISO/IEC 7816-4 clause 12.2.3).
+//!
+//! First byte F0 to FF: proprietary, not registered. Six bytes, because every
+//! byte of a SELECT is sent at every tap.
+
+use core::fmt;
+
+use crate::wire::{Element, Malformed, Reader, Writer, hex};
+
+/// An application identifier, or the front part of one: 1 to 16 bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Aid(heapless::Vec<u8, 16>);
+
+impl Aid {
+    /// The purse (IEP).
+    pub const PURSE: &'static [u8] = b"\xF0PURSE";
+    /// The security module of a payment terminal (PSAM).
+    pub const PSAM: &'static [u8] = b"\xF0PSAM1";
+    /// The transfer card.
+    pub const TRANSFER: &'static [u8] = b"\xF0TRANS";
+
+    /// Copies 1 to 16 bytes.
+    pub fn new(bytes: &[u8]) -> Result<Self, Malformed> {
+        if bytes.is_empty() {
+            return Err(Malformed);
+        }
+        heapless::Vec::from_slice(bytes).map(Self).map_err(|_| Malformed)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Aid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex(f, &self.0)
+    }
+}
+
+/// Runs to the end of the data field.
+impl Element for Aid {
+    const MIN: usize = 1;
+    const MAX: usize = 16;
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.put(&self.0);
+    }
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Self::new(reader.rest())
+    }
+}

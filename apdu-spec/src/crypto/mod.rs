@@ -1,0 +1,61 @@
+//! Payment cryptography, in one place, so that the two ends of a MAC cannot
+//! drift apart.
+//!
+//! [`derivation`] makes card keys from master keys, [`session_key`] makes session
+//! keys from card keys, [`mac`] makes MACs under session keys. Card keys only
+//! derive; messages are MACed under session keys.
+
+pub mod derivation;
+pub mod mac;
+pub mod session_key;
+
+use core::fmt;
+
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::wire::{Element, Malformed, Reader, Writer};
+
+/// Sixteen secret bytes: an AES-128 key or a two-key Triple DES key. Erased when
+/// dropped, compared in constant time, never shown.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct Key([u8; 16]);
+
+impl Key {
+    /// A key of these bytes.
+    #[must_use]
+    pub const fn new(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, for a cipher or a vault.
+    #[must_use]
+    pub const fn expose(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Key {}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(16 bytes, not shown)")
+    }
+}
+
+impl Element for Key {
+    const MIN: usize = 16;
+    const MAX: usize = 16;
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.put(&self.0);
+    }
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        reader.array().map(Self)
+    }
+}

@@ -1,0 +1,132 @@
+//! Personalisation data: data groups that STORE DATA brings to an application.
+//!
+//! Each group is written as a whole and may be written again until the last one
+//! has made the application PERSONALIZED.
+
+use crate::crypto::Key;
+use crate::element::{Amount, Currency, Date, KeyReference, ProviderId, SamId};
+use crate::layout;
+use crate::record::Identity;
+use crate::wire::{Element, List, Malformed, Reader, Writer};
+
+/// Data grouping identifiers (project-defined; 81xx are keys).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u16)]
+pub enum DataGroup {
+    /// [`PurseParameters`]
+    Purse = 0x0101,
+    /// [`SamParameters`]
+    Sam = 0x0102,
+    /// [`TransferParameters`]
+    Transfer = 0x0103,
+    /// [`KeyData`]
+    Key = 0x8101,
+}
+
+impl Element for DataGroup {
+    const MIN: usize = 2;
+    const MAX: usize = 2;
+    fn encode(&self, writer: &mut Writer<'_>) {
+        (*self as u16).encode(writer);
+    }
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(match u16::decode(reader)? {
+            0x0101 => Self::Purse,
+            0x0102 => Self::Sam,
+            0x0103 => Self::Transfer,
+            0x8101 => Self::Key,
+            _ => return Err(Malformed),
+        })
+    }
+}
+
+layout! {
+    /// Parameters of a purse.
+    #[derive(Copy)]
+    pub struct PurseParameters {
+        /// Identity, expiry, currency and greatest balance.
+        identity: Identity,
+        /// How far below zero a purchase may take the balance, minor units.
+        overdraft: Amount,
+        /// Greatest amount of one purchase, minor units.
+        purchase_limit: Amount,
+        /// Least key version that the purse still uses.
+        key_floor: u8,
+    }
+}
+
+layout! {
+    /// Parameters of a PSAM.
+    pub struct SamParameters {
+        /// Identity.
+        sam: SamId,
+        /// Last day on which the PSAM takes payments.
+        expiry: Date,
+        /// Currency of its payments.
+        currency: Currency,
+        /// Greatest amount of one purchase, minor units.
+        purchase_limit: Amount,
+        /// Key group whose purses it serves.
+        group: u8,
+        /// Providers whose purses it serves.
+        providers: List<ProviderId, { crate::batch::PROVIDERS_MAX }>,
+    }
+}
+
+layout! {
+    /// Parameters of a transfer card.
+    #[derive(Copy)]
+    pub struct TransferParameters {
+        /// Identity of the card.
+        card: SamId,
+    }
+}
+
+/// What a key is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Function {
+    /// KML: S1, S2, S3 of online loads and unloads.
+    Load = 0x01,
+    /// KMP: S1, S2, S3 of purchases.
+    Purchase = 0x02,
+    /// KMC: S6.
+    Certificate = 0x03,
+    /// Record key of a SAM or transfer card: S4, S5, acknowledgements, releases.
+    Record = 0x04,
+    /// Secrets that cancel purchases; known to one PSAM alone.
+    Cancellation = 0x05,
+}
+
+impl Element for Function {
+    const MIN: usize = 1;
+    const MAX: usize = 1;
+    #[inline]
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.put(&[*self as u8]);
+    }
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(match reader.byte()? {
+            0x01 => Self::Load,
+            0x02 => Self::Purchase,
+            0x03 => Self::Certificate,
+            0x04 => Self::Record,
+            0x05 => Self::Cancellation,
+            _ => return Err(Malformed),
+        })
+    }
+}
+
+layout! {
+    /// A key with what it is for: 20 bytes.
+    pub struct KeyData {
+        /// Function.
+        function: Function,
+        /// Algorithm, group and version.
+        reference: KeyReference,
+        /// The key.
+        key: Key,
+    }
+}
+
+const _: () = assert!(KeyData::MAX == 20);

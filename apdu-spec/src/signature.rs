@@ -1,0 +1,222 @@
+//! What each MAC covers, declared once. Purse, PSAM and background system build
+//! these inputs and nothing else; the MAC itself is made by
+//! [`MacKey::sign`](crate::crypto::mac::MacKey::sign).
+//!
+//! Every input begins with the [`Heading`], so that a MAC of one name, type of
+//! transaction or key is never valid as another.
+
+use crate::element::{Amount, Balance, BatchNumber, Counter, KeyReference, Kind, Mac, SamId};
+use crate::layout;
+use crate::record::{BatchRecord, Counterpart, LogEntry, Order, Statement};
+use crate::wire::{Element, Malformed, Reader, Writer};
+
+/// Layout version of all inputs of this crate.
+pub const LAYOUT: u8 = 1;
+
+/// Names of the MACs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Name {
+    /// Purse to counterpart: its statement.
+    S1 = 0x01,
+    /// Counterpart to purse: the order.
+    S2 = 0x02,
+    /// Purse to counterpart: done.
+    S3 = 0x03,
+    /// PSAM to background: a batch.
+    S4 = 0x04,
+    /// PSAM to background: a record.
+    S5 = 0x05,
+    /// Purse to its issuer: a value commit.
+    S6 = 0x06,
+    /// Purse to whoever asks for a previous signature.
+    Previous = 0x07,
+    /// Background to PSAM: a batch is stored.
+    Acknowledgement = 0x08,
+    /// Background to transfer card: what it may forget.
+    Release = 0x09,
+    /// Commitment to the secret that cancels a purchase.
+    Commitment = 0x0A,
+}
+
+impl Element for Name {
+    const MIN: usize = 1;
+    const MAX: usize = 1;
+    #[inline]
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.put(&[*self as u8]);
+    }
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(match reader.byte()? {
+            0x01 => Self::S1,
+            0x02 => Self::S2,
+            0x03 => Self::S3,
+            0x04 => Self::S4,
+            0x05 => Self::S5,
+            0x06 => Self::S6,
+            0x07 => Self::Previous,
+            0x08 => Self::Acknowledgement,
+            0x09 => Self::Release,
+            0x0A => Self::Commitment,
+            _ => return Err(Malformed),
+        })
+    }
+}
+
+layout! {
+    /// What every input begins with: 6 bytes.
+    #[derive(Copy)]
+    pub struct Heading {
+        /// Name of the MAC.
+        name: Name,
+        /// Type of transaction.
+        kind: Kind,
+        /// Layout version.
+        layout: u8,
+        /// Key.
+        key: KeyReference,
+    }
+}
+
+impl Heading {
+    /// The heading of this crate's layout.
+    #[must_use]
+    pub const fn new(name: Name, kind: Kind, key: KeyReference) -> Self {
+        Self { name, kind, layout: LAYOUT, key }
+    }
+}
+
+layout! {
+    /// S1: the purse's statement to its counterpart.
+    #[derive(Copy)]
+    pub struct S1 {
+        /// Heading.
+        heading: Heading,
+        /// The statement.
+        statement: Statement,
+        /// Who asked, with its challenge.
+        counterpart: Counterpart,
+        /// Amount of a load or unload; zero for a purchase, whose amount is not known yet.
+        amount: Amount,
+    }
+}
+
+layout! {
+    /// S2: the counterpart's order.
+    #[derive(Copy)]
+    pub struct S2 {
+        /// Heading.
+        heading: Heading,
+        /// The statement it answers.
+        s1: Mac,
+        /// Acquirer and SAM.
+        sam: SamId,
+        /// The order.
+        order: Order,
+    }
+}
+
+layout! {
+    /// S6: the purse's word to its issuer, made at every value commit.
+    #[derive(Copy)]
+    pub struct S6 {
+        /// Heading; its key is the one of S1 and S2.
+        heading: Heading,
+        /// Statement before the commit.
+        statement: Statement,
+        /// Who ordered.
+        counterpart: Counterpart,
+        /// What was ordered.
+        order: Order,
+        /// S2.
+        s2: Mac,
+        /// Balance after the commit.
+        balance: Balance,
+        /// NV of the commit.
+        nv: Counter,
+    }
+}
+
+layout! {
+    /// S3: the purse's word to its counterpart that the order is carried out.
+    #[derive(Copy)]
+    pub struct S3 {
+        /// Heading.
+        heading: Heading,
+        /// The order.
+        s2: Mac,
+        /// The word to the issuer.
+        s6: Mac,
+    }
+}
+
+layout! {
+    /// Answer to GET PREVIOUS IEP SIGNATURE.
+    #[derive(Copy)]
+    pub struct Previous {
+        /// Heading.
+        heading: Heading,
+        /// Who asks, with a fresh challenge.
+        counterpart: Counterpart,
+        /// The number asked for, NT or NV as P1 said.
+        asked: Counter,
+        /// 01 where a receipt follows, 00 where there is none.
+        found: u8,
+        /// The purse, where it stands now.
+        statement: Statement,
+        /// The receipt, or zeros.
+        receipt: [u8; LogEntry::MAX],
+    }
+}
+
+layout! {
+    /// S5: a whole record, its batch number included.
+    #[derive(Copy)]
+    pub struct S5 {
+        /// Heading.
+        heading: Heading,
+        /// The record with its own S5 zero.
+        record: BatchRecord,
+    }
+}
+
+layout! {
+    /// Commitment to the secret that cancels a purchase. The key is the secret.
+    #[derive(Copy)]
+    pub struct Commitment {
+        /// Heading.
+        heading: Heading,
+        /// The purchase's statement.
+        statement: Statement,
+        /// The PSAM.
+        sam: SamId,
+        /// Its number of the purchase.
+        nt: Counter,
+        /// The amount.
+        amount: Amount,
+    }
+}
+
+layout! {
+    /// One link of the chain over the records of a batch. Its MAC is the next
+    /// link; the first link is zero.
+    #[derive(Copy)]
+    pub struct ChainLink {
+        /// Heading.
+        heading: Heading,
+        /// The batch.
+        batch: BatchNumber,
+        /// The link before.
+        previous: Mac,
+        /// S5 of the record.
+        s5: Mac,
+    }
+}
+
+/// Longest input of all, in bytes: the size of the buffer that they are built in.
+pub const INPUT_MAX: usize = 256;
+
+const _: () = {
+    assert!(S1::MAX == 70 && S2::MAX == 42 && S6::MAX == 103 && S3::MAX == 22);
+    assert!(Previous::MAX <= INPUT_MAX && S5::MAX <= INPUT_MAX);
+};

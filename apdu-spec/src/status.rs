@@ -1,0 +1,88 @@
+//! Status words: an open set, so that unknown ones survive and print.
+
+use core::fmt;
+
+/// SW1-SW2 of a response.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StatusWord(pub u16);
+
+macro_rules! status_words {
+    ($($name:ident = $value:literal, $meaning:literal;)*) => {
+        impl StatusWord {
+            $( #[doc = $meaning] pub const $name: Self = Self($value); )*
+
+            /// Every word that has a name here, with its meaning.
+            pub const NAMED: &'static [(Self, &'static str)] = &[ $( (Self::$name, $meaning), )* ];
+        }
+    };
+}
+
+// ISO/IEC 7816-4 table 6 for 6xxx; 93xx and 94xx after JR/T 0025 where it has one,
+// else project-defined.
+status_words! {
+    OK = 0x9000, "done";
+    MEMORY_FAILURE = 0x6581, "the memory failed while writing; nothing was changed or the card must be reset";
+    WRONG_LENGTH = 0x6700, "wrong length of the data field";
+    CHANNEL_NOT_SUPPORTED = 0x6881, "logical channel not supported";
+    CONDITIONS_NOT_SATISFIED = 0x6985, "not in this state: another command must come first";
+    WRONG_DATA = 0x6A80, "the data field is not acceptable";
+    APPLICATION_NOT_FOUND = 0x6A82, "no application has this name";
+    RECORD_NOT_FOUND = 0x6A83, "there is no such record";
+    NOT_ENOUGH_MEMORY = 0x6A84, "not enough room: collect or acknowledge records first";
+    WRONG_P1_P2 = 0x6A86, "wrong P1-P2";
+    REFERENCE_NOT_FOUND = 0x6A88, "there is no such key";
+    INSTRUCTION_NOT_SUPPORTED = 0x6D00, "instruction not supported";
+    CLASS_NOT_SUPPORTED = 0x6E00, "class not supported";
+    INTERNAL_ERROR = 0x6F00, "internal error";
+    WRONG_MAC = 0x9302, "the MAC is wrong";
+    INSUFFICIENT_BALANCE = 0x9401, "the balance does not suffice, overdraft included";
+    COUNTER_AT_MAXIMUM = 0x9402, "a transaction counter has reached its maximum";
+    MAXIMUM_EXCEEDED = 0x9403, "the balance would exceed its maximum";
+    LIMIT_EXCEEDED = 0x9405, "the amount is above a limit";
+    EXPIRED = 0x9406, "the purse has expired";
+    RECEIPTS_FULL = 0x9407, "receipts must be taken over first";
+    REFUSED_BY_ISSUER = 0x9408, "the issuer refused; the purse is unchanged";
+    FOREIGN_PURSE = 0x9409, "provider or currency is not accepted here";
+    BATCHES_FULL = 0x940A, "closed batches must be acknowledged first";
+}
+
+impl StatusWord {
+    /// SW1 and SW2.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 2] {
+        self.0.to_be_bytes()
+    }
+
+    /// What it says, where it has a name here.
+    #[must_use]
+    pub fn meaning(self) -> Option<&'static str> {
+        Self::NAMED.iter().find(|(word, _)| *word == self).map(|(_, meaning)| *meaning)
+    }
+}
+
+impl fmt::Display for StatusWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.meaning() {
+            Some(meaning) => write!(f, "{:04X} ({meaning})", self.0),
+            None => write!(f, "{:04X}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for StatusWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04X}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_word_has_two_names() {
+        for (index, (word, _)) in StatusWord::NAMED.iter().enumerate() {
+            assert!(StatusWord::NAMED.iter().skip(index + 1).all(|(other, _)| other != word), "{word}");
+        }
+    }
+}
