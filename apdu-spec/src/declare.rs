@@ -157,10 +157,11 @@ impl Row {
     }
 }
 
-/// Why no row took a header: the checks in the order of ISO/IEC 7816-4.
+/// Why no row of these sets took a header: the checks in the order of ISO/IEC 7816-4.
 #[must_use]
-pub fn refusal(rows: &[Row], apdu: &Apdu<'_>) -> StatusWord {
-    let mut of_class = rows.iter().filter(|row| row.cla == apdu.cla).peekable();
+pub fn refusal(sets: &[&[Row]], apdu: &Apdu<'_>) -> StatusWord {
+    let rows = sets.iter().flat_map(|set| set.iter());
+    let mut of_class = rows.filter(|row| row.cla == apdu.cla).peekable();
     if of_class.peek().is_none() {
         StatusWord::CLASS_NOT_SUPPORTED
     } else if of_class.any(|row| row.ins == apdu.ins) {
@@ -311,23 +312,25 @@ macro_rules! command_set {
             pub const ROWS: &'static [$crate::declare::Row] =
                 &[ $( <$name as $crate::declare::Command>::ROW, )* ];
 
-            /// Whether the life cycle admits the command of this header, then the
-            /// decoded command. Checks in the order of ISO/IEC 7816-4: class,
-            /// instruction, P1-P2, state, length, data.
+            /// The decoded command, where the header is of this set. The life cycle
+            /// gate comes first, then length and data; where no set takes the header,
+            /// [`refusal`]($crate::declare::refusal) says why.
+            #[must_use]
             pub fn decode(
                 apdu: &$crate::apdu::Apdu<'_>,
                 state: $crate::life_cycle::LifeCycle,
-            ) -> Result<Self, $crate::status::StatusWord> {
+            ) -> Option<Result<Self, $crate::status::StatusWord>> {
                 use $crate::declare::Command as _;
                 $(
                     if $name::ROW.matches(apdu) {
-                        if !$name::ROW.states.contains(&state) {
-                            return Err($crate::status::StatusWord::CONDITIONS_NOT_SATISFIED);
-                        }
-                        return $name::decode(apdu).map(Self::$name);
+                        return Some(if $name::ROW.states.contains(&state) {
+                            $name::decode(apdu).map(Self::$name)
+                        } else {
+                            Err($crate::status::StatusWord::CONDITIONS_NOT_SATISFIED)
+                        });
                     }
                 )*
-                Err($crate::declare::refusal(Self::ROWS, apdu))
+                None
             }
         }
     };

@@ -245,9 +245,10 @@ command_set! {
                 RECEIPTS_FULL, REFUSED_BY_ISSUER, COUNTER_AT_MAXIMUM, NOT_ENOUGH_MEMORY],
             "EN 1546-3 (INS); bytes project-defined";
         /// GET PREVIOUS IEP SIGNATURE by NT: ends any session and answers, under a MAC, the
-        /// receipt of that session or that it moved no value.
+        /// receipt of that session or that it moved no value; 6A83 where the log no longer
+        /// reaches back that far.
         PreviousByNt = [0x90 0x5A 0x00 *] PreviousRequest => PreviousSignature,
-            in [Personalized], status [REFERENCE_NOT_FOUND],
+            in [Personalized], status [REFERENCE_NOT_FOUND, RECORD_NOT_FOUND],
             "EN 1546-3 (INS); bytes project-defined";
         /// GET PREVIOUS IEP SIGNATURE by NV: the same for a receipt that is to be taken over.
         PreviousByNv = [0x90 0x5A 0x01 *] PreviousRequest => PreviousSignature,

@@ -11,7 +11,7 @@ layout! {
     /// Number that the card gave to a parcel or download.
     #[derive(Copy)]
     pub struct Number {
-        /// From 0, without gaps.
+        /// From 1, without gaps.
         number: u32,
     }
 }

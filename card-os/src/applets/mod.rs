@@ -1,0 +1,159 @@
+//! The applets, one closed set. Applets use the kernel and never each other.
+//!
+//! An applet is `attach` (read its state after power-up), `process` (decode, then one
+//! handler a command: check, compute, commit, answer, in that order), `deselect`, and
+//! `store` for personalisation.
+
+pub mod purse;
+pub mod sam;
+pub mod transfer;
+
+use apdu_spec::declare::Row;
+use apdu_spec::life_cycle::LifeCycle;
+use apdu_spec::personalisation::DataGroup;
+use apdu_spec::purse::PurseCommand;
+use apdu_spec::sam::SamCommand;
+use apdu_spec::transfer::TransferCommand;
+use apdu_spec::{Apdu, StatusWord, aid::Aid};
+
+use crate::kernel::Response;
+use crate::kernel::area::Area;
+use purse::Purse;
+use sam::Sam;
+use transfer::Transfer;
+
+/// What kinds of applets there are, with their codes in the card's registry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum AppletKind {
+    /// The purse.
+    Purse = 0x01,
+    /// The security module of a payment terminal.
+    Sam = 0x02,
+    /// The transfer card.
+    Transfer = 0x03,
+}
+
+impl AppletKind {
+    /// The kind of a code.
+    #[must_use]
+    pub const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            0x01 => Some(Self::Purse),
+            0x02 => Some(Self::Sam),
+            0x03 => Some(Self::Transfer),
+            _ => None,
+        }
+    }
+}
+
+/// An applet with its state in RAM.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // static memory: the card is as large as its largest applet
+pub enum Applet {
+    /// The purse.
+    Purse(Purse),
+    /// The security module of a payment terminal.
+    Sam(Sam),
+    /// The transfer card.
+    Transfer(Transfer),
+}
+
+impl Applet {
+    /// Reads an applet's state from its part of memory; the error names what is missing.
+    pub fn attach(kind: AppletKind, area: &mut Area<'_>) -> Result<Self, &'static str> {
+        Ok(match kind {
+            AppletKind::Purse => Self::Purse(Purse::attach(area)?),
+            AppletKind::Sam => Self::Sam(Sam::attach(area)?),
+            AppletKind::Transfer => Self::Transfer(Transfer::attach(area)?),
+        })
+    }
+
+    /// Which kind it is.
+    #[must_use]
+    pub const fn kind(&self) -> AppletKind {
+        match self {
+            Self::Purse(_) => AppletKind::Purse,
+            Self::Sam(_) => AppletKind::Sam,
+            Self::Transfer(_) => AppletKind::Transfer,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn aid(&self) -> &'static [u8] {
+        match self {
+            Self::Purse(_) => Aid::PURSE,
+            Self::Sam(_) => Aid::PSAM,
+            Self::Transfer(_) => Aid::TRANSFER,
+        }
+    }
+
+    /// Its label in the FCI.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Purse(_) => "PURSE",
+            Self::Sam(_) => "PSAM",
+            Self::Transfer(_) => "TRANSFER",
+        }
+    }
+
+    /// Its rows in the catalogue.
+    #[must_use]
+    pub const fn rows(&self) -> &'static [Row] {
+        match self {
+            Self::Purse(_) => PurseCommand::ROWS,
+            Self::Sam(_) => SamCommand::ROWS,
+            Self::Transfer(_) => TransferCommand::ROWS,
+        }
+    }
+
+    /// Ends its session.
+    pub fn deselect(&mut self) {
+        match self {
+            Self::Purse(purse) => purse.deselect(),
+            Self::Sam(sam) => sam.deselect(),
+            Self::Transfer(_) => {}
+        }
+    }
+
+    /// Processes a command of its set; nothing where the header is of another.
+    pub fn process(
+        &mut self,
+        apdu: &Apdu<'_>,
+        state: LifeCycle,
+        area: &mut Area<'_>,
+        response: &mut Response,
+    ) -> Option<Result<(), StatusWord>> {
+        Some(match self {
+            Self::Purse(purse) => {
+                PurseCommand::decode(apdu, state)?.and_then(|command| purse.process(command, area, response))
+            }
+            Self::Sam(sam) => {
+                SamCommand::decode(apdu, state)?.and_then(|command| sam.process(command, area, response))
+            }
+            Self::Transfer(transfer) => TransferCommand::decode(apdu, state)?
+                .and_then(|command| transfer.process(command, area, response)),
+        })
+    }
+
+    /// Stores a data group of personalisation.
+    pub fn store(&mut self, group: DataGroup, content: &[u8], area: &mut Area<'_>) -> Result<(), StatusWord> {
+        match self {
+            Self::Purse(purse) => purse.store(group, content, area),
+            Self::Sam(sam) => sam.store(group, content, area),
+            Self::Transfer(transfer) => transfer.store(group, content, area),
+        }
+    }
+
+    /// Whether personalisation has brought everything.
+    #[must_use]
+    pub fn is_complete(&self, area: &Area<'_>) -> bool {
+        match self {
+            Self::Purse(purse) => purse.is_complete(area),
+            Self::Sam(sam) => sam.is_complete(area),
+            Self::Transfer(transfer) => transfer.is_complete(area),
+        }
+    }
+}

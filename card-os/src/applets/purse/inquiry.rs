@@ -1,0 +1,129 @@
+//! What a purse tells without moving value: previous signatures, balance, log.
+
+use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
+use apdu_spec::element::{Kind, Mac, Random};
+use apdu_spec::personalisation::Function;
+use apdu_spec::purse::{
+    BalanceResponse, LogLine, PreviousRequest, PreviousSignature, PurseInformation, ReadLog,
+};
+use apdu_spec::record::{LogEntry, Statement};
+use apdu_spec::{Element, StatusWord};
+
+use super::Purse;
+use super::layout::{LOG, LOG_MAX};
+use crate::kernel::Response;
+use crate::kernel::area::Area;
+use crate::kernel::dispatch::answer;
+
+impl Purse {
+    /// GET PREVIOUS IEP SIGNATURE by NT: what became of a session.
+    pub(super) fn previous_by_nt(
+        &mut self,
+        request: &PreviousRequest,
+        area: &mut Area<'_>,
+        response: &mut Response,
+    ) -> Result<(), StatusWord> {
+        // A cancellation repeats the NT of its purchase; its purchase is meant.
+        let found = self
+            .log(area)
+            .find(|entry| entry.position.nt == request.number && entry.kind != Kind::Cancellation);
+        // "Not debited" needs a log that reaches back as far as the session.
+        let oldest = self.log(area).last().filter(|entry| entry.position.nv.get() > 0);
+        if found.is_none() && oldest.is_some_and(|oldest| oldest.position.nt > request.number) {
+            return Err(StatusWord::RECORD_NOT_FOUND);
+        }
+        self.previous(request, found, area, response)
+    }
+
+    /// GET PREVIOUS IEP SIGNATURE by NV: a receipt to be taken over.
+    pub(super) fn previous_by_nv(
+        &mut self,
+        request: &PreviousRequest,
+        area: &mut Area<'_>,
+        response: &mut Response,
+    ) -> Result<(), StatusWord> {
+        let found = self.log(area).find(|entry| entry.nv() == Some(request.number));
+        self.previous(request, found, area, response)
+    }
+
+    /// The entries of the log, newest first.
+    fn log<'a, 'm>(&self, area: &'a Area<'m>) -> impl Iterator<Item = LogEntry> + use<'a, 'm> {
+        let nv = self.state.nv.get();
+        let oldest = nv.saturating_sub(LOG_MAX - 1).max(1);
+        (oldest..=nv).rev().map_while(|number| area.record::<LogEntry>(LOG, number))
+    }
+
+    /// Ends the session, so that "not debited" is final, and answers under a MAC.
+    fn previous(
+        &mut self,
+        request: &PreviousRequest,
+        found: Option<LogEntry>,
+        area: &Area<'_>,
+        response: &mut Response,
+    ) -> Result<(), StatusWord> {
+        self.session = None;
+        let function = if request.group == 0 { Function::Load } else { Function::Purchase };
+        let key = self.choose(function, request.group, request.version)?;
+        let card_key = self.keys.key(area, function, key)?;
+        let identity = self.parameters()?.identity;
+        let mut receipt = [0; LogEntry::WIDTH];
+        if let Some(entry) = &found {
+            entry.to_slice(&mut receipt).map_err(|_| StatusWord::INTERNAL_ERROR)?;
+        }
+        let mut previous = PreviousSignature {
+            key,
+            statement: Statement { identity, position: self.state.position(self.nt, Random::default()) },
+            asked: request.number,
+            found: u8::from(found.is_some()),
+            receipt,
+            mac: Mac::default(),
+        };
+        let (counterpart, nt) = (request.counterpart, self.nt);
+        let context = SessionContext { kind: Kind::Recovery, nt, random: Random::default(), counterpart };
+        let mac_key = DerivationKey::new(card_key, key.algorithm).previous_key(&context);
+        previous.mac = mac_key.sign(&previous.input(counterpart));
+        answer(response, &previous)
+    }
+
+    /// GET BALANCE.
+    pub(super) fn balance(&self, response: &mut Response) -> Result<(), StatusWord> {
+        let identity = self.parameters()?.identity;
+        let (maximum, currency) = (identity.maximum, identity.currency);
+        answer(response, &BalanceResponse { balance: self.state.balance, maximum, currency })
+    }
+
+    /// READ RECORD of the log; record 1 is the newest.
+    pub(super) fn read_log(
+        &self,
+        request: ReadLog,
+        area: &Area<'_>,
+        response: &mut Response,
+    ) -> Result<(), StatusWord> {
+        let skip = usize::from(request.record).checked_sub(1).ok_or(StatusWord::RECORD_NOT_FOUND)?;
+        let entry = self.log(area).nth(skip).ok_or(StatusWord::RECORD_NOT_FOUND)?;
+        let line = LogLine {
+            kind: entry.kind,
+            nv: entry.nv().ok_or(StatusWord::INTERNAL_ERROR)?,
+            nt: entry.position.nt,
+            time: entry.order.time,
+            sam: entry.counterpart.sam,
+            nt_sam: entry.order.nt,
+            amount: entry.order.amount,
+            balance: entry.balance_after().ok_or(StatusWord::INTERNAL_ERROR)?,
+        };
+        answer(response, &line)
+    }
+
+    /// GET DATA 0101.
+    pub(super) fn information(&self, response: &mut Response) -> Result<(), StatusWord> {
+        let parameters = self.parameters()?;
+        let information = PurseInformation {
+            identity: parameters.identity,
+            overdraft: parameters.overdraft,
+            nt: self.nt,
+            nv: self.state.nv,
+            receipts: self.state.position(self.nt, Random::default()).receipts,
+        };
+        answer(response, &information)
+    }
+}

@@ -1,0 +1,42 @@
+//! CREDIT IEP for Load and DEBIT IEP for Unload: the issuer has decided, and says to
+//! which balance the purse must come.
+
+use apdu_spec::StatusWord;
+use apdu_spec::element::{Balance, Kind};
+use apdu_spec::purse::Execute;
+use apdu_spec::record::{Decision, balance_after};
+
+use super::Purse;
+use crate::kernel::Response;
+use crate::kernel::area::Area;
+
+impl Purse {
+    pub(super) fn transfer(
+        &mut self,
+        kind: Kind,
+        request: &Execute,
+        area: &mut Area<'_>,
+        response: &mut Response,
+    ) -> Result<(), StatusWord> {
+        let verified = self.verify(kind, request)?;
+        if verified.order.amount != verified.session.amount {
+            return Err(StatusWord::WRONG_DATA);
+        }
+        let decision = verified.order.terms.to_decision().map_err(|_| StatusWord::WRONG_DATA)?;
+        let Decision::Approved(approved) = decision else {
+            return Err(StatusWord::REFUSED_BY_ISSUER);
+        };
+        let after = balance_after(kind, self.state.balance, verified.order.amount);
+        let after = after.ok_or(StatusWord::MAXIMUM_EXCEEDED)?;
+        if after != approved {
+            return Err(StatusWord::WRONG_DATA);
+        }
+        if kind == Kind::Load && after > self.parameters()?.identity.maximum {
+            return Err(StatusWord::MAXIMUM_EXCEEDED);
+        }
+        if kind == Kind::Unload && after < Balance(0) {
+            return Err(StatusWord::INSUFFICIENT_BALANCE);
+        }
+        self.execute(&verified, area, response)
+    }
+}

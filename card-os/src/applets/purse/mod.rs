@@ -1,0 +1,120 @@
+//! The purse (IEP).
+//!
+//! `session` opens a session (INITIALIZE IEP), `purchase` and `load` carry out the
+//! order (DEBIT IEP, CREDIT IEP; unload is load the other way round), `cancellation`
+//! takes the last purchase back, `inquiry` answers questions, `layout` says what is
+//! kept where.
+
+mod cancellation;
+mod inquiry;
+mod layout;
+mod load;
+mod purchase;
+mod session;
+
+pub use layout::LOG_MAX;
+
+use apdu_spec::element::{Counter, Kind};
+use apdu_spec::personalisation::{DataGroup, Function, KeyData, PurseParameters};
+use apdu_spec::purse::PurseCommand;
+use apdu_spec::record::LogEntry;
+use apdu_spec::{Element, StatusWord};
+
+use crate::kernel::Response;
+use crate::kernel::area::Area;
+use crate::kernel::keys::KeyDirectory;
+use layout::{LOG, PARAMETERS, SESSIONS, State};
+use session::Session;
+
+/// A purse that is powered: what it knows of its memory, and its session.
+#[derive(Debug)]
+pub struct Purse {
+    parameters: Option<PurseParameters>,
+    keys: KeyDirectory,
+    state: State,
+    nt: Counter,
+    session: Option<Session>,
+}
+
+impl Purse {
+    /// Reads the purse after power-up.
+    pub fn attach(area: &mut Area<'_>) -> Result<Self, &'static str> {
+        let nv = area.next(LOG) - 1;
+        let state = match nv {
+            0 => State::default(),
+            nv => {
+                let newest = area.record::<LogEntry>(LOG, nv).ok_or("the newest log entry is missing")?;
+                State::after(&newest)
+                    .filter(|state| state.nv.get() == nv)
+                    .ok_or("the newest log entry is impossible")?
+            }
+        };
+        area.keep_from(LOG, nv.saturating_sub(LOG_MAX - 1));
+        Ok(Self {
+            parameters: area.get(PARAMETERS),
+            keys: KeyDirectory::load(area),
+            state,
+            nt: area.get(SESSIONS).unwrap_or_default(),
+            session: None,
+        })
+    }
+
+    /// Ends the session.
+    pub fn deselect(&mut self) {
+        self.session = None;
+    }
+
+    /// Stores a data group of personalisation.
+    pub fn store(&mut self, group: DataGroup, content: &[u8], area: &mut Area<'_>) -> Result<(), StatusWord> {
+        match group {
+            DataGroup::Purse => {
+                let parameters = PurseParameters::from_bytes(content).map_err(|_| StatusWord::WRONG_DATA)?;
+                let _ = area.change().set(PARAMETERS, &parameters).commit()?;
+                self.parameters = Some(parameters);
+                Ok(())
+            }
+            DataGroup::Key => {
+                let key = KeyData::from_bytes(content).map_err(|_| StatusWord::WRONG_DATA)?;
+                self.keys.store(area, &key)
+            }
+            DataGroup::Sam | DataGroup::Transfer => Err(StatusWord::WRONG_DATA),
+        }
+    }
+
+    /// Whether personalisation has brought everything: parameters and a key for each function.
+    #[must_use]
+    pub fn is_complete(&self, _: &Area<'_>) -> bool {
+        self.parameters.is_some()
+            && [Function::Load, Function::Purchase, Function::Certificate]
+                .into_iter()
+                .all(|function| self.keys.has(function))
+    }
+
+    fn parameters(&self) -> Result<PurseParameters, StatusWord> {
+        self.parameters.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)
+    }
+
+    /// Serves one command.
+    pub fn process(
+        &mut self,
+        command: PurseCommand,
+        area: &mut Area<'_>,
+        response: &mut Response,
+    ) -> Result<(), StatusWord> {
+        use PurseCommand as C;
+        match command {
+            C::InitializeIep(request) => self.initialize_purchase(&request, area, response),
+            C::InitializeLoad(request) => self.initialize_transfer(Kind::Load, &request, area, response),
+            C::InitializeUnload(request) => self.initialize_transfer(Kind::Unload, &request, area, response),
+            C::DebitIep(request) => self.debit(&request, area, response),
+            C::CreditLoad(request) => self.transfer(Kind::Load, &request, area, response),
+            C::DebitUnload(request) => self.transfer(Kind::Unload, &request, area, response),
+            C::CreditCancellation(request) => self.cancel(&request, area, response),
+            C::PreviousByNt(request) => self.previous_by_nt(&request, area, response),
+            C::PreviousByNv(request) => self.previous_by_nv(&request, area, response),
+            C::GetBalance(()) => self.balance(response),
+            C::ReadRecord(request) => self.read_log(request, area, response),
+            C::GetPurseData(()) => self.information(response),
+        }
+    }
+}

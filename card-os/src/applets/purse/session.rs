@@ -1,0 +1,213 @@
+//! INITIALIZE IEP: the purse states where it stands, under S1. And what every value
+//! commit has in common: S2 verified, S6 and S3 made, one commit.
+
+use apdu_spec::StatusWord;
+use apdu_spec::crypto::mac::MacKey;
+use apdu_spec::crypto::session_key::{DerivationKey, SessionContext, StatementKey};
+use apdu_spec::element::{Amount, KeyReference, Kind, Mac, Random};
+use apdu_spec::personalisation::Function;
+use apdu_spec::purse::{Execute, Executed, InitializePurchase, InitializeTransfer, Initialized};
+use apdu_spec::record::{Counterpart, LogEntry, Order, Statement};
+use apdu_spec::signature::{Heading, Name, S1, S2, S3, S6};
+
+use super::Purse;
+use super::layout::{LOG, LOG_MAX, SESSIONS, State};
+use crate::kernel::Response;
+use crate::kernel::area::Area;
+use crate::kernel::memory::Committed;
+use crate::kernel::{dispatch, keys::KeyDirectory};
+
+/// A session between INITIALIZE IEP and its order. Lost with power, SELECT, and any
+/// other command that ends it.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) kind: Kind,
+    pub(super) key: KeyReference,
+    pub(super) statement: Statement,
+    pub(super) counterpart: Counterpart,
+    /// Amount of a load or unload, as S1 says it.
+    pub(super) amount: Amount,
+    s1: Mac,
+    k1: StatementKey,
+}
+
+/// An order whose S2 was right.
+pub(super) struct Verified {
+    pub(super) session: Session,
+    pub(super) order: Order,
+    s2: Mac,
+    ks: MacKey,
+}
+
+impl Purse {
+    pub(super) fn initialize_purchase(
+        &mut self,
+        request: &InitializePurchase,
+        area: &mut Area<'_>,
+        response: &mut Response,
+    ) -> Result<(), StatusWord> {
+        if request.group == 0 {
+            return Err(StatusWord::REFERENCE_NOT_FOUND); // group 0 is for loads
+        }
+        let key = self.choose(Function::Purchase, request.group, request.version)?;
+        let (counterpart, amount) = (request.counterpart, Amount::default());
+        self.initialize(Kind::Purchase, Function::Purchase, key, counterpart, amount, area, response)
+    }
+
+    pub(super) fn initialize_transfer(
+        &mut self,
+        kind: Kind,
+        request: &InitializeTransfer,
+        area: &mut Area<'_>,
+        response: &mut Response,
+    ) -> Result<(), StatusWord> {
+        let key = self.choose(Function::Load, 0, request.version)?;
+        self.initialize(kind, Function::Load, key, request.counterpart, request.amount, area, response)
+    }
+
+    /// The highest key version that both sides have.
+    pub(super) fn choose(
+        &self,
+        function: Function,
+        group: u8,
+        offered: u8,
+    ) -> Result<KeyReference, StatusWord> {
+        self.keys.choose(function, group, self.parameters()?.key_floor, offered)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn initialize(
+        &mut self,
+        kind: Kind,
+        function: Function,
+        key: KeyReference,
+        counterpart: Counterpart,
+        amount: Amount,
+        area: &mut Area<'_>,
+        response: &mut Response,
+    ) -> Result<(), StatusWord> {
+        self.session = None;
+        let identity = self.parameters()?.identity;
+        let card_key = self.keys.key(area, function, key)?;
+        let nt = self.nt.next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
+        let random = Random(area.random());
+        let statement = Statement { identity, position: self.state.position(nt, random) };
+
+        let k1 = DerivationKey::new(card_key, key.algorithm).statement_key(&SessionContext {
+            kind,
+            nt,
+            random,
+            counterpart,
+        });
+        let heading = Heading::new(Name::S1, kind, key);
+        let s1 = k1.mac_key().sign(&S1 { heading, statement, counterpart, amount });
+
+        // NT is used up before S1 leaves.
+        let _: Committed = area.change().set(SESSIONS, &nt).commit()?;
+        self.nt = nt;
+        self.session = Some(Session { kind, key, statement, counterpart, amount, s1, k1 });
+        dispatch::answer(response, &Initialized { key, statement, s1 })
+    }
+
+    /// Takes the session and checks S2 and what the order says about receipts.
+    pub(super) fn verify(&mut self, kind: Kind, request: &Execute) -> Result<Verified, StatusWord> {
+        let session = self.session.take().ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        if session.kind != kind {
+            return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+        }
+        let order = request.order;
+        let ks = session.k1.order_key(order.nt);
+        let heading = Heading::new(Name::S2, kind, session.key);
+        if ks.sign(&S2 { heading, s1: session.s1, sam: session.counterpart.sam, order }) != request.s2 {
+            return Err(StatusWord::WRONG_MAC);
+        }
+        self.check_receipts(order)?;
+        Ok(Verified { session, order, s2: request.s2, ks })
+    }
+
+    /// What was taken over only rises, and the log has room for one entry more.
+    pub(super) fn check_receipts(&self, order: Order) -> Result<(), StatusWord> {
+        let State { nv, freed, .. } = self.state;
+        if order.taken_over < freed || order.taken_over > nv {
+            return Err(StatusWord::WRONG_DATA);
+        }
+        match nv.since(order.taken_over) {
+            Some(held) if held < LOG_MAX => Ok(()),
+            _ => Err(StatusWord::RECEIPTS_FULL),
+        }
+    }
+
+    /// Carries a verified order out: one commit of balance, NV, log and receipt.
+    pub(super) fn execute(
+        &mut self,
+        verified: &Verified,
+        area: &mut Area<'_>,
+        response: &mut Response,
+    ) -> Result<(), StatusWord> {
+        let Verified { session, order, s2, ks } = verified;
+        let mut entry = LogEntry {
+            kind: session.kind,
+            key: session.key,
+            position: session.statement.position,
+            counterpart: session.counterpart,
+            order: *order,
+            s3: Mac::default(),
+            s6: Mac::default(),
+        };
+        entry.s6 = certificate(&self.keys, area, &session.statement, &entry, session.kind, *s2)?;
+        let heading = Heading::new(Name::S3, session.kind, session.key);
+        entry.s3 = ks.sign(&S3 { heading, s2: *s2, s6: entry.s6 });
+        self.commit(&entry, area, response)
+    }
+
+    /// The one place where value moves.
+    pub(super) fn commit(
+        &mut self,
+        entry: &LogEntry,
+        area: &mut Area<'_>,
+        response: &mut Response,
+    ) -> Result<(), StatusWord> {
+        let after = State::after(entry).ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
+        let committed = area.change().append(LOG, entry).commit()?;
+        self.state = after;
+        area.keep_from(LOG, after.nv.get().saturating_sub(LOG_MAX - 1));
+        dispatch::answer(response, &executed(entry, &committed))
+    }
+}
+
+/// The answer that carries value exists only once the commit does.
+const fn executed(entry: &LogEntry, _: &Committed) -> Executed {
+    Executed { s3: entry.s3, s6: entry.s6 }
+}
+
+/// S6: the purse's word to its issuer. `session_kind` is the type of the session that the
+/// key comes from; a cancellation uses the session of its purchase.
+pub(super) fn certificate(
+    keys: &KeyDirectory,
+    area: &Area<'_>,
+    statement: &Statement,
+    entry: &LogEntry,
+    session_kind: Kind,
+    s2: Mac,
+) -> Result<Mac, StatusWord> {
+    let reference = KeyReference { group: 0, ..entry.key };
+    let card_key = keys.key(area, Function::Certificate, reference)?;
+    let context = SessionContext {
+        kind: session_kind,
+        nt: entry.position.nt,
+        random: entry.position.random,
+        counterpart: entry.counterpart,
+    };
+    let balance = entry.balance_after().ok_or(StatusWord::MAXIMUM_EXCEEDED)?;
+    let nv = entry.nv().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
+    let key = DerivationKey::new(card_key, entry.key.algorithm).certificate_key(&context);
+    Ok(key.sign(&S6 {
+        heading: Heading::new(Name::S6, entry.kind, entry.key),
+        statement: *statement,
+        counterpart: entry.counterpart,
+        order: entry.order,
+        s2,
+        balance,
+        nv,
+    }))
+}

@@ -1,0 +1,37 @@
+//! PSAM CANCEL PURCHASE: the void is committed, then the secret is revealed.
+
+use apdu_spec::StatusWord;
+use apdu_spec::crypto::Key;
+use apdu_spec::record::Outcome;
+use apdu_spec::sam::{CancelPurchase, CancellationSecret};
+
+use super::Sam;
+use super::layout::{CLOSING_SIZE, Content, OUTCOME_SIZE};
+use crate::kernel::Response;
+use crate::kernel::area::Area;
+use crate::kernel::dispatch::answer;
+
+impl Sam {
+    /// PSAM CANCEL PURCHASE: of the open batch alone, since what is collected is paid.
+    pub(super) fn cancel(
+        &mut self,
+        request: CancelPurchase,
+        area: &mut Area<'_>,
+        response: &mut Response,
+    ) -> Result<(), StatusWord> {
+        let nt = request.nt;
+        let last = self.outcome_of(nt, &self.batch, area).ok_or(StatusWord::RECORD_NOT_FOUND)?;
+        let opening = self.opening(nt, area)?;
+        let (iep, nt_iep) = (opening.statement.identity.iep, opening.statement.position.nt);
+        let secret: Key = self.secret(iep, opening.key, nt_iep, nt, area)?;
+        match (last.outcome, last.content) {
+            (Outcome::Credited, Content::Own(own)) => {
+                area.ensure_room(OUTCOME_SIZE * (1 + self.open.len()) + CLOSING_SIZE)?;
+                let _ = self.settle(Outcome::Voided, own, &opening, area)?;
+            }
+            (Outcome::Voided, _) => {}
+            _ => return Err(StatusWord::CONDITIONS_NOT_SATISFIED),
+        }
+        answer(response, &CancellationSecret { secret })
+    }
+}

@@ -1,0 +1,164 @@
+//! Collection: a batch is closed under S4, its records are read, and it is forgotten
+//! when the background system has said under a MAC that it is stored.
+
+use apdu_spec::batch::{Acknowledgement, Sum, Trailer};
+use apdu_spec::element::{Kind, Mac};
+use apdu_spec::record::{BatchRecord, Outcome};
+use apdu_spec::sam::{CollectRequest, TrailerRequest};
+use apdu_spec::signature::{ChainLink, Heading, Name};
+use apdu_spec::wire::List;
+use apdu_spec::{StatusWord, batch::PROVIDERS_MAX};
+
+use super::journal::BatchKey;
+use super::layout::{CLOSED_MAX, ClosedBatch, ENTRIES, OPEN_BATCH, OpenBatch, Own};
+use super::{Sam, closed_cell, last_nt};
+use crate::kernel::Response;
+use crate::kernel::area::Area;
+use crate::kernel::dispatch::answer;
+
+impl Sam {
+    /// INITIALIZE PSAM for Collection.
+    pub(super) fn close_batch(
+        &mut self,
+        area: &mut Area<'_>,
+        response: &mut Response,
+    ) -> Result<(), StatusWord> {
+        let waiting = self.batch.number.get() - self.oldest.number.get();
+        if waiting >= CLOSED_MAX {
+            return Err(StatusWord::BATCHES_FULL);
+        }
+        let number = self.batch.number.next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
+        self.claim_open(area)?;
+        if area.next(ENTRIES) == self.batch.first_entry {
+            return Err(StatusWord::RECORD_NOT_FOUND);
+        }
+        let trailer = self.trailer(area)?;
+        let closed = ClosedBatch { open: self.batch, trailer };
+        let first_nt = last_nt(area).next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
+        let first_entry = area.next(ENTRIES);
+        let next = OpenBatch { number, first_entry, first_nt, previous: closed.trailer.s4 };
+        let cell = closed_cell(self.batch.number.get());
+        let _ = area.change().set(cell, &closed).set(OPEN_BATCH, &next).commit()?;
+        self.batch = next;
+        self.find_oldest(area);
+        answer(response, &closed.trailer)
+    }
+
+    /// Purchases that are still open become claims of this batch, one commit each: a
+    /// power cut in between leaves an open batch with some claims, which is as good.
+    fn claim_open(&mut self, area: &mut Area<'_>) -> Result<(), StatusWord> {
+        while let Some(nt) = self.open.first().copied() {
+            let opening = self.opening(nt, area)?;
+            let own = Own { nt, s3: Mac::default(), s6: Mac::default() };
+            let _ = self.settle(Outcome::Unresolved, own, &opening, area)?;
+        }
+        Ok(())
+    }
+
+    /// The trailer of the open batch, as it is now.
+    fn trailer(&self, area: &Area<'_>) -> Result<Trailer, StatusWord> {
+        let key = self.batch_key(self.batch.number, area)?;
+        let count = area.next(ENTRIES) - self.batch.first_entry;
+        let count = u16::try_from(count).map_err(|_| StatusWord::NOT_ENOUGH_MEMORY)?;
+        let (mut chain, mut unresolved, mut sums) = (Mac::default(), 0, List::new());
+        for index in 0..count {
+            let record = self.read_entry(&self.batch, index, area)?;
+            chain = self.link(&key, chain, record.s5);
+            match record.outcome {
+                Outcome::Credited => add(&mut sums, &record)?,
+                Outcome::Unresolved => unresolved += 1,
+                Outcome::NotDebited | Outcome::Voided | Outcome::Receipt => {}
+            }
+        }
+        let mut trailer = Trailer {
+            sam: self.parameters()?.sam,
+            batch: self.batch.number,
+            previous: self.batch.previous,
+            count,
+            unresolved,
+            nt: last_nt(area),
+            chain,
+            s4: Mac::default(),
+            sums,
+        };
+        trailer.s4 = key.mac.sign(&trailer.input(key.reference));
+        Ok(trailer)
+    }
+
+    fn link(&self, key: &BatchKey, previous: Mac, s5: Mac) -> Mac {
+        let heading = Heading::new(Name::S4, Kind::Purchase, key.reference);
+        key.mac.sign(&ChainLink { heading, batch: self.batch.number, previous, s5 })
+    }
+
+    fn closed(
+        &self,
+        number: apdu_spec::element::BatchNumber,
+        area: &Area<'_>,
+    ) -> Result<ClosedBatch, StatusWord> {
+        area.get::<ClosedBatch>(closed_cell(number.get()))
+            .filter(|closed| closed.open.number == number)
+            .ok_or(StatusWord::RECORD_NOT_FOUND)
+    }
+
+    /// INITIALIZE PSAM for Collection, again.
+    pub(super) fn read_trailer(
+        &self,
+        request: TrailerRequest,
+        area: &Area<'_>,
+        response: &mut Response,
+    ) -> Result<(), StatusWord> {
+        answer(response, &self.closed(request.batch, area)?.trailer)
+    }
+
+    /// PSAM COLLECT.
+    pub(super) fn collect(
+        &self,
+        request: CollectRequest,
+        area: &Area<'_>,
+        response: &mut Response,
+    ) -> Result<(), StatusWord> {
+        let closed = self.closed(request.batch, area)?;
+        if request.index >= closed.trailer.count {
+            return Err(StatusWord::RECORD_NOT_FOUND);
+        }
+        answer(response, &self.read_entry(&closed.open, request.index, area)?)
+    }
+
+    /// PSAM COLLECT (acknowledge): the oldest closed batch, or one that is forgotten already.
+    pub(super) fn acknowledge(
+        &mut self,
+        request: &Acknowledgement,
+        area: &mut Area<'_>,
+    ) -> Result<(), StatusWord> {
+        let key = self.batch_key(request.batch, area)?;
+        if request.sam != self.parameters()?.sam || key.mac.sign(&request.input(key.reference)) != request.mac
+        {
+            return Err(StatusWord::WRONG_MAC);
+        }
+        if request.batch < self.oldest.number {
+            return Ok(()); // it came again
+        }
+        let closed = self.closed(request.batch, area)?;
+        if request.batch != self.oldest.number || request.s4 != closed.trailer.s4 {
+            return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+        }
+        let _ = area.change().clear(closed_cell(request.batch.get())).commit()?;
+        self.find_oldest(area);
+        Ok(())
+    }
+}
+
+/// Adds a credited record to the sum of its issuer.
+fn add(sums: &mut List<Sum, PROVIDERS_MAX>, record: &BatchRecord) -> Result<(), StatusWord> {
+    let identity = &record.value.identity;
+    let amount = i64::from(record.value.entry.order.amount.get());
+    let same = |sum: &&mut Sum| sum.provider == identity.iep.provider && sum.currency == identity.currency;
+    if let Some(sum) = sums.iter_mut().find(same) {
+        // 512 amounts of 31 bits stay far below 63 bits.
+        sum.count += 1;
+        sum.total += amount;
+        return Ok(());
+    }
+    let (provider, currency) = (identity.iep.provider, identity.currency);
+    sums.push(Sum { provider, currency, count: 1, total: amount }).map_err(|_| StatusWord::INTERNAL_ERROR)
+}

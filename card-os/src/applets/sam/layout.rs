@@ -1,0 +1,132 @@
+//! Where a PSAM keeps what: cells, logs, and the shapes of what is in them.
+
+use apdu_spec::element::{BatchNumber, Counter, Mac};
+use apdu_spec::layout;
+use apdu_spec::record::{Outcome, ValueRecord};
+use apdu_spec::wire::{Element, Malformed, Reader, Writer};
+
+use crate::kernel::area::{Cell, Log};
+
+/// Parameters (`SamParameters`).
+pub(super) const PARAMETERS: Cell = Cell(0);
+/// The open batch ([`OpenBatch`]).
+pub(super) const OPEN_BATCH: Cell = Cell(1);
+/// The closed batches ([`ClosedBatch`]), each in the cell of its number.
+pub(super) const CLOSED: u8 = 2;
+/// Payments opened (`Opening`), numbered by NT_PSAM.
+pub(super) const OPENINGS: Log = Log(0);
+/// Entries of all batches ([`Stored`]).
+pub(super) const ENTRIES: Log = Log(1);
+
+/// Closed batches that may wait for their acknowledgement.
+pub(super) const CLOSED_MAX: u32 = 4;
+/// Purchases that may be open at once.
+pub(super) const OPEN_MAX: usize = 8;
+/// Purchases that one batch takes.
+pub(super) const BATCH_MAX: u32 = 512;
+
+/// Bytes of the entry of one outcome, in memory.
+pub(super) const OUTCOME_SIZE: usize = 48;
+/// Bytes of an opening, in memory, its seal included.
+pub(super) const OPENING_SIZE: usize = 104;
+/// Bytes that closing and acknowledging take besides the outcomes of open purchases.
+pub(super) const CLOSING_SIZE: usize = 512;
+
+layout! {
+    /// The batch that takes entries.
+    #[derive(Copy)]
+    pub struct OpenBatch {
+        /// Its number, from 1.
+        number: BatchNumber,
+        /// Number of its first entry.
+        first_entry: u32,
+        /// NT_PSAM of the first purchase that it may open.
+        first_nt: Counter,
+        /// S4 of the batch before.
+        previous: Mac,
+    }
+}
+
+layout! {
+    /// A batch that waits for its acknowledgement.
+    pub struct ClosedBatch {
+        /// As it was when it was open.
+        open: OpenBatch,
+        /// Its trailer.
+        trailer: apdu_spec::batch::Trailer,
+    }
+}
+
+/// What became of one of our own openings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Own {
+    /// NT_PSAM.
+    pub nt: Counter,
+    /// S3, or zero.
+    pub s3: Mac,
+    /// S6, or zero.
+    pub s6: Mac,
+}
+
+/// What an entry says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(clippy::large_enum_variant)] // there is no heap
+pub(super) enum Content {
+    /// The outcome of one of our openings, which has the rest of the record.
+    Own(Own),
+    /// A receipt that was taken over, whole.
+    Receipt(ValueRecord),
+}
+
+/// An entry of a batch in memory: outcome (1), content (19 or 102), S5 (8).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Stored {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Which payment.
+    pub content: Content,
+    /// MAC over the whole record.
+    pub s5: Mac,
+}
+
+impl Stored {
+    /// NT_PSAM, where it is one of our own.
+    #[must_use]
+    pub(super) const fn own_nt(&self) -> Option<Counter> {
+        match self.content {
+            Content::Own(own) => Some(own.nt),
+            Content::Receipt(_) => None,
+        }
+    }
+}
+
+impl Element for Stored {
+    const MIN: usize = 1 + 19 + Mac::MAX;
+    const MAX: usize = 1 + ValueRecord::MAX + Mac::MAX;
+
+    fn encode(&self, writer: &mut Writer<'_>) {
+        self.outcome.encode(writer);
+        match &self.content {
+            Content::Own(own) => {
+                own.nt.encode(writer);
+                own.s3.encode(writer);
+                own.s6.encode(writer);
+            }
+            Content::Receipt(value) => value.encode(writer),
+        }
+        self.s5.encode(writer);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let outcome = Outcome::decode(reader)?;
+        let content = match outcome {
+            Outcome::Receipt => Content::Receipt(ValueRecord::decode(reader)?),
+            _ => Content::Own(Own {
+                nt: Counter::decode(reader)?,
+                s3: Mac::decode(reader)?,
+                s6: Mac::decode(reader)?,
+            }),
+        };
+        Ok(Self { outcome, content, s5: Mac::decode(reader)? })
+    }
+}

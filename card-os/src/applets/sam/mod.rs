@@ -1,0 +1,207 @@
+//! The security module of a payment terminal (PSAM).
+//!
+//! `statement` checks what a purse states, `purchase` opens and credits payments,
+//! `receipt` takes over what other terminals never got, `cancellation` voids,
+//! `collection` closes batches and forgets acknowledged ones, `journal` writes and
+//! reads the entries of batches, `layout` says what is kept where.
+
+mod cancellation;
+mod collection;
+mod journal;
+mod layout;
+mod purchase;
+mod receipt;
+mod statement;
+
+use apdu_spec::element::{BatchNumber, Counter, IepId, Random};
+use apdu_spec::personalisation::{DataGroup, Function, KeyData, SamParameters};
+use apdu_spec::sam::{Challenge, SamCommand, SamInformation};
+use apdu_spec::{Element, StatusWord};
+
+use crate::kernel::Response;
+use crate::kernel::area::{Area, Cell};
+use crate::kernel::dispatch::answer;
+use crate::kernel::keys::KeyDirectory;
+use layout::{
+    BATCH_MAX, CLOSED, CLOSED_MAX, ClosedBatch, ENTRIES, OPEN_BATCH, OPEN_MAX, OPENINGS, OpenBatch,
+    PARAMETERS,
+};
+use purchase::Running;
+
+/// A PSAM that is powered.
+#[derive(Debug)]
+pub struct Sam {
+    parameters: Option<SamParameters>,
+    keys: KeyDirectory,
+    batch: OpenBatch,
+    /// Oldest batch that is not acknowledged; the open one where there is none.
+    oldest: OpenBatch,
+    /// NT of the purchases whose outcome is open, oldest first.
+    open: heapless::Vec<Counter, OPEN_MAX>,
+    /// The challenge that the next purse must answer to. Good once.
+    challenge: Option<Random>,
+    /// The purchase opened last, its keys at hand.
+    running: Option<Running>,
+    /// The purse whose receipts are being taken over, and the highest NV so far.
+    taken_over: Option<(IepId, Counter)>,
+    journal: Option<journal::BatchKey>,
+}
+
+/// The batch of a PSAM that has never closed one.
+const FIRST_BATCH: (u32, u32, u32) = (1, 1, 1);
+
+impl Sam {
+    /// Reads the PSAM after power-up.
+    pub fn attach(area: &mut Area<'_>) -> Result<Self, &'static str> {
+        let (number, first_entry, first_nt) = FIRST_BATCH;
+        let first = OpenBatch {
+            number: BatchNumber::new(number).unwrap_or_default(),
+            first_entry,
+            first_nt: Counter::new(first_nt).unwrap_or_default(),
+            previous: apdu_spec::element::Mac::default(),
+        };
+        let batch: OpenBatch = area.get(OPEN_BATCH).unwrap_or(first);
+        let mut sam = Self {
+            parameters: area.get(PARAMETERS),
+            keys: KeyDirectory::load(area),
+            batch,
+            oldest: batch,
+            open: heapless::Vec::new(),
+            challenge: None,
+            running: None,
+            taken_over: None,
+            journal: None,
+        };
+        sam.find_oldest(area);
+        sam.find_open(area)?;
+        Ok(sam)
+    }
+
+    /// The oldest batch that is not acknowledged; what is older may be forgotten.
+    fn find_oldest(&mut self, area: &mut Area<'_>) {
+        self.oldest = (0..CLOSED_MAX)
+            .filter_map(|slot| area.get::<ClosedBatch>(closed_cell(slot)))
+            .map(|closed| closed.open)
+            .min_by_key(|open| open.number)
+            .unwrap_or(self.batch);
+        area.keep_from(OPENINGS, self.oldest.first_nt.get());
+        area.keep_from(ENTRIES, self.oldest.first_entry);
+    }
+
+    /// Openings of the open batch that no entry has settled.
+    fn find_open(&mut self, area: &Area<'_>) -> Result<(), &'static str> {
+        let first = self.batch.first_nt.get();
+        let mut settled = [false; BATCH_MAX as usize];
+        for number in self.batch.first_entry..area.next(ENTRIES) {
+            let entry = area.record::<layout::Stored>(ENTRIES, number).ok_or("a batch entry is missing")?;
+            let place = entry.own_nt().and_then(|nt| nt.get().checked_sub(first));
+            if let Some(settled) = place.and_then(|place| settled.get_mut(place as usize)) {
+                *settled = true;
+            }
+        }
+        let openings = (first..area.next(OPENINGS)).zip(settled);
+        for (nt, _) in openings.filter(|(_, settled)| !settled) {
+            let nt = Counter::new(nt).ok_or("an opening is beyond the last number")?;
+            self.open.push(nt).map_err(|_| "more purchases are open than there can be")?;
+        }
+        Ok(())
+    }
+
+    /// Ends the session. Open purchases stay open.
+    pub fn deselect(&mut self) {
+        self.challenge = None;
+        self.running = None;
+        self.taken_over = None;
+    }
+
+    /// Stores a data group of personalisation.
+    pub fn store(&mut self, group: DataGroup, content: &[u8], area: &mut Area<'_>) -> Result<(), StatusWord> {
+        match group {
+            DataGroup::Sam => {
+                let parameters = SamParameters::from_bytes(content).map_err(|_| StatusWord::WRONG_DATA)?;
+                let _ = area.change().set(PARAMETERS, &parameters).commit()?;
+                self.parameters = Some(parameters);
+                Ok(())
+            }
+            DataGroup::Key => {
+                let key = KeyData::from_bytes(content).map_err(|_| StatusWord::WRONG_DATA)?;
+                self.keys.store(area, &key)
+            }
+            DataGroup::Purse | DataGroup::Transfer => Err(StatusWord::WRONG_DATA),
+        }
+    }
+
+    /// Whether personalisation has brought everything.
+    #[must_use]
+    pub fn is_complete(&self, _: &Area<'_>) -> bool {
+        self.parameters.is_some()
+            && [Function::Purchase, Function::Record, Function::Cancellation]
+                .into_iter()
+                .all(|function| self.keys.has(function))
+    }
+
+    fn parameters(&self) -> Result<&SamParameters, StatusWord> {
+        self.parameters.as_ref().ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)
+    }
+
+    /// Serves one command.
+    pub fn process(
+        &mut self,
+        command: SamCommand,
+        area: &mut Area<'_>,
+        response: &mut Response,
+    ) -> Result<(), StatusWord> {
+        use SamCommand as C;
+        match command {
+            C::GetChallenge(()) => self.new_challenge(area, response),
+            C::InitializePsam(request) => self.open_purchase(&request, area, response),
+            C::VerifyPurse(request) => self.verify_contact(&request, area),
+            C::CreditPsam(request) => self.credit(&request, area, response),
+            C::PsamComplete(request) => self.complete(&request, area),
+            C::StoreReceipt(request) => self.store_receipt(&request, area),
+            C::PsamCancel(request) => self.cancel(request, area, response),
+            C::CloseBatch(()) => self.close_batch(area, response),
+            C::ReadTrailer(request) => self.read_trailer(request, area, response),
+            C::PsamCollect(request) => self.collect(request, area, response),
+            C::PsamAcknowledge(request) => self.acknowledge(&request, area),
+            C::GetSamData(()) => self.information(area, response),
+        }
+    }
+
+    /// GET CHALLENGE.
+    fn new_challenge(&mut self, area: &mut Area<'_>, response: &mut Response) -> Result<(), StatusWord> {
+        let challenge = Random(area.random());
+        self.challenge = Some(challenge);
+        answer(response, &Challenge { challenge })
+    }
+
+    /// GET DATA 0102.
+    fn information(&self, area: &Area<'_>, response: &mut Response) -> Result<(), StatusWord> {
+        let parameters = self.parameters()?;
+        let entries = area.next(ENTRIES).saturating_sub(self.batch.first_entry);
+        let newest = self.keys.choose(Function::Purchase, parameters.group, 0, u8::MAX)?;
+        let information = SamInformation {
+            sam: parameters.sam,
+            expiry: parameters.expiry,
+            currency: parameters.currency,
+            group: parameters.group,
+            version: newest.version,
+            nt: last_nt(area),
+            open: u8::try_from(self.open.len()).unwrap_or(u8::MAX),
+            batch: self.batch.number,
+            entries: u16::try_from(entries).unwrap_or(u16::MAX),
+            oldest: self.oldest.number,
+        };
+        answer(response, &information)
+    }
+}
+
+/// The cell of a closed batch.
+fn closed_cell(slot: u32) -> Cell {
+    Cell(CLOSED + u8::try_from(slot % CLOSED_MAX).unwrap_or(0))
+}
+
+/// NT_PSAM of the last purchase opened.
+fn last_nt(area: &Area<'_>) -> Counter {
+    Counter::new(area.next(OPENINGS) - 1).unwrap_or(Counter::MAX)
+}

@@ -1,0 +1,256 @@
+//! INITIALIZE PSAM for Purchase, CREDIT PSAM, PSAM COMPLETE.
+
+use apdu_spec::StatusWord;
+use apdu_spec::crypto::mac::MacKey;
+use apdu_spec::crypto::session_key::{DerivationKey, SecretContext};
+use apdu_spec::crypto::{Key, session_key::StatementKey};
+use apdu_spec::element::{Counter, IepId, KeyReference, Kind, Mac, Random};
+use apdu_spec::personalisation::Function;
+use apdu_spec::record::{Opening, Order, Outcome, Statement, Terms};
+use apdu_spec::sam::{CompleteRequest, CreditRequest, Credited, OpenPurchase, Opened};
+use apdu_spec::signature::{Commitment, Heading, Name, S2, S3};
+
+use super::journal::Booked;
+use super::layout::{
+    BATCH_MAX, CLOSING_SIZE, Content, ENTRIES, OPEN_MAX, OPENING_SIZE, OPENINGS, OUTCOME_SIZE, Own,
+};
+use super::{Sam, last_nt};
+use crate::applets::purse::LOG_MAX;
+use crate::kernel::Response;
+use crate::kernel::area::Area;
+use crate::kernel::dispatch::answer;
+use crate::kernel::memory::Committed;
+
+/// The purchase opened last: what CREDIT PSAM needs, so that it need not be computed again.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) nt: Counter,
+    opening: Opening,
+    s2: Mac,
+    ks: MacKey,
+}
+
+impl Sam {
+    /// INITIALIZE PSAM for Purchase.
+    pub(super) fn open_purchase(
+        &mut self,
+        request: &OpenPurchase,
+        area: &mut Area<'_>,
+        response: &mut Response,
+    ) -> Result<(), StatusWord> {
+        let challenge = self.challenge.take().ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        let statement = request.statement;
+        let k1 = self.statement_key(&statement, request.key, challenge, area)?;
+        let s1 = self.expected_s1(&statement, request.key, challenge, &k1)?;
+        if s1 != request.s1 {
+            return Err(StatusWord::WRONG_MAC);
+        }
+        self.check_purse(&statement.identity, request.time)?;
+        if request.amount > self.parameters()?.purchase_limit {
+            return Err(StatusWord::LIMIT_EXCEEDED);
+        }
+        let nt = last_nt(area).next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
+        if nt.since(self.batch.first_nt).is_none_or(|count| count >= BATCH_MAX) {
+            return Err(StatusWord::NOT_ENOUGH_MEMORY); // the batch is full: collect
+        }
+        let order = self.order(request, nt, area)?;
+        let running = self.sign_order(request, order, challenge, s1, &k1)?;
+        let committed = self.keep_open(&running, area)?;
+        let opened = opened(&running, &committed);
+        self.running = Some(running);
+        answer(response, &opened)
+    }
+
+    /// The order for this purchase.
+    fn order(&self, request: &OpenPurchase, nt: Counter, area: &Area<'_>) -> Result<Order, StatusWord> {
+        let statement = &request.statement;
+        let taken_over = self.free_up_to(statement)?;
+        let iep = statement.identity.iep;
+        let secret = self.secret(iep, request.key, statement.position.nt, nt, area)?;
+        let commitment = MacKey::new(&secret, request.key.algorithm).sign(&Commitment {
+            heading: Heading::new(Name::Commitment, Kind::Purchase, request.key),
+            statement: *statement,
+            sam: self.parameters()?.sam,
+            nt,
+            amount: request.amount,
+        });
+        let terms = Terms::commitment(commitment);
+        Ok(Order { amount: request.amount, time: request.time, nt, taken_over, terms })
+    }
+
+    /// Up to which NV the purse may free its receipts. An order that leaves no room for one
+    /// more would be refused by the purse, so it is not given.
+    fn free_up_to(&self, statement: &Statement) -> Result<Counter, StatusWord> {
+        let position = &statement.position;
+        let freed = position.nv.get().checked_sub(u32::from(position.receipts)).and_then(Counter::new);
+        let freed = freed.ok_or(StatusWord::WRONG_DATA)?;
+        let taken_over = match self.taken_over {
+            Some((iep, nv)) if iep == statement.identity.iep && nv <= position.nv => nv.max(freed),
+            _ => freed,
+        };
+        match position.nv.since(taken_over) {
+            Some(held) if held < LOG_MAX => Ok(taken_over),
+            _ => Err(StatusWord::RECEIPTS_FULL),
+        }
+    }
+
+    /// The secret that cancels a purchase; only this PSAM can make it.
+    pub(super) fn secret(
+        &self,
+        iep: IepId,
+        key: KeyReference,
+        nt_iep: Counter,
+        nt_psam: Counter,
+        area: &Area<'_>,
+    ) -> Result<Key, StatusWord> {
+        let reference = self.keys.choose(Function::Cancellation, 0, 0, u8::MAX)?;
+        let master = self.keys.key(area, Function::Cancellation, reference)?;
+        let context = SecretContext { iep, nt_iep, nt_psam };
+        Ok(DerivationKey::new(master, key.algorithm).cancellation_secret(&context))
+    }
+
+    fn sign_order(
+        &self,
+        request: &OpenPurchase,
+        order: Order,
+        challenge: Random,
+        s1: Mac,
+        k1: &StatementKey,
+    ) -> Result<Running, StatusWord> {
+        let opening = Opening { key: request.key, statement: request.statement, challenge, order };
+        let ks = k1.order_key(order.nt);
+        let heading = Heading::new(Name::S2, Kind::Purchase, request.key);
+        let s2 = ks.sign(&S2 { heading, s1, sam: self.parameters()?.sam, order });
+        Ok(Running { nt: order.nt, opening, s2, ks })
+    }
+
+    /// Commits the opening, with room for its outcome and for closing the batch. Where the
+    /// table is full, the oldest open purchase becomes a claim in the same commit.
+    fn keep_open(&mut self, running: &Running, area: &mut Area<'_>) -> Result<Committed, StatusWord> {
+        let outcomes = (self.open.len() + 1) * OUTCOME_SIZE;
+        area.ensure_room(OPENING_SIZE + outcomes + CLOSING_SIZE)?;
+        let oldest = self.open.first().copied().filter(|_| self.open.len() == OPEN_MAX);
+        let claim = match oldest {
+            Some(nt) => Some(self.claim(nt, area)?),
+            None => None,
+        };
+        let mut change = area.change().append(OPENINGS, &running.opening);
+        if let Some(stored) = &claim {
+            change = change.append(ENTRIES, stored);
+        }
+        let committed = change.commit()?;
+        if let Some(nt) = oldest {
+            self.forget_open(nt);
+        }
+        // The claim has made room.
+        let _ = self.open.push(running.nt);
+        Ok(committed)
+    }
+
+    /// The entry of a purchase of which nothing came back.
+    fn claim(&mut self, nt: Counter, area: &Area<'_>) -> Result<super::layout::Stored, StatusWord> {
+        let own = Own { nt, s3: Mac::default(), s6: Mac::default() };
+        let value = self.own_value(&own, &self.opening(nt, area)?)?;
+        self.prepare(Outcome::Unresolved, Content::Own(own), &value, area).map(|(stored, _)| stored)
+    }
+
+    /// CREDIT PSAM.
+    pub(super) fn credit(
+        &mut self,
+        request: &CreditRequest,
+        area: &mut Area<'_>,
+        response: &mut Response,
+    ) -> Result<(), StatusWord> {
+        let (booked, committed) = self.credit_with(request, area)?;
+        let credited = credited(self.batch.number, &booked, &committed);
+        answer(response, &credited)
+    }
+
+    /// Checks S3 and commits the payment.
+    pub(super) fn credit_with(
+        &mut self,
+        request: &CreditRequest,
+        area: &mut Area<'_>,
+    ) -> Result<(Booked, Committed), StatusWord> {
+        let running = match self.running.take().filter(|running| running.nt == request.nt) {
+            Some(running) => running,
+            None => self.resume(request.nt, area)?,
+        };
+        let heading = Heading::new(Name::S3, Kind::Purchase, running.opening.key);
+        let right = running.ks.sign(&S3 { heading, s2: running.s2, s6: request.s6 }) == request.s3;
+        let opening = running.opening;
+        self.running = Some(running);
+        if !right {
+            return Err(StatusWord::WRONG_MAC);
+        }
+        let own = Own { nt: request.nt, s3: request.s3, s6: request.s6 };
+        if self.open.contains(&request.nt) {
+            return self.settle(Outcome::Credited, own, &opening, area);
+        }
+        self.credit_claim(own, &opening, area)
+    }
+
+    /// A claim was paid after all: the record goes in whole, since the batch with its
+    /// opening may be acknowledged before this one.
+    fn credit_claim(
+        &mut self,
+        own: Own,
+        opening: &Opening,
+        area: &mut Area<'_>,
+    ) -> Result<(Booked, Committed), StatusWord> {
+        let last = self.outcome_of(own.nt, &self.oldest, area);
+        if last.is_none_or(|stored| stored.outcome != Outcome::Unresolved) {
+            return Err(StatusWord::RECORD_NOT_FOUND);
+        }
+        let value = self.own_value(&own, opening)?;
+        let (stored, booked) = self.prepare(Outcome::Receipt, Content::Receipt(value), &value, area)?;
+        let committed = area.change().append(ENTRIES, &stored).commit()?;
+        Ok((booked, committed))
+    }
+
+    /// Computes again what CREDIT PSAM needs of a purchase that was opened before.
+    fn resume(&self, nt: Counter, area: &Area<'_>) -> Result<Running, StatusWord> {
+        let opening = self.opening(nt, area)?;
+        let Opening { key, statement, challenge, order } = opening;
+        let k1 = self.statement_key(&statement, key, challenge, area)?;
+        let s1 = self.expected_s1(&statement, key, challenge, &k1)?;
+        let ks = k1.order_key(order.nt);
+        let heading = Heading::new(Name::S2, Kind::Purchase, key);
+        let s2 = ks.sign(&S2 { heading, s1, sam: self.parameters()?.sam, order });
+        Ok(Running { nt, opening, s2, ks })
+    }
+
+    /// PSAM COMPLETE: the purse says that this purchase was never debited.
+    pub(super) fn complete(
+        &mut self,
+        request: &CompleteRequest,
+        area: &mut Area<'_>,
+    ) -> Result<(), StatusWord> {
+        let previous = &request.previous;
+        self.check_previous(previous, area)?;
+        if !self.open.contains(&request.nt) {
+            return Err(StatusWord::RECORD_NOT_FOUND);
+        }
+        let opening = self.opening(request.nt, area)?;
+        let position = &opening.statement.position;
+        // Final once the NT of the purchase has passed.
+        let same = previous.statement.identity.iep == opening.statement.identity.iep
+            && previous.asked == position.nt
+            && previous.statement.position.nt >= position.nt;
+        if !same || previous.found != 0 {
+            return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+        }
+        let own = Own { nt: request.nt, s3: Mac::default(), s6: Mac::default() };
+        self.settle(Outcome::NotDebited, own, &opening, area).map(|_| ())
+    }
+}
+
+/// S2 exists for the terminal only once the opening is committed.
+const fn opened(running: &Running, _: &Committed) -> Opened {
+    Opened { order: running.opening.order, s2: running.s2 }
+}
+
+/// The payment exists for the terminal only once its record is committed.
+const fn credited(batch: apdu_spec::element::BatchNumber, booked: &Booked, _: &Committed) -> Credited {
+    Credited { batch, index: booked.index, s5: booked.s5 }
+}

@@ -1,0 +1,194 @@
+//! What an applet sees of the card: its own cells and logs, and randomness.
+//!
+//! [`Storage`] erases the platform's type, so that applets need no generic.
+
+use apdu_spec::{Element, StatusWord};
+
+use super::memory::{Change, Committed, Memory, MemoryError, entry};
+use crate::platform::Platform;
+
+/// Cells of one application.
+const CELLS: u8 = 32;
+/// Logs of one application.
+const LOGS: u8 = 2;
+
+/// Memory and randomness, whatever the platform.
+pub trait Storage {
+    /// See [`Memory::cell`].
+    fn cell(&self, tag: u8, buffer: &mut [u8]) -> Option<usize>;
+    /// See [`Memory::record`].
+    fn record(&self, tag: u8, number: u32, buffer: &mut [u8]) -> Option<usize>;
+    /// See [`Memory::next`].
+    fn next(&self, tag: u8) -> u32;
+    /// See [`Memory::keep_from`].
+    fn keep_from(&mut self, tag: u8, number: u32);
+    /// See [`Memory::ensure_room`].
+    fn ensure_room(&mut self, bytes: usize) -> Result<(), MemoryError>;
+    /// See [`Memory::commit`].
+    fn commit(&mut self, change: Change) -> Result<Committed, MemoryError>;
+    /// See [`Platform::random`].
+    fn random(&mut self, buffer: &mut [u8]);
+}
+
+impl<P: Platform> Storage for Memory<P> {
+    fn cell(&self, tag: u8, buffer: &mut [u8]) -> Option<usize> {
+        self.cell(tag, buffer)
+    }
+    fn record(&self, tag: u8, number: u32, buffer: &mut [u8]) -> Option<usize> {
+        self.record(tag, number, buffer)
+    }
+    fn next(&self, tag: u8) -> u32 {
+        self.next(tag)
+    }
+    fn keep_from(&mut self, tag: u8, number: u32) {
+        self.keep_from(tag, number);
+    }
+    fn ensure_room(&mut self, bytes: usize) -> Result<(), MemoryError> {
+        self.ensure_room(bytes)
+    }
+    fn commit(&mut self, change: Change) -> Result<Committed, MemoryError> {
+        self.commit(change)
+    }
+    fn random(&mut self, buffer: &mut [u8]) {
+        self.platform().random(buffer);
+    }
+}
+
+/// Status word of a memory error.
+impl From<MemoryError> for StatusWord {
+    fn from(error: MemoryError) -> Self {
+        match error {
+            MemoryError::Full => Self::NOT_ENOUGH_MEMORY,
+            MemoryError::TooLong => Self::WRONG_DATA,
+            MemoryError::Chip => Self::MEMORY_FAILURE,
+            MemoryError::NotFormatted | MemoryError::Damaged(_) => Self::INTERNAL_ERROR,
+        }
+    }
+}
+
+/// A cell of an application, 0 to 31.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cell(pub u8);
+
+/// A log of an application, 0 or 1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Log(pub u8);
+
+/// The part of memory that belongs to one application.
+pub struct Area<'m> {
+    storage: &'m mut dyn Storage,
+    instance: u8,
+}
+
+impl core::fmt::Debug for Area<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Area {}", self.instance)
+    }
+}
+
+impl<'m> Area<'m> {
+    /// Part 0 is the kernel's; applications have the parts from 1 on.
+    pub(super) fn new(storage: &'m mut dyn Storage, instance: u8) -> Self {
+        Self { storage, instance }
+    }
+
+    const fn cell_tag(&self, cell: Cell) -> u8 {
+        self.instance * CELLS + cell.0 % CELLS
+    }
+
+    const fn log_tag(&self, log: Log) -> u8 {
+        entry::RECORD | (self.instance.saturating_sub(1) * LOGS + log.0 % LOGS)
+    }
+
+    /// The value of a cell; nothing where it was never set or is empty.
+    pub fn get<E: Element>(&self, cell: Cell) -> Option<E> {
+        let mut buffer = [0; entry::BODY_MAX];
+        let length = self.storage.cell(self.cell_tag(cell), &mut buffer)?;
+        let value = E::from_bytes(buffer.get(..length)?).ok();
+        zeroize::Zeroize::zeroize(buffer.get_mut(..length)?);
+        value
+    }
+
+    /// A record of a log.
+    pub fn record<E: Element>(&self, log: Log, number: u32) -> Option<E> {
+        let mut buffer = [0; entry::BODY_MAX];
+        let length = self.storage.record(self.log_tag(log), number, &mut buffer)?;
+        E::from_bytes(buffer.get(..length)?).ok()
+    }
+
+    /// Number that the log's next record gets; the first is 1.
+    #[must_use]
+    pub fn next(&self, log: Log) -> u32 {
+        self.storage.next(self.log_tag(log))
+    }
+
+    /// Records below `number` may be forgotten.
+    pub fn keep_from(&mut self, log: Log, number: u32) {
+        self.storage.keep_from(self.log_tag(log), number);
+    }
+
+    /// Makes sure that entries of `bytes` in all find room.
+    pub fn ensure_room(&mut self, bytes: usize) -> Result<(), StatusWord> {
+        self.storage.ensure_room(bytes).map_err(StatusWord::from)
+    }
+
+    /// Fills an array with random bytes.
+    pub fn random<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.storage.random(&mut bytes);
+        bytes
+    }
+
+    /// Begins a commit.
+    pub fn change(&mut self) -> AreaChange<'_, 'm> {
+        AreaChange { appended: [0; LOGS as usize], area: self, change: Change::default() }
+    }
+}
+
+/// A commit of one application in the making.
+#[derive(Debug)]
+pub struct AreaChange<'a, 'm> {
+    area: &'a mut Area<'m>,
+    change: Change,
+    appended: [u32; LOGS as usize],
+}
+
+impl AreaChange<'_, '_> {
+    /// Sets a cell.
+    #[must_use]
+    pub fn set<E: Element>(mut self, cell: Cell, value: &E) -> Self {
+        let mut buffer = [0; entry::BODY_MAX];
+        let tag = self.area.cell_tag(cell);
+        match value.to_slice(&mut buffer) {
+            Ok(bytes) => self.change.set(tag, bytes),
+            // Longer than any entry: let the commit fail.
+            Err(_) => self.change.set(tag, &[0; 256]),
+        }
+        zeroize::Zeroize::zeroize(buffer.as_mut_slice());
+        self
+    }
+
+    /// Empties a cell.
+    #[must_use]
+    pub fn clear(mut self, cell: Cell) -> Self {
+        self.change.set(self.area.cell_tag(cell), &[]);
+        self
+    }
+
+    /// Appends a record to a log.
+    #[must_use]
+    pub fn append<E: Element>(mut self, log: Log, value: &E) -> Self {
+        let mut buffer = [0; entry::BODY_MAX];
+        let appended = self.appended.get_mut(usize::from(log.0 % LOGS));
+        let before = appended.map_or(0, |count| core::mem::replace(count, *count + 1));
+        let number = self.area.next(log) + before;
+        let bytes = value.to_slice(&mut buffer).unwrap_or(&[0; 256]);
+        self.change.append(self.area.log_tag(log), number, bytes);
+        self
+    }
+
+    /// Commits all of it.
+    pub fn commit(self) -> Result<Committed, StatusWord> {
+        self.area.storage.commit(self.change).map_err(StatusWord::from)
+    }
+}

@@ -1,0 +1,338 @@
+//! The bytes of an entry.
+//!
+//! ```text
+//! entry  := units (1)  number (1)  checksum (4)  body  padding FF to whole units
+//! body   := item*
+//! item   := tag (1)  length (1)  value             cell, opening, clean, erasing, seal
+//!         | tag (1)  length (1)  number (3)  value       record; length counts the value
+//! ```
+//!
+//! The checksum (CRC-32/ISO-HDLC) is over the block's sequence (4), the entry's place in
+//! the block (4), `units`, `number` and the padded body: an entry is valid in its
+//! place and nowhere else.
+
+use crc::{CRC_32_ISO_HDLC, Crc};
+
+use super::index::Place;
+use crate::platform::UNIT;
+
+/// Bytes before the body.
+pub const HEADER: usize = 6;
+/// Longest entry.
+pub const ENTRY_MAX: usize = 256;
+/// Longest body.
+pub const BODY_MAX: usize = ENTRY_MAX - HEADER;
+/// Bytes of a seal: one unit.
+pub const SEAL_SIZE: usize = size(2);
+
+/// Bit of the tag that makes an item a record.
+pub const RECORD: u8 = 0x80;
+/// Opens a block: sequence (4), clean (4), number (4), flags (1: [`ERASES`], [`VOIDS`]),
+/// next numbers of the logs (4 each).
+pub const OPENING: u8 = 0xFE;
+/// Blocks up to this sequence (4) are erased.
+pub const CLEAN: u8 = 0xFD;
+/// The oldest block is being erased.
+pub const ERASING: u8 = 0xFC;
+/// Repeats the number of the entry before.
+pub const SEAL: u8 = 0xFB;
+/// Flag of an opening: the oldest block is being erased.
+pub const ERASES: u8 = 0x01;
+/// Flag of an opening: an entry before it with the same number was torn.
+pub const VOIDS: u8 = 0x02;
+/// Tags of the memory itself.
+const OWN: u8 = SEAL;
+/// Value bytes of an opening.
+pub const OPENING_LENGTH: usize = 13 + 4 * super::index::LOGS;
+
+// On a bare chip the checksum takes the small table; the result is the same.
+#[cfg(target_os = "none")]
+static CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+#[cfg(not(target_os = "none"))]
+static CRC: Crc<u32, crc::Table<16>> = Crc::<u32, crc::Table<16>>::new(&CRC_32_ISO_HDLC);
+
+/// Bytes that an entry with a body of this length takes.
+#[must_use]
+pub const fn size(body: usize) -> usize {
+    (HEADER + body).next_multiple_of(UNIT)
+}
+
+/// The checksum of an entry in its place.
+fn checksum(sequence: u32, place: usize, units: u8, number: u8, body: &[u8]) -> u32 {
+    let mut prefix = [0; 10];
+    let mut writer = apdu_spec::Writer::new(&mut prefix);
+    writer.put(&sequence.to_be_bytes());
+    writer.put(&u32::try_from(place).unwrap_or(u32::MAX).to_be_bytes());
+    writer.put(&[units, number]);
+    let mut digest = CRC.digest();
+    digest.update(&prefix);
+    digest.update(body);
+    digest.finalize()
+}
+
+/// An item of an entry.
+#[derive(Clone, Copy, Debug)]
+pub struct Item {
+    /// Cell, log, or one of the memory's own.
+    pub tag: u8,
+    /// Number of a record, else 0.
+    pub number: u32,
+    /// Where the value is, counted from the start of the body.
+    pub place: Place,
+}
+
+impl Item {
+    /// Whether it is a record of an applet.
+    #[must_use]
+    pub const fn is_record(&self) -> bool {
+        self.tag & RECORD != 0 && self.tag < OWN
+    }
+
+    /// Whether it is a cell of an applet.
+    #[must_use]
+    pub const fn is_cell(&self) -> bool {
+        self.tag & RECORD == 0
+    }
+}
+
+/// A body in the making, in the buffer that will be programmed.
+#[derive(Debug)]
+pub struct Body {
+    buffer: [u8; ENTRY_MAX],
+    length: usize,
+    overflow: bool,
+    has_record: bool,
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self { buffer: [0xFF; ENTRY_MAX], length: 0, overflow: false, has_record: false }
+    }
+}
+
+impl Drop for Body {
+    /// Keys pass through here.
+    fn drop(&mut self) {
+        use zeroize::Zeroize;
+        if !self.has_record {
+            self.buffer.zeroize();
+        }
+    }
+}
+
+impl Body {
+    /// Appends an item; `number` has three bytes for a record, none else.
+    pub fn put(&mut self, tag: u8, number: &[u8], value: &[u8]) {
+        self.has_record |= !number.is_empty();
+        let free = self.buffer.get_mut(HEADER + self.length..).unwrap_or_default();
+        let mut writer = apdu_spec::Writer::new(free);
+        writer.put(&[tag, u8::try_from(value.len()).unwrap_or(u8::MAX)]);
+        writer.put(number);
+        writer.put(value);
+        match writer.finish() {
+            Ok(written) if value.len() <= usize::from(u8::MAX) => self.length += written.len(),
+            _ => self.overflow = true,
+        }
+    }
+
+    /// Bytes so far.
+    #[must_use]
+    pub const fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Whether something did not fit.
+    #[must_use]
+    pub const fn overflow(&self) -> bool {
+        self.overflow
+    }
+
+    /// Whether it appends a record.
+    #[must_use]
+    pub const fn has_record(&self) -> bool {
+        self.has_record
+    }
+
+    /// Writes the header; the whole entry, ready to be programmed.
+    pub fn finish(&mut self, number: u32, sequence: u32, place: usize) -> &[u8] {
+        let size = size(self.length);
+        let units = u8::try_from(size / UNIT).unwrap_or(u8::MAX);
+        let number = number.to_be_bytes()[3];
+        let body = self.buffer.get(HEADER..size).unwrap_or_default();
+        let [a, b, c, d] = checksum(sequence, place, units, number, body).to_be_bytes();
+        if let Some(header) = self.buffer.first_chunk_mut::<HEADER>() {
+            *header = [units, number, a, b, c, d];
+        }
+        self.buffer.get(..size).unwrap_or_default()
+    }
+
+    /// The items so far.
+    pub fn items(&self) -> Items<'_> {
+        Items { body: self.buffer.get(HEADER..HEADER + self.length).unwrap_or_default(), at: 0 }
+    }
+}
+
+/// A valid entry that was read.
+#[derive(Debug)]
+pub struct Entry {
+    buffer: [u8; ENTRY_MAX],
+    size: usize,
+    /// Low byte of its number.
+    pub number: u8,
+}
+
+impl Entry {
+    /// Reads the entry at `place` of the block of `sequence`, whose bytes `read` gives; nothing
+    /// where there is no valid one. An opening is checked against its own sequence
+    /// when `sequence` is `None`.
+    pub fn read(
+        sequence: Option<u32>,
+        place: usize,
+        mut read: impl FnMut(usize, &mut [u8]) -> bool,
+    ) -> Option<Self> {
+        let mut first = [0; UNIT];
+        if !read(place, &mut first) {
+            return None;
+        }
+        let [units, number, a, b, c, d, ..] = first;
+        let size = usize::from(units) * UNIT;
+        if !(UNIT..=ENTRY_MAX).contains(&size) {
+            return None;
+        }
+        let mut entry = Self { buffer: [0xFF; ENTRY_MAX], size, number };
+        if !read(place, entry.buffer.get_mut(..size)?) {
+            return None;
+        }
+        let sequence = match sequence {
+            Some(sequence) => sequence,
+            None => entry.opening()?.sequence,
+        };
+        let sum = checksum(sequence, place, units, number, entry.buffer.get(HEADER..size)?);
+        (sum == u32::from_be_bytes([a, b, c, d])).then_some(entry)
+    }
+
+    /// Bytes that it takes.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Its items.
+    pub fn items(&self) -> Items<'_> {
+        Items { body: self.buffer.get(HEADER..self.size).unwrap_or_default(), at: 0 }
+    }
+
+    /// Whether it is a seal.
+    #[must_use]
+    pub fn is_seal(&self) -> bool {
+        self.items().next().is_some_and(|item| item.tag == SEAL)
+    }
+
+    /// The value of one of its items.
+    #[must_use]
+    pub fn value(&self, item: &Item) -> &[u8] {
+        let start = HEADER + item.place.address as usize;
+        self.buffer.get(start..start + usize::from(item.place.length)).unwrap_or_default()
+    }
+
+    /// What it says, if it opens a block.
+    #[must_use]
+    pub fn opening(&self) -> Option<Opening> {
+        let item = self.items().find(|item| item.tag == OPENING)?;
+        let mut reader = apdu_spec::Reader::new(self.value(&item));
+        let mut word = || reader.array().ok().map(u32::from_be_bytes);
+        let (sequence, clean, number) = (word()?, word()?, word()?);
+        let flags = reader.byte().ok()?;
+        let mut next = [0; super::index::LOGS];
+        for place in &mut next {
+            *place = u32::from_be_bytes(reader.array().ok()?);
+        }
+        Some(Opening { sequence, clean, number, flags, next })
+    }
+
+    /// The same body again, to be written in another place.
+    #[must_use]
+    pub fn to_body(&self) -> Body {
+        let mut body = Body::default();
+        for item in self.items() {
+            let [_, number @ ..] = item.number.to_be_bytes();
+            body.put(item.tag, if item.is_record() { &number } else { &[] }, self.value(&item));
+        }
+        body
+    }
+}
+
+/// What the first entry of a block says.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    /// Sequence of the block.
+    pub sequence: u32,
+    /// Greatest sequence that was clean then.
+    pub clean: u32,
+    /// Number of this entry.
+    pub number: u32,
+    /// [`ERASES`], [`VOIDS`].
+    pub flags: u8,
+    /// Next record number of each log.
+    pub next: [u32; super::index::LOGS],
+}
+
+/// Walks the items of a body; ends at padding or at anything that is no item.
+#[derive(Debug)]
+pub struct Items<'a> {
+    body: &'a [u8],
+    at: usize,
+}
+
+impl Iterator for Items<'_> {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        let [tag, length, rest @ ..] = self.body.get(self.at..)? else { return None };
+        if *tag == 0xFF {
+            return None;
+        }
+        let mut start = self.at + 2;
+        let mut item = Item { tag: *tag, number: 0, place: Place { address: 0, length: *length } };
+        if item.is_record() {
+            let [a, b, c] = *rest.first_chunk::<3>()?;
+            item.number = u32::from_be_bytes([0, a, b, c]);
+            start += 3;
+        }
+        item.place.address = u32::try_from(start).ok()?;
+        self.at = start + usize::from(*length);
+        (self.at <= self.body.len()).then_some(item)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksum_has_the_published_check_value() {
+        assert_eq!(CRC.checksum(b"123456789"), 0xCBF4_3926);
+        assert_eq!(Crc::<u32>::new(&CRC_32_ISO_HDLC).checksum(b"123456789"), 0xCBF4_3926);
+    }
+
+    #[test]
+    fn an_entry_is_valid_in_its_place_alone() {
+        let mut body = Body::default();
+        body.put(5, &[], b"abc");
+        body.put(0x81, &[0, 0, 9], b"record");
+        let mut block = [0xFF; 64];
+        let bytes = body.finish(7, 3, 8);
+        block[8..8 + bytes.len()].copy_from_slice(bytes);
+
+        let read = |sequence, place| {
+            Entry::read(Some(sequence), place, |at, buffer| {
+                buffer.copy_from_slice(&block[at..at + buffer.len()]);
+                true
+            })
+        };
+        let entry = read(3, 8).expect("valid");
+        let items: heapless::Vec<_, 4> = entry.items().map(|item| (item.tag, item.number)).collect();
+        assert_eq!(items, [(5, 0), (0x81, 9)]);
+        assert!(read(4, 8).is_none() && read(3, 16).is_none());
+    }
+}

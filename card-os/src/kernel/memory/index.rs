@@ -1,0 +1,114 @@
+//! The index in RAM: where each cell is, and which records each block may hold.
+
+use super::entry::{Item, RECORD};
+use crate::platform::BLOCKS_MAX;
+
+/// Logs of a card: two for each of two applications.
+pub(super) const LOGS: usize = 4;
+/// Most cells of a card.
+const CELLS_MAX: usize = 48;
+
+/// Where a value is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Address on the chip.
+    pub address: u32,
+    /// Length in bytes.
+    pub length: u8,
+}
+
+/// Numbers of one log in one block: from `first` to below `end`. Copies widen it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Range {
+    first: u32,
+    end: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Index {
+    cells: heapless::Vec<(u8, Place), CELLS_MAX>,
+    ranges: [[Range; LOGS]; BLOCKS_MAX],
+    next: [u32; LOGS],
+    floor: [u32; LOGS],
+}
+
+/// The place of a log in the arrays.
+fn log_of(tag: u8) -> usize {
+    usize::from(tag & !RECORD)
+}
+
+impl Index {
+    pub(super) const fn new() -> Self {
+        Self {
+            cells: heapless::Vec::new(),
+            ranges: [[Range { first: 0, end: 0 }; LOGS]; BLOCKS_MAX],
+            next: [1; LOGS],
+            floor: [0; LOGS],
+        }
+    }
+
+    /// Takes an item in, which stands in an entry whose body begins at `body`.
+    pub(super) fn take(&mut self, block: usize, body: usize, item: &Item) {
+        let address = item.place.address + u32::try_from(body).unwrap_or(u32::MAX);
+        let place = Place { address, length: item.place.length };
+        if item.is_cell() {
+            match self.cells.iter_mut().find(|(tag, _)| *tag == item.tag) {
+                Some((_, old)) => *old = place,
+                // The kernel's tags are fewer than the capacity.
+                None => drop(self.cells.push((item.tag, place))),
+            }
+        } else if item.is_record() {
+            self.take_record(block, item);
+        }
+    }
+
+    fn take_record(&mut self, block: usize, item: &Item) {
+        let log = log_of(item.tag);
+        if let Some(range) = self.ranges.get_mut(block).and_then(|ranges| ranges.get_mut(log)) {
+            let empty = range.end == 0;
+            range.first = if empty { item.number } else { range.first.min(item.number) };
+            range.end = range.end.max(item.number + 1);
+        }
+        self.raise_next(log, item.number + 1);
+    }
+
+    pub(super) fn raise_next(&mut self, log: usize, next: u32) {
+        if let Some(place) = self.next.get_mut(log) {
+            *place = (*place).max(next);
+        }
+    }
+
+    pub(super) fn cell(&self, tag: u8) -> Option<Place> {
+        self.cells.iter().find(|(cell, _)| *cell == tag).map(|(_, place)| *place)
+    }
+
+    pub(super) fn next(&self, tag: u8) -> u32 {
+        self.next.get(log_of(tag)).copied().unwrap_or(1)
+    }
+
+    pub(super) const fn nexts(&self) -> [u32; LOGS] {
+        self.next
+    }
+
+    pub(super) fn set_floor(&mut self, tag: u8, number: u32) {
+        if let Some(floor) = self.floor.get_mut(log_of(tag)) {
+            *floor = number;
+        }
+    }
+
+    /// Whether a record is still wanted.
+    pub(super) fn is_wanted(&self, tag: u8, number: u32) -> bool {
+        self.floor.get(log_of(tag)).is_some_and(|floor| number >= *floor)
+    }
+
+    pub(super) fn may_hold(&self, block: usize, tag: u8, number: u32) -> bool {
+        let range = self.ranges.get(block).and_then(|ranges| ranges.get(log_of(tag)));
+        range.is_some_and(|range| (range.first..range.end).contains(&number))
+    }
+
+    pub(super) fn clear_block(&mut self, block: usize) {
+        if let Some(ranges) = self.ranges.get_mut(block) {
+            *ranges = [Range::default(); LOGS];
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! Memory that survives a loss of power at any byte.
+//!
+//! # Definitions
+//!
+//! A **cell** is a small value under a tag; the last one written wins. A **record**
+//! has a log and a number; numbers of a log start at 1 and have no gaps. A
+//! **commit** updates cells and appends records, all or nothing.
+//!
+//! # Assumptions about the chip
+//!
+//! It programs the units of one call in rising order; when power fails, units
+//! before the one in progress are good, units after it are untouched, and the one
+//! in progress may read as anything, differently each time (a *weak* unit). An
+//! erasure that is interrupted leaves its block in any state. A program or erase
+//! call that returned is permanent once `sync` has returned.
+//!
+//! # Implementation
+//!
+//! Memory is a ring of erase blocks, opened in turn: the block of **sequence** `s` is
+//! block `s mod n`, so that wear is even and the erase count of a block is `s / n`. A
+//! block begins with an **opening** entry, and one commit is one **entry** ([`entry`]):
+//! length, number, checksum over sequence, place and body. Numbers rise by one from
+//! entry to entry. A **seal** repeats the number of the entry before it and says
+//! that this entry was completely written.
+//!
+//! *Reading* ([`recovery`]): entries are taken in order, each only when the next one is
+//! seen: an entry followed by one of the same number, or by a seal of the number
+//! before, was torn and is void, even if it can be read today. A gap in the numbers
+//! is damage, and the image is refused.
+//!
+//! An entry is written only where a copy of it fits behind it in the same block.
+//!
+//! *Power-up* ends with two intact neighbours at the end, the last one a seal. If
+//! nothing follows the last entry it may be weak, and is written again before it is
+//! acted on. If something torn follows, a seal goes behind it, and a second seal
+//! proves the first. The first write after each power-up leaves one unit free,
+//! because a torn write may have touched it without a trace.
+//!
+//! *Reclaiming* ([`reclaim`]): the oldest block's live items are copied to the end, a few
+//! after each answer; then a commit says that the block is being erased, it is
+//! erased, a commit says that it is clean. Only blocks that a commit calls clean are
+//! opened; a block that is being erased is not read. One clean block is always kept
+//! back for this. Records below the floor that their applet sets are dead.
+//!
+//! # Argument
+//!
+//! A commit is one program call, so it is read whole or not at all, and which of the
+//! two is fixed before anything is acted on: if its entry is whole at power-up it is
+//! written again or sealed, if it is not, it is voided by the seal behind it. No
+//! live item is lost in reclaiming, since a block is erased only after a commit that
+//! comes later than all its copies. No unit is programmed twice, since a write starts
+//! behind the last unit that does not read erased, and one more.
+//!
+//! # Tests
+//!
+//! `card-os/tests/memory.rs` cuts power at every byte of random sequences of commits,
+//! and again in the recovery, against a model of cells and records.
+
+pub mod entry;
+mod index;
+mod reclaim;
+mod recovery;
+
+use crate::platform::{ChipError, Platform, UNIT};
+use entry::{BODY_MAX, Body, ENTRY_MAX, HEADER};
+use index::{Index, Place};
+
+/// Why memory did not do what it was asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MemoryError {
+    /// There is no room. Nothing was changed.
+    Full,
+    /// The commit is longer than an entry. Nothing was changed.
+    TooLong,
+    /// The chip failed. Whether the commit took place shows at the next power-up;
+    /// until then memory takes no more commits.
+    Chip,
+    /// The image was never formatted, or formatting was interrupted.
+    NotFormatted,
+    /// The image has lost something that had been committed.
+    Damaged(&'static str),
+}
+
+impl From<ChipError> for MemoryError {
+    fn from(_: ChipError) -> Self {
+        Self::Chip
+    }
+}
+
+impl core::fmt::Display for MemoryError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Full => f.write_str("memory is full"),
+            Self::TooLong => f.write_str("the commit is longer than an entry"),
+            Self::Chip => f.write_str("the memory chip failed"),
+            Self::NotFormatted => f.write_str("this is not a card image, or its creation was interrupted"),
+            Self::Damaged(what) => write!(f, "the card image is damaged: {what}"),
+        }
+    }
+}
+
+impl core::error::Error for MemoryError {}
+
+/// Proof that a commit took place. An answer that carries value is built from it.
+#[derive(Debug)]
+#[must_use]
+pub struct Committed(());
+
+/// A commit in the making.
+#[derive(Debug, Default)]
+pub struct Change {
+    body: Body,
+}
+
+impl Change {
+    /// Sets the cell `tag` (below 80).
+    pub fn set(&mut self, tag: u8, value: &[u8]) {
+        self.body.put(tag & !entry::RECORD, &[], value);
+    }
+
+    /// Appends to the log `tag` (80 and above) the record `number`, which must be the
+    /// log's next.
+    pub fn append(&mut self, tag: u8, number: u32, value: &[u8]) {
+        let [_, number @ ..] = number.to_be_bytes();
+        self.body.put(tag | entry::RECORD, &number, value);
+    }
+}
+
+/// Cells and records on a chip. What is in RAM is an index.
+#[derive(Debug)]
+pub struct Memory<P> {
+    platform: P,
+    index: Index,
+    /// Sequence of the block that is written to.
+    head: u32,
+    /// Where the next entry goes, within the head block.
+    tail: usize,
+    /// Number of the last entry.
+    number: u32,
+    /// Greatest sequence whose block is erased.
+    clean: u32,
+    /// Whether the block of sequence `clean + 1 - n` is being erased.
+    erasing: bool,
+    /// Where reclaiming goes on, within the oldest block.
+    cursor: usize,
+    /// Whether a seal is due after the answer.
+    unsealed: bool,
+    /// A write failed: nothing more is written until the next power-up.
+    failed: bool,
+}
+
+impl<P: Platform> Memory<P> {
+    /// The platform below.
+    pub const fn platform(&mut self) -> &mut P {
+        &mut self.platform
+    }
+
+    /// The platform, when the card is switched off.
+    pub fn into_platform(self) -> P {
+        self.platform
+    }
+
+    fn blocks(&self) -> u32 {
+        u32::try_from(self.platform.blocks()).unwrap_or(u32::MAX).max(1)
+    }
+
+    fn block_of(&self, sequence: u32) -> usize {
+        (sequence % self.blocks()) as usize
+    }
+
+    fn base_of(&self, sequence: u32) -> usize {
+        self.block_of(sequence) * self.platform.block_size()
+    }
+
+    /// The oldest block in use.
+    fn oldest(&self) -> u32 {
+        (self.clean + 1).saturating_sub(self.blocks()) + u32::from(self.erasing)
+    }
+
+    /// Copies the value of a cell into `buffer`; its length, or nothing where it was
+    /// never set or does not fit.
+    pub fn cell(&self, tag: u8, buffer: &mut [u8]) -> Option<usize> {
+        let place = self.index.cell(tag)?;
+        self.read_value(place, buffer)
+    }
+
+    fn read_value(&self, place: Place, buffer: &mut [u8]) -> Option<usize> {
+        let length = usize::from(place.length);
+        self.platform.read(place.address as usize, buffer.get_mut(..length)?).ok()?;
+        Some(length)
+    }
+
+    /// Copies a record into `buffer`; its length, or nothing where it does not exist.
+    pub fn record(&self, tag: u8, number: u32, buffer: &mut [u8]) -> Option<usize> {
+        let place = self.find(tag, number, self.oldest())?;
+        self.read_value(place, buffer)
+    }
+
+    /// Number that the log's next record gets.
+    pub fn next(&self, tag: u8) -> u32 {
+        self.index.next(tag)
+    }
+
+    /// Records of the log below `number` may be forgotten. Not stored: applets say it
+    /// again after each power-up.
+    pub fn keep_from(&mut self, tag: u8, number: u32) {
+        self.index.set_floor(tag, number);
+    }
+
+    /// The last place of a record, in the blocks from `oldest` on.
+    fn find(&self, tag: u8, number: u32, oldest: u32) -> Option<Place> {
+        (oldest..=self.head).rev().find_map(|sequence| {
+            if !self.index.may_hold(self.block_of(sequence), tag, number) {
+                return None;
+            }
+            let mut found = None;
+            self.walk(sequence, 0, &mut |item| {
+                if item.tag == tag && item.number == number {
+                    found = Some(item.place);
+                }
+                true
+            });
+            found
+        })
+    }
+
+    /// Makes sure that entries of `bytes` in all can follow, without touching the block
+    /// that is kept back. Reclaims where that helps.
+    pub fn ensure_room(&mut self, bytes: usize) -> Result<(), MemoryError> {
+        if self.room() >= bytes {
+            return Ok(());
+        }
+        if self.failed {
+            return Err(MemoryError::Chip);
+        }
+        // Give up before anything is copied where no amount of copying helps.
+        let blocks = self.platform.blocks();
+        if self.live_bytes(self.oldest()..=self.head) + bytes > blocks.saturating_sub(2) * self.usable() {
+            return Err(MemoryError::Full);
+        }
+        for _ in 0..blocks {
+            if !self.can_reclaim() {
+                break;
+            }
+            self.reclaim(usize::MAX)?;
+            if self.room() >= bytes {
+                return Ok(());
+            }
+        }
+        Err(MemoryError::Full)
+    }
+
+    /// Bytes of a block that entries can count on: opening, seals and waste aside.
+    fn usable(&self) -> usize {
+        self.platform.block_size().saturating_sub(reclaim::OPENING_SIZE + reclaim::RESERVE + 2 * ENTRY_MAX)
+    }
+
+    /// Bytes that entries can count on in the head block.
+    fn left(&self) -> usize {
+        self.platform.block_size().saturating_sub(self.tail + reclaim::RESERVE + 2 * ENTRY_MAX)
+    }
+
+    /// Bytes that entries can count on, the block that is kept back aside.
+    fn room(&self) -> usize {
+        let clean = self.clean.saturating_sub(self.head).saturating_sub(1) as usize;
+        self.left() + clean * self.usable()
+    }
+
+    /// Commits a change: afterwards all of it is there, also without power.
+    pub fn commit(&mut self, change: Change) -> Result<Committed, MemoryError> {
+        if change.body.overflow() {
+            return Err(MemoryError::TooLong);
+        }
+        self.ensure_room(entry::size(change.body.length()))?;
+        self.write(change.body)?;
+        self.platform.sync().map_err(|error| self.fail(error))?;
+        Ok(Committed(()))
+    }
+
+    fn fail(&mut self, error: ChipError) -> MemoryError {
+        self.failed = true;
+        error.into()
+    }
+
+    /// Appends an entry with the next number, in a new block where the head is full.
+    fn write(&mut self, body: Body) -> Result<(), MemoryError> {
+        // Room for a copy, and for the seals of a recovery, stays free behind the entry.
+        let end = self.tail + 2 * entry::size(body.length()) + reclaim::RESERVE;
+        if end > self.platform.block_size() {
+            self.open_block(0)?;
+        }
+        self.number += 1;
+        self.unsealed = body.has_record();
+        self.program(body)
+    }
+
+    /// Programs an entry at the tail under the current number and takes it into the index.
+    fn program(&mut self, body: Body) -> Result<(), MemoryError> {
+        if self.failed {
+            return Err(MemoryError::Chip);
+        }
+        let (head, tail) = (self.head, self.tail);
+        let base = self.base_of(head);
+        let mut body = body;
+        let bytes = body.finish(self.number, head, tail);
+        let size = bytes.len();
+        if let Err(error) = self.platform.program(base + tail, bytes) {
+            return Err(self.fail(error));
+        }
+        self.tail += size;
+        let block = self.block_of(head);
+        for item in body.items() {
+            self.index.take(block, base + tail + HEADER, &item);
+        }
+        Ok(())
+    }
+
+    /// Opens the next clean block.
+    fn open_block(&mut self, flags: u8) -> Result<(), MemoryError> {
+        if self.clean <= self.head {
+            return Err(MemoryError::Full);
+        }
+        self.head += 1;
+        self.index.clear_block(self.block_of(self.head));
+        self.tail = self.first_free(self.head)?;
+        self.number += 1;
+        let body = self.opening(flags);
+        self.program(body)
+    }
+
+    /// The body that opens the head block: what the blocks before it may no longer tell.
+    fn opening(&self, flags: u8) -> Body {
+        let mut value = [0; entry::OPENING_LENGTH];
+        let mut writer = apdu_spec::Writer::new(&mut value);
+        for number in [self.head, self.clean, self.number] {
+            writer.put(&number.to_be_bytes());
+        }
+        writer.put(&[flags | if self.erasing { entry::ERASES } else { 0 }]);
+        for next in self.index.nexts() {
+            writer.put(&next.to_be_bytes());
+        }
+        let mut body = Body::default();
+        body.put(entry::OPENING, &[], &value);
+        body
+    }
+
+    /// The seal of the last entry.
+    fn seal(&mut self) -> Result<(), MemoryError> {
+        self.unsealed = false;
+        if self.tail + entry::SEAL_SIZE > self.platform.block_size() {
+            return self.open_block(entry::VOIDS);
+        }
+        let mut body = Body::default();
+        body.put(entry::SEAL, &[], &[]);
+        self.program(body)
+    }
+
+    /// What is left to do after the answer has been sent: seals the last commit and
+    /// reclaims a little. Failing here changes nothing that was committed.
+    pub fn housekeep(&mut self) -> Result<(), MemoryError> {
+        if self.failed {
+            return Err(MemoryError::Chip);
+        }
+        if self.unsealed {
+            self.seal()?;
+        }
+        if self.clean.saturating_sub(self.head) < 2 && self.reclaim_pays() {
+            self.reclaim(reclaim::ITEMS_PER_ANSWER)?;
+        }
+        Ok(())
+    }
+
+    /// Behind the last unit of a block that does not read erased, and one more where
+    /// the block is not empty: a torn write may have touched it without a trace.
+    fn first_free(&self, sequence: u32) -> Result<usize, MemoryError> {
+        let base = self.base_of(sequence);
+        let mut end = self.platform.block_size();
+        let mut unit = [0; UNIT];
+        while end >= UNIT {
+            self.platform.read(base + end - UNIT, &mut unit)?;
+            if unit != [0xFF; UNIT] {
+                return Ok(end + UNIT);
+            }
+            end -= UNIT;
+        }
+        Ok(0)
+    }
+}
+
+const _: () = assert!(BODY_MAX <= ENTRY_MAX - HEADER);

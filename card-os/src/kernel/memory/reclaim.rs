@@ -1,0 +1,156 @@
+//! Reclaiming: making the oldest block the next clean one, a few items at a time.
+
+use super::entry::{self, Body, Entry, HEADER, Item};
+use super::index::Place;
+use super::{Memory, MemoryError};
+use crate::platform::{Platform, UNIT};
+
+/// Live items copied after one answer, at most.
+pub(super) const ITEMS_PER_ANSWER: usize = 4;
+
+/// Bytes of an opening.
+pub(super) const OPENING_SIZE: usize = entry::size(2 + entry::OPENING_LENGTH);
+
+/// Bytes at the end of a block that are left to the seals of recoveries.
+pub(super) const RESERVE: usize = 6 * UNIT;
+
+impl<P: Platform> Memory<P> {
+    /// Calls `visit` for each item of a block, from `from` on, until it answers false;
+    /// item places are addresses on the chip. Returns where the walk ended.
+    pub(super) fn walk(&self, sequence: u32, from: usize, visit: &mut dyn FnMut(&Item) -> bool) -> usize {
+        let base = self.base_of(sequence);
+        let end = if sequence == self.head { self.tail } else { self.platform.block_size() };
+        let mut at = from;
+        while at < end {
+            let Some(entry) = self.read_entry(Some(sequence), at) else {
+                at += UNIT;
+                continue;
+            };
+            for mut item in entry.items() {
+                item.place.address += u32::try_from(base + at + HEADER).unwrap_or(u32::MAX);
+                if !visit(&item) {
+                    return at;
+                }
+            }
+            at += entry.size();
+        }
+        at
+    }
+
+    /// The valid entry at a place of a block.
+    pub(super) fn read_entry(&self, sequence: Option<u32>, at: usize) -> Option<Entry> {
+        let block = sequence.map(|sequence| self.base_of(sequence));
+        self.read_entry_in(block?, sequence, at)
+    }
+
+    /// The valid entry at a place of the block that begins at `base`.
+    pub(super) fn read_entry_in(&self, base: usize, sequence: Option<u32>, at: usize) -> Option<Entry> {
+        let size = self.platform.block_size();
+        Entry::read(sequence, at, |at, buffer| {
+            at + buffer.len() <= size && self.platform.read(base + at, buffer).is_ok()
+        })
+    }
+
+    /// Whether an item of the oldest block must be copied before the block is erased.
+    fn is_live(&self, item: &Item) -> bool {
+        if item.is_cell() {
+            return self.index.cell(item.tag) == Some(item.place);
+        }
+        item.is_record()
+            && self.index.is_wanted(item.tag, item.number)
+            && self.find(item.tag, item.number, self.oldest() + 1).is_none()
+    }
+
+    /// Bytes that the live items of these blocks would take as entries of their own.
+    pub(super) fn live_bytes(&self, sequences: core::ops::RangeInclusive<u32>) -> usize {
+        let mut bytes = 0;
+        for sequence in sequences {
+            self.walk(sequence, 0, &mut |item| {
+                let live = if item.is_cell() {
+                    self.index.cell(item.tag) == Some(item.place)
+                } else {
+                    item.is_record() && self.index.is_wanted(item.tag, item.number)
+                };
+                bytes += if live { entry::size(5 + usize::from(item.place.length)) } else { 0 };
+                true
+            });
+        }
+        bytes
+    }
+
+    /// Whether the oldest block is mostly dead.
+    pub(super) fn reclaim_pays(&self) -> bool {
+        self.erasing || self.live_bytes(self.oldest()..=self.oldest()) <= self.usable() / 2
+    }
+
+    /// Whether the live items of the oldest block find room, the block that is kept
+    /// back included.
+    pub(super) fn can_reclaim(&self) -> bool {
+        let clean = self.clean.saturating_sub(self.head) as usize;
+        let live = self.live_bytes(self.oldest()..=self.oldest());
+        self.erasing || live + 2 * OPENING_SIZE <= self.left() + clean * self.usable()
+    }
+
+    /// Copies at most `limit` live items of the oldest block to the end; when none is
+    /// left, erases it.
+    pub(super) fn reclaim(&mut self, limit: usize) -> Result<(), MemoryError> {
+        if self.erasing {
+            return self.erase_oldest();
+        }
+        if self.oldest() >= self.head {
+            return Ok(());
+        }
+        for _ in 0..limit {
+            let Some((item, at)) = self.next_live() else {
+                let mut body = Body::default();
+                body.put(entry::ERASING, &[], &[]);
+                self.write(body)?;
+                self.erasing = true;
+                return self.erase_oldest();
+            };
+            self.cursor = at;
+            self.copy(&item)?;
+        }
+        Ok(())
+    }
+
+    /// The first live item of the oldest block from the cursor on, and its entry's place.
+    fn next_live(&self) -> Option<(Item, usize)> {
+        let mut found = None;
+        let at = self.walk(self.oldest(), self.cursor, &mut |item| {
+            if self.is_live(item) {
+                found = Some(*item);
+            }
+            found.is_none()
+        });
+        found.map(|item| (item, at))
+    }
+
+    fn copy(&mut self, item: &Item) -> Result<(), MemoryError> {
+        let mut value = [0; entry::BODY_MAX];
+        let Place { length, .. } = item.place;
+        let value = value.get_mut(..usize::from(length)).ok_or(MemoryError::TooLong)?;
+        self.platform.read(item.place.address as usize, value)?;
+        let mut body = Body::default();
+        let [_, number @ ..] = item.number.to_be_bytes();
+        body.put(item.tag, if item.is_record() { &number } else { &[] }, value);
+        zeroize::Zeroize::zeroize(value);
+        self.write(body)
+    }
+
+    /// Erases the block that a commit has given up, and commits that it is clean.
+    pub(super) fn erase_oldest(&mut self) -> Result<(), MemoryError> {
+        self.platform.sync().map_err(|error| self.fail(error))?;
+        let sequence = self.clean + 1;
+        let block = self.block_of(sequence);
+        self.platform.erase(block).map_err(|error| self.fail(error))?;
+        self.index.clear_block(block);
+        let mut body = Body::default();
+        body.put(entry::CLEAN, &[], &sequence.to_be_bytes());
+        self.write(body)?;
+        self.clean = sequence;
+        self.erasing = false;
+        self.cursor = 0;
+        self.platform.sync().map_err(|error| self.fail(error))
+    }
+}

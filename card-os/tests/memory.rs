@@ -1,0 +1,293 @@
+//! Memory against a model: power fails at every byte of a commit and of the
+//! housekeeping behind it, and again in the recovery, and what is found is the old or the
+//! new state, the same one ever after.
+
+use card_os::kernel::memory::{Change, Memory, MemoryError, entry::RECORD};
+use card_os::sim::SimulatedChip;
+use proptest::prelude::*;
+
+/// Small blocks, so that short tests go round the ring.
+type Chip = SimulatedChip<4, 1024>;
+
+const LOG: u8 = RECORD;
+
+/// What memory must hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Model {
+    cells: [Vec<u8>; 4],
+    /// Records from number 1 on.
+    records: Vec<Vec<u8>>,
+}
+
+/// Records that are kept; older ones are forgotten.
+const KEPT: usize = 5;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Set { cell: usize, value: Vec<u8> },
+    Append { value: Vec<u8> },
+    Both { cell: usize, value: Vec<u8> },
+    PowerCycle,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let value = || proptest::collection::vec(any::<u8>(), 1..60);
+    let step = prop_oneof![
+        3 => (0..4_usize, value()).prop_map(|(cell, value)| Step::Set { cell, value }),
+        3 => value().prop_map(|value| Step::Append { value }),
+        1 => (0..4_usize, value()).prop_map(|(cell, value)| Step::Both { cell, value }),
+        1 => Just(Step::PowerCycle),
+    ];
+    proptest::collection::vec(step, 1..120)
+}
+
+impl Model {
+    fn apply(&mut self, step: &Step) {
+        match step {
+            Step::Set { cell, value } => self.cells[*cell].clone_from(value),
+            Step::Append { value } => self.records.push(value.clone()),
+            Step::Both { cell, value } => {
+                self.cells[*cell].clone_from(value);
+                self.records.push(value.clone());
+            }
+            Step::PowerCycle => {}
+        }
+    }
+
+    fn keep(&self, memory: &mut Memory<Chip>) {
+        memory.keep_from(LOG, u32::try_from(self.records.len().saturating_sub(KEPT - 1)).unwrap());
+    }
+
+    fn is_in(&self, memory: &Memory<Chip>) -> bool {
+        let mut buffer = [0; 256];
+        let cells = self.cells.iter().enumerate().all(|(cell, value)| {
+            let length = memory.cell(u8::try_from(cell).unwrap(), &mut buffer).unwrap_or(0);
+            buffer[..length] == value[..]
+        });
+        let first = self.records.len().saturating_sub(KEPT);
+        cells
+            && memory.next(LOG) as usize == self.records.len() + 1
+            && self.records.iter().enumerate().skip(first).all(|(index, value)| {
+                let number = u32::try_from(index + 1).unwrap();
+                memory.record(LOG, number, &mut buffer).is_some_and(|length| buffer[..length] == value[..])
+            })
+    }
+}
+
+fn commit(memory: &mut Memory<Chip>, step: &Step) -> Result<(), MemoryError> {
+    let mut change = Change::default();
+    let next = memory.next(LOG);
+    match step {
+        Step::Set { cell, value } => change.set(u8::try_from(*cell).unwrap(), value),
+        Step::Append { value } => change.append(LOG, next, value),
+        Step::Both { cell, value } => {
+            change.set(u8::try_from(*cell).unwrap(), value);
+            change.append(LOG, next, value);
+        }
+        Step::PowerCycle => return Ok(()),
+    }
+    memory.commit(change).map(drop)
+}
+
+/// Plays `steps`, cutting nothing; the chip afterwards and the model.
+fn play(steps: &[Step]) -> (Chip, Model) {
+    let mut memory = Memory::format(Chip::new()).unwrap();
+    let mut model = Model::default();
+    for step in steps {
+        if matches!(step, Step::PowerCycle) {
+            memory = Memory::open(memory.into_platform()).unwrap();
+            model.keep(&mut memory);
+        } else {
+            commit(&mut memory, step).unwrap();
+            model.apply(step);
+            model.keep(&mut memory);
+            memory.housekeep().unwrap();
+        }
+        assert!(model.is_in(&memory), "after {step:?}");
+    }
+    (memory.into_platform(), model)
+}
+
+/// Cuts power after each count of bytes in `step` and its housekeeping, then after each
+/// count in the recovery; returns how many cases there were.
+fn tear(chip: &Chip, before: &Model, step: &Step) -> usize {
+    let mut after = before.clone();
+    after.apply(step);
+    let mut cases = 0;
+    for cut in 0.. {
+        let mut chip = chip.clone();
+        chip.power_up();
+        let mut memory = Memory::open(chip).unwrap();
+        before.keep(&mut memory);
+        memory.platform().cut_after(cut);
+        let committed = commit(&mut memory, step).is_ok();
+        let kept = committed && memory.housekeep().is_ok();
+        let torn = memory.into_platform();
+        cases += 1 + recover(&torn, before, &after, committed);
+        if kept {
+            return cases;
+        }
+    }
+    unreachable!()
+}
+
+/// Opens a torn chip, with a second cut in the recovery, at every seventh byte so that
+/// all places within a unit of eight come up.
+fn recover(torn: &Chip, before: &Model, after: &Model, committed: bool) -> usize {
+    for cut in (0..).step_by(7) {
+        let mut chip = torn.clone();
+        chip.cut_after(cut);
+        let (opened, chip) = match Memory::open(chip.clone()) {
+            Ok(memory) => (true, memory.into_platform()),
+            Err(_) => (false, reopen_torn(chip, cut)),
+        };
+        let mut chip = chip;
+        chip.power_up();
+        let mut memory = Memory::open(chip).unwrap();
+        let new = after.is_in(&memory);
+        assert!(new || (!committed && before.is_in(&memory)), "cut {cut}, committed {committed}");
+        let state = if new { after } else { before };
+        state.keep(&mut memory);
+        // The same state ever after, and memory goes on.
+        let mut memory = Memory::open(memory.into_platform()).unwrap();
+        assert!(state.is_in(&memory), "booted twice, cut {cut}");
+        state.keep(&mut memory);
+        let next = Step::Both { cell: 0, value: vec![7; 20] };
+        commit(&mut memory, &next).unwrap();
+        let mut state = state.clone();
+        state.apply(&next);
+        assert!(state.is_in(&memory), "next commit, cut {cut}");
+        if opened {
+            return cut + 1;
+        }
+    }
+    unreachable!()
+}
+
+/// Plays an interrupted recovery on a chip of its own and gives the chip back.
+fn reopen_torn(chip: Chip, cut: usize) -> Chip {
+    let cell = std::rc::Rc::new(std::cell::RefCell::new(chip));
+    cell.borrow_mut().power_up();
+    cell.borrow_mut().cut_after(cut);
+    assert!(Memory::open(shared::Shared(cell.clone())).is_err());
+    std::rc::Rc::try_unwrap(cell).unwrap().into_inner()
+}
+
+/// A chip that outlives the memory that failed to open it.
+mod shared {
+    use card_os::platform::{ChipError, Platform};
+    use std::{cell::RefCell, rc::Rc};
+
+    pub(super) struct Shared(pub(super) Rc<RefCell<super::Chip>>);
+
+    impl Platform for Shared {
+        fn block_size(&self) -> usize {
+            self.0.borrow().block_size()
+        }
+        fn blocks(&self) -> usize {
+            self.0.borrow().blocks()
+        }
+        fn read(&self, address: usize, buffer: &mut [u8]) -> Result<(), ChipError> {
+            self.0.borrow().read(address, buffer)
+        }
+        fn program(&mut self, address: usize, bytes: &[u8]) -> Result<(), ChipError> {
+            self.0.borrow_mut().program(address, bytes)
+        }
+        fn erase(&mut self, block: usize) -> Result<(), ChipError> {
+            self.0.borrow_mut().erase(block)
+        }
+        fn sync(&mut self) -> Result<(), ChipError> {
+            self.0.borrow_mut().sync()
+        }
+        fn random(&mut self, buffer: &mut [u8]) {
+            self.0.borrow_mut().random(buffer);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4))]
+
+    #[test]
+    fn every_cut_leaves_the_old_or_the_new_state(steps in steps(), last in steps()) {
+        let (chip, mut model) = play(&steps);
+        let mut chip = chip;
+        for step in last.iter().take(2) {
+            tear(&chip, &model, step);
+            let mut memory = Memory::open(chip).unwrap();
+            model.keep(&mut memory);
+            commit(&mut memory, step).unwrap();
+            model.apply(step);
+            model.keep(&mut memory);
+            memory.housekeep().unwrap();
+            chip = memory.into_platform();
+        }
+    }
+}
+
+#[test]
+fn a_long_life_goes_round_the_ring_and_wears_evenly() {
+    let step = Step::Both { cell: 1, value: vec![3; 40] };
+    let mut memory = Memory::format(Chip::new()).unwrap();
+    let mut model = Model::default();
+    // A cell that is never written again must survive every turn of the ring.
+    let first = Step::Set { cell: 0, value: vec![9; 50] };
+    commit(&mut memory, &first).unwrap();
+    model.apply(&first);
+    for _ in 0..2_000 {
+        commit(&mut memory, &step).unwrap();
+        model.apply(&step);
+        model.keep(&mut memory);
+        memory.housekeep().unwrap();
+    }
+    assert!(model.is_in(&memory));
+    let memory = Memory::open(memory.into_platform()).unwrap();
+    assert!(model.is_in(&memory));
+    assert!(memory.into_platform().blocks_erased() > 100);
+}
+
+#[test]
+fn a_full_memory_refuses_and_goes_on_when_something_dies() {
+    let mut memory = Memory::format(Chip::new()).unwrap();
+    let append = |memory: &mut Memory<Chip>| commit(memory, &Step::Append { value: vec![1; 40] });
+    while append(&mut memory).is_ok() {
+        memory.housekeep().unwrap();
+    }
+    let stored = memory.next(LOG);
+    assert!(stored > 15, "{stored} records in 4 KiB");
+    let erased = memory.platform().blocks_erased();
+    assert_eq!(append(&mut memory), Err(MemoryError::Full));
+    assert_eq!(memory.platform().blocks_erased(), erased, "a full memory is not turned over in vain");
+    memory.keep_from(LOG, stored - 2);
+    append(&mut memory).unwrap();
+}
+
+#[test]
+fn damage_is_refused_or_does_not_show() {
+    let steps: Vec<Step> =
+        (0..30_u8).map(|n| Step::Both { cell: usize::from(n % 4), value: vec![n; 30] }).collect();
+    let (chip, model) = play(&steps);
+    let size = chip.clone().image().len();
+    let (mut refused, mut unseen) = (0, 0);
+    for place in 0..size {
+        let mut chip = chip.clone();
+        chip.image()[place] ^= 0x10;
+        match Memory::open(chip) {
+            Err(MemoryError::Damaged(_) | MemoryError::NotFormatted) => refused += 1,
+            Ok(memory) => {
+                assert!(model.is_in(&memory), "byte {place} changed and another state was opened");
+                unseen += 1;
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert!(refused > 0 && unseen > 0);
+}
+
+#[test]
+fn what_is_no_image_is_refused() {
+    assert_eq!(Memory::open(Chip::new()).map(drop), Err(MemoryError::NotFormatted));
+    let mut chip = Chip::new();
+    chip.image().fill(0);
+    assert_eq!(Memory::open(chip).map(drop), Err(MemoryError::NotFormatted));
+}
