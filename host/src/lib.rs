@@ -1,1 +1,13 @@
-//! To come.
+//! What touches cards: [readers](reader), [typed cards](card), [terminals](terminal).
+//!
+//! A terminal speaks to the outside through traits: the [load
+//! authority](terminal::load::LoadAuthority) that authorises loads, the
+//! [journal](terminal::journal::Journal) that survives its crash. It knows no network and
+//! no background system.
+
+pub mod card;
+pub mod error;
+pub mod reader;
+pub mod terminal;
+
+pub use error::Error;

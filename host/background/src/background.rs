@@ -1,0 +1,80 @@
+//! One background system: a database and the vault that belongs to it. The folders of
+//! this crate add to it what they are about.
+
+use std::path::Path;
+
+use apdu_spec::batch::Acknowledgement;
+use apdu_spec::download::Release;
+use apdu_spec::element::{SamId, Time};
+use apdu_spec::purse::Execute;
+use apdu_spec::record::ValueRecord;
+use network::{Batch, ResolveRequest, TransferRequest};
+
+use crate::clearing::settle::{Settlement, settle};
+use crate::clearing::{intake, release};
+use crate::error::Error;
+use crate::management::keys;
+use crate::store::Store;
+use crate::transfers::{authorise, complete, resolve};
+use crate::vault::Vault;
+
+/// A background system.
+#[derive(Debug)]
+pub struct Background {
+    pub(crate) store: Store,
+    pub(crate) vault: Vault,
+}
+
+impl Background {
+    /// Makes a new database at `path`.
+    pub fn create(path: &Path, vault: Vault) -> Result<Self, Error> {
+        Self::with(Store::create(path)?, vault)
+    }
+
+    /// Opens the database at `path`.
+    pub fn open(path: &Path, vault: Vault) -> Result<Self, Error> {
+        Self::with(Store::open(path)?, vault)
+    }
+
+    fn with(mut store: Store, vault: Vault) -> Result<Self, Error> {
+        keys::check(&mut store, &vault)?;
+        Ok(Self { store, vault })
+    }
+
+    /// The vault.
+    #[must_use]
+    pub const fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// Decides a load or unload.
+    pub fn authorise(&mut self, request: &TransferRequest, now: Time) -> Result<Execute, Error> {
+        authorise::authorise(&mut self.store, &self.vault, request, now)
+    }
+
+    /// Takes the proof that a load or unload was carried out.
+    pub fn complete(&mut self, value: ValueRecord, now: Time) -> Result<(), Error> {
+        complete::hand_in(&mut self.store, &self.vault, value, now)
+    }
+
+    /// Takes a purse's word on a load or unload that was in doubt: whether it moved value.
+    pub fn resolve(&mut self, request: &ResolveRequest, now: Time) -> Result<bool, Error> {
+        resolve::resolve(&mut self.store, &self.vault, request, now)
+    }
+
+    /// Takes a batch in.
+    pub fn submit(&mut self, batch: &Batch, now: Time) -> Result<Acknowledgement, Error> {
+        intake::submit(&mut self.store, &self.vault, batch, now)
+    }
+
+    /// The word that a transfer card may forget parcels and downloads below these numbers.
+    pub fn release(&mut self, card: SamId, parcels: u32, downloads: u32) -> Result<Release, Error> {
+        let Self { store, vault } = self;
+        store.transaction("release", |tx| release::release(tx, vault, card, parcels, downloads))
+    }
+
+    /// Pays merchants what is booked and not settled.
+    pub fn settle(&mut self, now: Time) -> Result<Settlement, Error> {
+        self.store.transaction("settle", |tx| settle(tx, now))
+    }
+}

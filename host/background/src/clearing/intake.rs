@@ -1,0 +1,118 @@
+//! Takes a batch in: exactly once, as a whole, acknowledged after it is on the disk.
+
+use std::panic::resume_unwind;
+use std::thread;
+
+use apdu_spec::batch::{Acknowledgement, Trailer};
+use apdu_spec::element::{BatchNumber, Kind, Mac, Time};
+use apdu_spec::record::{BatchRecord, Outcome};
+use network::{Batch, RejectionCode, batch_file};
+
+use super::booking::Booking;
+use super::exception::{Exception, Reason};
+use super::post::{Item, post};
+use super::seal::Seal;
+use super::verify::verify;
+use crate::error::Error;
+use crate::store::{Store, Tx};
+use crate::vault::Vault;
+
+/// Records that one thread verifies while others are booked.
+const CHUNK: usize = 1024;
+
+/// Takes `batch` in. A batch that came before gets the same acknowledgement again; one
+/// that is not whole is kept as an exception and refused.
+pub(crate) fn submit(
+    store: &mut Store,
+    vault: &Vault,
+    batch: &Batch,
+    now: Time,
+) -> Result<Acknowledgement, Error> {
+    let trailer = &batch.trailer;
+    let (record_key, stored) = store.transaction("intake: look up", |tx| {
+        let key = tx.module(trailer.sam)?.and_then(|module| module.record_key);
+        Ok((key, tx.batch(trailer.sam, trailer.batch)?))
+    })?;
+    let Some(reference) = record_key else { return reject(store, batch, Reason::UnknownModule, now) };
+    let seal = Seal::new(vault, trailer, reference)?;
+    match stored {
+        Some(known) if known.s4 == trailer.s4 => return Ok(seal.acknowledge(trailer)),
+        Some(_) => return reject(store, batch, Reason::BatchDiffers, now),
+        None => {}
+    }
+    if let Err(reason) = seal.check(batch) {
+        return reject(store, batch, reason, now);
+    }
+    store.transaction("intake: book", |tx| book(tx, vault, batch, now))?;
+    Ok(seal.acknowledge(trailer))
+}
+
+/// The one transaction of a batch. While one part is booked, the next ones are verified.
+fn book(tx: &Tx<'_>, vault: &Vault, batch: &Batch, now: Time) -> Result<(), Error> {
+    tx.insert_batch(&batch.trailer, now)?;
+    check_sequence(tx, &batch.trailer, now)?;
+    // In order of purse and NV: neighbours in the tables, and no gap that this batch fills
+    // has to be looked up. The sort is stable, so the module's own order stays otherwise.
+    let mut ordered: Vec<_> = batch.records.iter().collect();
+    ordered.sort_by_key(|record| (record.value.identity.iep, record.value.entry.position.nv));
+    let mut booking = Booking::new(tx, vault, now);
+    thread::scope(|scope| {
+        let verify = |records: &[&BatchRecord]| -> Vec<_> {
+            records.iter().map(|record| verdict(vault, record)).collect()
+        };
+        let chunks = ordered.chunks(CHUNK);
+        let workers: Vec<_> = chunks.map(|records| (records, scope.spawn(move || verify(records)))).collect();
+        for (records, worker) in workers {
+            let verdicts = worker.join().unwrap_or_else(|panic| resume_unwind(panic));
+            for (record, verdict) in records.iter().zip(verdicts) {
+                // A refused record is kept in the queue; the batch is stored all the same.
+                let _ = post(&mut booking, &Item::of_batch(record, verdict))?;
+            }
+        }
+        booking.finish()
+    })
+}
+
+/// The purse's word, where there is one. A cancellation needs its purchase, which only
+/// the transaction can look up.
+fn verdict(vault: &Vault, record: &BatchRecord) -> Result<(), Reason> {
+    let entry = &record.value.entry;
+    let without_word = entry.s3 == Mac::default() && entry.s6 == Mac::default();
+    if entry.kind == Kind::Cancellation || (without_word && record.outcome != Outcome::Credited) {
+        return Ok(());
+    }
+    verify(vault, &record.value)
+}
+
+/// Batches of a module follow each other by number and by S4. They may arrive in any
+/// order: a gap is noted until it is filled.
+fn check_sequence(tx: &Tx<'_>, trailer: &Trailer, now: Time) -> Result<(), Error> {
+    let Trailer { sam, batch, .. } = *trailer;
+    let note = |reason, batch| tx.insert_exception(&Exception::of_batch(reason, sam, batch, Vec::new()), now);
+    tx.close_exceptions(Reason::BatchGap, sam, batch)?;
+    if let Some(before) = batch.get().checked_sub(1).filter(|number| *number > 0).and_then(BatchNumber::new) {
+        match tx.batch(sam, before)? {
+            None => note(Reason::BatchGap, before)?,
+            Some(known) if known.s4 != trailer.previous => note(Reason::BatchLink, batch)?,
+            Some(_) => {}
+        }
+    }
+    let after = batch.next().map(|next| tx.batch(sam, next)).transpose()?.flatten();
+    match after {
+        Some(after) if after.previous != trailer.s4 => note(Reason::BatchLink, after.batch),
+        _ => Ok(()),
+    }
+}
+
+/// Keeps a batch that is not taken, and says why.
+fn reject<T>(store: &mut Store, batch: &Batch, reason: Reason, now: Time) -> Result<T, Error> {
+    let Trailer { sam, batch: number, .. } = batch.trailer;
+    let exception = Exception::of_batch(reason, sam, number, batch_file::encode(batch));
+    store.transaction("intake: reject", |tx| tx.insert_exception(&exception, now))?;
+    let code = match reason {
+        Reason::UnknownModule => RejectionCode::Unknown,
+        Reason::BatchDiffers => RejectionCode::Conflict,
+        _ => RejectionCode::BadBatch,
+    };
+    Err(Error::rejected(code, format!("batch {number} of module {sam}: {}", reason.text())))
+}

@@ -1,0 +1,143 @@
+//! Books one record: looks at what it is, whether its purse may do that, and posts it.
+
+use apdu_spec::element::{BatchNumber, Kind, Mac, SamId};
+use apdu_spec::record::{BatchRecord, Outcome, ValueRecord};
+
+use super::booking::Booking;
+use super::cancellation;
+use super::claims;
+use super::deduplicate::{Once, again, once};
+use super::exception::Reason;
+use crate::error::Error;
+use crate::ledger::chart;
+use crate::ledger::posting::Event;
+use crate::management::participants::MerchantId;
+use crate::store::commits::{CommitState, Evidence, Source};
+use crate::store::participants::Role;
+use crate::transfers::complete;
+
+/// A record on its way to the books.
+pub(crate) struct Item {
+    /// The record as it came in.
+    pub(crate) evidence: Evidence,
+    /// What became of it, as its sender says.
+    pub(crate) outcome: Outcome,
+    /// Who handed it in.
+    pub(crate) source: Source,
+    /// The module and batch it came in.
+    pub(crate) sender: Option<(SamId, BatchNumber)>,
+    /// What its MACs say; of a cancellation, nothing yet.
+    pub(crate) verdict: Result<(), Reason>,
+}
+
+impl Item {
+    /// A record of a batch.
+    pub(crate) const fn of_batch(record: &BatchRecord, verdict: Result<(), Reason>) -> Self {
+        let own = !matches!(record.outcome, Outcome::Receipt);
+        Self {
+            evidence: Evidence::Batch(*record),
+            outcome: record.outcome,
+            source: if own { Source::Own } else { Source::Receipt },
+            sender: Some((record.sam, record.batch)),
+            verdict,
+        }
+    }
+}
+
+/// Whether a record was taken; where not, it is in the exception queue.
+pub(crate) type Taken = Result<Result<(), Reason>, Error>;
+
+/// Books a record, or keeps it as an exception.
+pub(crate) fn post(booking: &mut Booking<'_>, item: &Item) -> Taken {
+    let value = item.evidence.value();
+    if item.source == Source::Own && !is_own_purchase(item) {
+        return booking.refuse(item, Reason::ForeignRecord);
+    }
+    if let Err(reason) = known(booking, value)? {
+        return booking.refuse(item, reason);
+    }
+    if is_without_word(item) {
+        return claims::note(booking, item);
+    }
+    if let Err(reason) = item.verdict {
+        return booking.refuse(item, reason);
+    }
+    match value.entry.kind {
+        Kind::Purchase => purchase(booking, item),
+        Kind::Cancellation => cancellation::cancel(booking, item),
+        Kind::Load | Kind::Unload => complete::complete(booking, item),
+        Kind::Recovery => booking.refuse(item, Reason::NoValue),
+    }
+}
+
+/// A PSAM speaks for its own purchases only; everything else it hands in as a receipt.
+fn is_own_purchase(item: &Item) -> bool {
+    let entry = &item.evidence.value().entry;
+    entry.kind == Kind::Purchase && item.sender.is_some_and(|(sam, _)| sam == entry.counterpart.sam)
+}
+
+/// A PSAM's word alone: a claim, or that it does not ask for payment.
+fn is_without_word(item: &Item) -> bool {
+    let entry = &item.evidence.value().entry;
+    match item.outcome {
+        Outcome::NotDebited => true,
+        Outcome::Unresolved | Outcome::Voided => entry.s3 == Mac::default() && entry.s6 == Mac::default(),
+        Outcome::Credited | Outcome::Receipt => false,
+    }
+}
+
+/// Whether the purse was issued here, in this currency.
+fn known(booking: &mut Booking<'_>, value: &ValueRecord) -> Result<Result<(), Reason>, Error> {
+    let Some(purse) = booking.purse(value.identity.iep)? else { return Ok(Err(Reason::UnknownPurse)) };
+    let same = purse.currency == value.identity.currency;
+    Ok(if same { Ok(()) } else { Err(Reason::WrongCurrency) })
+}
+
+/// Whether the purse may pay: not expired, not hotlisted at that time, within its bounds.
+fn may_pay(booking: &mut Booking<'_>, value: &ValueRecord) -> Result<Result<(), Reason>, Error> {
+    let Some(purse) = booking.purse(value.identity.iep)? else { return Ok(Err(Reason::UnknownPurse)) };
+    let time = value.entry.order.time;
+    let floor = -purse.overdraft.signed();
+    let in_bounds = |balance: i32| (floor..=purse.maximum.0).contains(&balance);
+    Ok(if time.date() > purse.expiry {
+        Err(Reason::Expired)
+    } else if purse.hotlisted.is_some_and(|since| since <= time) {
+        Err(Reason::Hotlisted)
+    } else if !value.entry.balance_after().is_some_and(|after| in_bounds(after.0)) {
+        Err(Reason::OutOfBounds)
+    } else {
+        Ok(())
+    })
+}
+
+/// The merchant whose PSAM took a payment.
+pub(crate) fn merchant_of(booking: &mut Booking<'_>, sam: SamId) -> Result<Option<MerchantId>, Error> {
+    let module = booking.module(sam)?.filter(|module| module.role == Role::Psam);
+    Ok(module.and_then(|module| module.merchant))
+}
+
+/// A purchase: owed to the merchant, or to the holder where its PSAM voided it.
+fn purchase(booking: &mut Booking<'_>, item: &Item) -> Taken {
+    let ValueRecord { identity, entry } = *item.evidence.value();
+    let Some(merchant) = merchant_of(booking, entry.counterpart.sam)? else {
+        return booking.refuse(item, Reason::UnknownModule);
+    };
+    if let Err(reason) = may_pay(booking, item.evidence.value())? {
+        return booking.refuse(item, reason);
+    }
+    let voided = item.outcome == Outcome::Voided;
+    let state = if voided { CommitState::Voided } else { CommitState::Booked };
+    let nv = match once(booking, item, state)? {
+        Once::First(nv) => nv,
+        Once::Again(known) => return again(booking, item, &known, merchant),
+        Once::Contradicts(reason) => return booking.refuse(item, reason),
+    };
+    let (iep, amount) = (identity.iep, i64::from(entry.order.amount.get()));
+    let movement = match voided {
+        true => chart::voided(iep.provider),
+        false => chart::payment(iep.provider, merchant),
+    };
+    booking.move_shadow(iep, -amount)?;
+    booking.journal.post(Event::Payment(iep, nv), movement, identity.currency, amount)?;
+    Ok(Ok(()))
+}

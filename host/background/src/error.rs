@@ -1,0 +1,88 @@
+//! The one error of this crate. Reasons why a *record* is not booked are data, not
+//! errors: see [`clearing::exception`](crate::clearing::exception).
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use network::{Rejection, RejectionCode};
+
+/// What went wrong, and what to do about it. Nothing was booked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request was refused; the terminal gets to see why.
+    #[error("{}", .0.text)]
+    Rejected(Rejection),
+    /// A file could not be read or written.
+    #[error("{}: {source}; check that it exists and that you may use it", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file that shall be created is there already.
+    #[error("{} exists already; open it, or choose another name", .0.display())]
+    Exists(PathBuf),
+    /// The file is not a database of this system.
+    #[error("{} is not the database of a background system; check the path", .0.display())]
+    NotOurs(PathBuf),
+    /// A newer program has written the database.
+    #[error("{} has schema version {found}, this program knows {known}; use the newer program", path.display())]
+    NewerSchema {
+        /// The database.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The version of this program.
+        known: i64,
+    },
+    /// Another process holds the database.
+    #[error("the database is locked by another process; end that one or try again")]
+    Locked,
+    /// The database failed.
+    #[error("the database failed: {0}; nothing of this transaction was stored")]
+    Store(String),
+    /// A row that this program would not have written.
+    #[error("the database holds a {0} that this program does not understand; restore a backup")]
+    Damaged(&'static str),
+    /// The vault file cannot be understood.
+    #[error("{} is not a key file: {reason}; restore it from its backup", path.display())]
+    VaultFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The vault has other keys than the database was made with.
+    #[error("the vault does not belong to this database: {0} differs; open the vault of this database")]
+    ForeignVault(String),
+    /// A key that the vault does not have.
+    #[error("the vault has no {0}; add the key version first")]
+    UnknownKey(String),
+    /// Something of this number is registered.
+    #[error("{0} is registered already; choose another number")]
+    AlreadyRegistered(String),
+    /// Something that must be registered first.
+    #[error("{0} is not registered; register it first")]
+    NotRegistered(String),
+    /// An order that cannot be carried out.
+    #[error("{0}")]
+    BadOrder(&'static str),
+    /// A posting of the same event with other contents.
+    #[error("event {0} was posted before with other contents; nothing of this transaction was stored")]
+    PostingDiffers(String),
+    /// A sum left the range of the ledger.
+    #[error("an amount leaves the range of the ledger; nothing of this transaction was stored")]
+    Overflow,
+}
+
+impl Error {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        |source| Self::Io { path: path.to_owned(), source }
+    }
+
+    /// A refusal that the terminal gets to see.
+    pub(crate) fn rejected(code: RejectionCode, text: impl Into<String>) -> Self {
+        Self::Rejected(Rejection { code, text: text.into() })
+    }
+}

@@ -1,0 +1,202 @@
+//! Issues purses, security modules and transfer cards: registers the thing, then gives
+//! the data blocks that personalise it, in order.
+//!
+//! Who gets which key is fixed (design, Keys): a purse its own keys, a PSAM the purchase
+//! keys of its group, its record key and a cancellation key that nobody else knows. No
+//! load key and no certificate key is ever in a security module.
+
+use apdu_spec::Element;
+use apdu_spec::crypto::derivation::Holder;
+use apdu_spec::element::{Amount, Balance, Currency, Date, IepId, KeyReference, ProviderId, SamId, Time};
+use apdu_spec::management::{DataBlock, LAST, MORE};
+use apdu_spec::personalisation::{
+    DataGroup, Function, KeyData, PurseParameters, SamParameters, TransferParameters,
+};
+use apdu_spec::record::Identity;
+use apdu_spec::wire::{Concealed, List};
+use rand_core::CryptoRng;
+
+use super::participants::MerchantId;
+use crate::background::Background;
+use crate::error::Error;
+use crate::store::participants::{Module, Role};
+use crate::store::purses::Purse;
+use crate::vault::Vault;
+use crate::vault::software::random_key;
+
+/// A purse to be issued.
+#[derive(Clone, Debug)]
+pub struct PurseOrder {
+    /// Its identity.
+    pub iep: IepId,
+    /// Currency.
+    pub currency: Currency,
+    /// Last day.
+    pub expiry: Date,
+    /// Greatest balance.
+    pub maximum: Balance,
+    /// How far below zero a purchase may take it.
+    pub overdraft: Amount,
+    /// Greatest amount of one purchase.
+    pub purchase_limit: Amount,
+    /// Groups of PSAMs that it can pay at.
+    pub groups: Vec<u8>,
+    /// Key versions it holds, two at most; the lowest is its floor.
+    pub versions: Vec<u8>,
+}
+
+/// A security module of a payment terminal to be issued.
+#[derive(Clone, Debug)]
+pub struct SamOrder {
+    /// Its identity.
+    pub sam: SamId,
+    /// A name for reports.
+    pub name: String,
+    /// Whose payments it takes.
+    pub merchant: MerchantId,
+    /// Last day.
+    pub expiry: Date,
+    /// Currency.
+    pub currency: Currency,
+    /// Greatest amount of one purchase.
+    pub purchase_limit: Amount,
+    /// Its group.
+    pub group: u8,
+    /// Key versions it holds, two at most; its record key has the highest.
+    pub versions: Vec<u8>,
+    /// Issuers whose purses it accepts.
+    pub providers: Vec<ProviderId>,
+}
+
+/// A transfer card to be issued.
+#[derive(Clone, Debug)]
+pub struct TransferOrder {
+    /// Its identity.
+    pub card: SamId,
+    /// A name for reports.
+    pub name: String,
+    /// Version of its record key.
+    pub version: u8,
+}
+
+impl Background {
+    /// Issues a purse.
+    pub fn issue_purse(&mut self, order: &PurseOrder, now: Time) -> Result<Vec<DataBlock>, Error> {
+        let floor = lowest(&order.versions)?;
+        let keys = purse_keys(&self.vault, order)?;
+        let PurseOrder { iep, currency, expiry, maximum, overdraft, purchase_limit, .. } = *order;
+        let identity = Identity { iep, expiry, currency, maximum };
+        let parameters = PurseParameters { identity, overdraft, purchase_limit, key_floor: floor };
+        let blocks = blocks(DataGroup::Purse, &parameters, &keys)?;
+        self.store.transaction("issue purse", |tx| {
+            if tx.issuer(iep.provider)?.is_none() {
+                return Err(Error::NotRegistered(format!("issuer {}", iep.provider)));
+            }
+            match tx.insert_purse(&Purse::new(iep, currency, expiry, maximum, overdraft), now)? {
+                true => Ok(blocks),
+                false => Err(Error::AlreadyRegistered(format!("purse {iep}"))),
+            }
+        })
+    }
+
+    /// Issues a security module. `rng` makes the cancellation key, which is not kept.
+    pub fn issue_sam(
+        &mut self,
+        order: &SamOrder,
+        rng: &mut dyn CryptoRng,
+        now: Time,
+    ) -> Result<Vec<DataBlock>, Error> {
+        let (keys, record_key) = sam_keys(&self.vault, order, rng)?;
+        let mut providers = List::new();
+        let full = |_| Error::BadOrder("a security module accepts four issuers at most; leave some out");
+        order.providers.iter().try_for_each(|provider| providers.push(*provider)).map_err(full)?;
+        let SamOrder { sam, expiry, currency, purchase_limit, group, .. } = *order;
+        let parameters = SamParameters { sam, expiry, currency, purchase_limit, group, providers };
+        let blocks = blocks(DataGroup::Sam, &parameters, &keys)?;
+        let module =
+            Module { role: Role::Psam, merchant: Some(order.merchant), record_key: Some(record_key) };
+        self.issue_module(sam, &module, &order.name, now)?;
+        Ok(blocks)
+    }
+
+    /// Issues a transfer card.
+    pub fn issue_transfer(&mut self, order: &TransferOrder, now: Time) -> Result<Vec<DataBlock>, Error> {
+        let reference = self.vault.reference(Function::Record, 0, order.version)?;
+        let key = self.vault.card_key_data(Holder::from(order.card), Function::Record, reference)?;
+        let blocks = blocks(DataGroup::Transfer, &TransferParameters { card: order.card }, &[key])?;
+        let module = Module { role: Role::TransferCard, merchant: None, record_key: Some(reference) };
+        self.issue_module(order.card, &module, &order.name, now)?;
+        Ok(blocks)
+    }
+
+    fn issue_module(&mut self, sam: SamId, module: &Module, name: &str, now: Time) -> Result<(), Error> {
+        self.store.transaction("issue module", |tx| {
+            if tx.acquirer(sam.acquirer)?.is_none() {
+                return Err(Error::NotRegistered(format!("acquirer {}", sam.acquirer)));
+            }
+            match tx.insert_module(sam, module, name, now)? {
+                true => Ok(()),
+                false => Err(Error::AlreadyRegistered(format!("module {sam}"))),
+            }
+        })
+    }
+}
+
+fn lowest(versions: &[u8]) -> Result<u8, Error> {
+    if versions.len() > 2 {
+        return Err(Error::BadOrder("a card holds two key versions at most; leave the oldest out"));
+    }
+    versions.iter().min().copied().ok_or(Error::BadOrder("a card needs a key version; name one"))
+}
+
+/// A purse's own keys: load and certificate, and one purchase key for each group.
+fn purse_keys(vault: &Vault, order: &PurseOrder) -> Result<Vec<KeyData>, Error> {
+    let issuers = [(Function::Load, 0), (Function::Certificate, 0)];
+    let groups = order.groups.iter().map(|group| (Function::Purchase, *group));
+    let functions: Vec<_> = issuers.into_iter().chain(groups).collect();
+    let holder = Holder::from(order.iep);
+    let all = order.versions.iter().flat_map(|version| functions.iter().map(move |of| (of, *version)));
+    all.map(|((function, group), version)| {
+        vault.card_key_data(holder, *function, vault.reference(*function, *group, version)?)
+    })
+    .collect()
+}
+
+/// A PSAM's keys, and the reference of its record key.
+fn sam_keys(
+    vault: &Vault,
+    order: &SamOrder,
+    rng: &mut dyn CryptoRng,
+) -> Result<(Vec<KeyData>, KeyReference), Error> {
+    lowest(&order.versions)?;
+    let mut keys = Vec::new();
+    for version in &order.versions {
+        keys.push(vault.purchase_master(vault.reference(Function::Purchase, order.group, *version)?)?);
+    }
+    let highest = order.versions.iter().max().copied().unwrap_or_default();
+    let record = vault.reference(Function::Record, 0, highest)?;
+    keys.push(vault.card_key_data(Holder::from(order.sam), Function::Record, record)?);
+    keys.push(KeyData { function: Function::Cancellation, reference: record, key: random_key(rng) });
+    Ok((keys, record))
+}
+
+/// STORE DATA blocks: the parameters, then the keys; the last one says so.
+fn blocks<P: Element>(group: DataGroup, parameters: &P, keys: &[KeyData]) -> Result<Vec<DataBlock>, Error> {
+    let mut contents = vec![(group, content(parameters)?)];
+    for key in keys {
+        contents.push((DataGroup::Key, content(key)?));
+    }
+    let end = contents.len() - 1;
+    let numbered = contents.into_iter().enumerate().map(|(number, (group, content))| {
+        let block = u8::try_from(number).map_err(|_| Error::BadOrder("too many keys; name fewer groups"))?;
+        Ok(DataBlock { last: if number == end { LAST } else { MORE }, block, group, content })
+    });
+    numbered.collect()
+}
+
+/// The bytes of a data group; the buffer they are built in may have held a key.
+fn content<E: Element>(element: &E) -> Result<Concealed<200>, Error> {
+    let mut buffer = zeroize::Zeroizing::new([0; 200]);
+    let bytes = element.to_slice(buffer.as_mut());
+    bytes.and_then(Concealed::new).map_err(|_| Error::BadOrder("a data group is longer than a block"))
+}

@@ -1,0 +1,6 @@
+//! Management: who takes part, what is issued, which keys are in use.
+
+pub mod hotlist;
+pub mod issuance;
+pub(crate) mod keys;
+pub mod participants;

@@ -1,0 +1,56 @@
+//! Rows of the exception queue.
+
+use apdu_spec::element::{BatchNumber, SamId, Time};
+use rusqlite::params;
+
+use super::Tx;
+use super::code::{self, get};
+use crate::clearing::exception::{Exception, Reason};
+use crate::error::Error;
+use crate::reports::ExceptionLine;
+
+impl Tx<'_> {
+    /// Keeps an exception. The very same one is kept once, so that a sender who repeats
+    /// does not fill the disk.
+    pub fn insert_exception(&self, exception: &Exception, now: Time) -> Result<(), Error> {
+        let sql = "INSERT INTO exception (reason, time, sam, batch, purse, nv, detail, evidence)
+                   SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE NOT EXISTS (SELECT 1 FROM exception
+                   WHERE sam IS ?3 AND batch IS ?4 AND reason = ?1 AND evidence = ?8 AND purse IS ?5 AND nv IS ?6)";
+        let row = params![
+            exception.reason.code(),
+            now.0,
+            exception.sam.map(code::sam),
+            exception.batch.map(BatchNumber::get),
+            exception.purse.map(code::purse),
+            exception.nv.map(|nv| nv.get()),
+            exception.detail,
+            exception.evidence
+        ];
+        self.execute(sql, row).map(drop)
+    }
+
+    /// Closes exceptions of a batch that have been cleared up.
+    pub fn close_exceptions(&self, reason: Reason, sam: SamId, batch: BatchNumber) -> Result<(), Error> {
+        let sql = "UPDATE exception SET open = 0 WHERE sam = ?1 AND batch = ?2 AND reason = ?3";
+        self.execute(sql, params![code::sam(sam), batch.get(), reason.code()]).map(drop)
+    }
+
+    /// The exceptions, oldest first.
+    pub fn exceptions(&self) -> Result<Vec<ExceptionLine>, Error> {
+        let sql = "SELECT exception, reason, open, time, sam, batch, purse, nv, detail
+                   FROM exception ORDER BY exception";
+        self.all(sql, [], |row| {
+            Ok(ExceptionLine {
+                number: get(row, 0)?,
+                reason: get(row, 1)?,
+                open: get(row, 2)?,
+                time: Time(get(row, 3)?).to_string(),
+                sam: get::<Option<i64>>(row, 4)?.map(code::to_sam).transpose()?.map(|sam| sam.to_string()),
+                batch: get(row, 5)?,
+                purse: get::<Option<i64>>(row, 6)?.map(code::to_iep).transpose()?.map(|iep| iep.to_string()),
+                nv: get(row, 7)?,
+                detail: get(row, 8)?,
+            })
+        })
+    }
+}

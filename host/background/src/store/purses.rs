@@ -1,0 +1,114 @@
+//! Rows of purses.
+
+use apdu_spec::element::{Amount, Balance, Counter, Currency, Date, IepId, Time};
+use rusqlite::{Row, params};
+
+use super::Tx;
+use super::code::{self, get};
+use crate::error::Error;
+
+/// A purse as it was issued, and where it stands as far as is known here.
+#[derive(Clone, Copy, Debug)]
+pub struct Purse {
+    /// Identity.
+    pub iep: IepId,
+    /// Currency.
+    pub currency: Currency,
+    /// Last day.
+    pub expiry: Date,
+    /// Greatest balance.
+    pub maximum: Balance,
+    /// How far below zero it may go.
+    pub overdraft: Amount,
+    /// Shadow balance, minor units.
+    pub shadow: i64,
+    /// All value commits up to this NV are known.
+    pub complete: Counter,
+    /// Highest NV that is known.
+    pub highest: Counter,
+    /// Since when it is on the hotlist.
+    pub hotlisted: Option<Time>,
+    /// Whether something of it is in doubt: a claim, a transfer, a cancellation.
+    pub doubts: bool,
+}
+
+impl Purse {
+    /// A purse that is new: nothing is known of it but how it was ordered.
+    #[must_use]
+    pub fn new(iep: IepId, currency: Currency, expiry: Date, maximum: Balance, overdraft: Amount) -> Self {
+        let zero = Counter::default();
+        Self {
+            iep,
+            currency,
+            expiry,
+            maximum,
+            overdraft,
+            shadow: 0,
+            complete: zero,
+            highest: zero,
+            hotlisted: None,
+            doubts: false,
+        }
+    }
+}
+
+const SELECT: &str =
+    "SELECT purse, currency, expiry, maximum, overdraft, shadow, complete, highest, hotlisted,
+    EXISTS (SELECT 1 FROM claim WHERE claim.purse = p.purse AND state IN (1, 4))
+    OR EXISTS (SELECT 1 FROM transfer WHERE transfer.purse = p.purse AND state = 1)
+    OR EXISTS (SELECT 1 FROM waiting WHERE waiting.purse = p.purse)
+    FROM purse p";
+
+fn read(row: &Row<'_>) -> Result<Purse, Error> {
+    Ok(Purse {
+        iep: code::to_iep(get(row, 0)?)?,
+        currency: code::to_currency(get(row, 1)?)?,
+        expiry: Date(get(row, 2)?),
+        maximum: Balance(get(row, 3)?),
+        overdraft: code::amount(row, 4)?,
+        shadow: get(row, 5)?,
+        complete: code::counter(row, 6)?,
+        highest: code::counter(row, 7)?,
+        hotlisted: get::<Option<u32>>(row, 8)?.map(Time),
+        doubts: get(row, 9)?,
+    })
+}
+
+impl Tx<'_> {
+    /// Registers a purse; false where the number is taken.
+    pub fn insert_purse(&self, purse: &Purse, now: Time) -> Result<bool, Error> {
+        let sql =
+            "INSERT OR IGNORE INTO purse (purse, provider, currency, expiry, maximum, overdraft, issued)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let row = params![
+            code::purse(purse.iep),
+            purse.iep.provider.get(),
+            code::currency(purse.currency),
+            purse.expiry.0,
+            purse.maximum.0,
+            purse.overdraft.get(),
+            now.0
+        ];
+        self.execute(sql, row).map(|rows| rows == 1)
+    }
+
+    /// A purse.
+    pub fn purse(&self, iep: IepId) -> Result<Option<Purse>, Error> {
+        self.first(&format!("{SELECT} WHERE purse = ?1"), [code::purse(iep)], read)
+    }
+
+    /// All purses, in order of their identity.
+    pub fn purses(&self) -> Result<Vec<Purse>, Error> {
+        self.all(&format!("{SELECT} ORDER BY provider, purse"), [], read)
+    }
+
+    /// Writes what clearing has changed.
+    pub fn update_purse(&self, purse: &Purse) -> Result<(), Error> {
+        let sql =
+            "UPDATE purse SET shadow = ?2, complete = ?3, highest = ?4, hotlisted = ?5 WHERE purse = ?1";
+        let (complete, highest) = (purse.complete.get(), purse.highest.get());
+        let hotlisted = purse.hotlisted.map(|time| time.0);
+        self.execute(sql, params![code::purse(purse.iep), purse.shadow, complete, highest, hotlisted])
+            .map(drop)
+    }
+}

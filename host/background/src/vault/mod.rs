@@ -1,0 +1,7 @@
+//! Where the master keys are. Clearing and issuance ask for operations; no master
+//! key leaves this folder.
+
+mod file;
+pub mod software;
+
+pub use software::Vault;

@@ -1,0 +1,196 @@
+//! Master keys in memory: one a function, key group and version (design, Keys).
+//!
+//! The algorithm belongs to the key version. Retired versions stay, for records
+//! that come late.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use apdu_spec::crypto::Key;
+use apdu_spec::crypto::derivation::{Holder, card_key};
+use apdu_spec::crypto::mac::MacKey;
+use apdu_spec::crypto::session_key::{DerivationKey, SessionContext, StatementKey};
+use apdu_spec::element::{Algorithm, BatchNumber, IepId, KeyReference, SamId};
+use apdu_spec::personalisation::{Function, KeyData};
+use rand_core::CryptoRng;
+
+use crate::error::Error;
+
+/// Which master key: function, group, version.
+pub(super) type Slot = (u8, u8, u8);
+
+/// A master key with its algorithm.
+pub(super) struct Master {
+    pub(super) function: Function,
+    pub(super) algorithm: Algorithm,
+    pub(super) key: Key,
+}
+
+/// The master keys of one operator. They are erased when it is dropped.
+#[derive(Default)]
+pub struct Vault {
+    pub(super) masters: BTreeMap<Slot, Master>,
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Vault({} master keys, not shown)", self.masters.len())
+    }
+}
+
+/// `load key, group 0, version 1`
+pub(crate) fn name(function: Function, group: u8, version: u8) -> String {
+    format!("{function:?} key, group {group}, version {version}").to_lowercase()
+}
+
+impl Vault {
+    /// A vault without keys.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A new version of every key: load, certificate and record keys, and a purchase key
+    /// for each of `groups` (from 1). Versions are never replaced.
+    pub fn add_version(
+        &mut self,
+        version: u8,
+        algorithm: Algorithm,
+        groups: &[u8],
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(), Error> {
+        if groups.contains(&0) {
+            return Err(Error::BadOrder("group 0 is the issuer's own; number purchase groups from 1"));
+        }
+        for function in [Function::Load, Function::Certificate, Function::Record] {
+            self.generate(function, 0, version, algorithm, rng)?;
+        }
+        groups.iter().try_for_each(|group| self.generate(Function::Purchase, *group, version, algorithm, rng))
+    }
+
+    fn generate(
+        &mut self,
+        function: Function,
+        group: u8,
+        version: u8,
+        algorithm: Algorithm,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(), Error> {
+        let slot = (function as u8, group, version);
+        if self.masters.contains_key(&slot) {
+            return Err(Error::AlreadyRegistered(name(function, group, version)));
+        }
+        self.masters.insert(slot, Master { function, algorithm, key: random_key(rng) });
+        Ok(())
+    }
+
+    /// The full reference of a key version.
+    pub fn reference(&self, function: Function, group: u8, version: u8) -> Result<KeyReference, Error> {
+        let master = self.masters.get(&(function as u8, group, version));
+        let algorithm = master.map(|master| master.algorithm);
+        let algorithm = algorithm.ok_or_else(|| Error::UnknownKey(name(function, group, version)))?;
+        Ok(KeyReference { algorithm, group, version })
+    }
+
+    /// The highest version of a key.
+    #[must_use]
+    pub fn highest(&self, function: Function, group: u8) -> Option<KeyReference> {
+        let of_group = (function as u8, group, 0)..=(function as u8, group, u8::MAX);
+        let ((.., version), master) = self.masters.range(of_group).next_back()?;
+        Some(KeyReference { algorithm: master.algorithm, group, version: *version })
+    }
+
+    /// Every key version with a value that tells keys apart and gives nothing away: the
+    /// first three bytes of a MAC over zeros.
+    pub(crate) fn check_values(&self) -> impl Iterator<Item = (Slot, String, [u8; 3])> {
+        self.masters.iter().map(|(slot, master)| {
+            let [a, b, c, ..] = MacKey::new(&master.key, master.algorithm).mac(&[0; 16]).0;
+            (*slot, name(master.function, slot.1, slot.2), [a, b, c])
+        })
+    }
+
+    fn master(&self, function: Function, reference: KeyReference) -> Result<&Key, Error> {
+        let known = self.masters.get(&(function as u8, reference.group, reference.version));
+        let known = known.filter(|master| master.algorithm == reference.algorithm);
+        let unknown = || Error::UnknownKey(name(function, reference.group, reference.version));
+        known.map(|master| &master.key).ok_or_else(unknown)
+    }
+
+    /// The card's own key, ready to derive from.
+    fn derivation(
+        &self,
+        holder: Holder,
+        function: Function,
+        reference: KeyReference,
+    ) -> Result<DerivationKey, Error> {
+        let key = card_key(self.master(function, reference)?, holder, function, reference);
+        Ok(DerivationKey::new(key, reference.algorithm))
+    }
+
+    /// K1 of a purse's session: a purchase where the group is above 0, else a load or unload.
+    pub(crate) fn statement_key(
+        &self,
+        iep: IepId,
+        reference: KeyReference,
+        context: &SessionContext,
+    ) -> Result<StatementKey, Error> {
+        let function = if reference.group == 0 { Function::Load } else { Function::Purchase };
+        Ok(self.derivation(iep.into(), function, reference)?.statement_key(context))
+    }
+
+    /// Key of S6, of the same version and algorithm as the session's.
+    pub(crate) fn certificate_key(
+        &self,
+        iep: IepId,
+        reference: KeyReference,
+        context: &SessionContext,
+    ) -> Result<MacKey, Error> {
+        let reference = KeyReference { group: 0, ..reference };
+        Ok(self.derivation(iep.into(), Function::Certificate, reference)?.certificate_key(context))
+    }
+
+    /// Key of the answer to GET PREVIOUS IEP SIGNATURE that a purse gives its issuer.
+    pub(crate) fn previous_key(
+        &self,
+        iep: IepId,
+        reference: KeyReference,
+        context: &SessionContext,
+    ) -> Result<MacKey, Error> {
+        Ok(self.derivation(iep.into(), Function::Load, reference)?.previous_key(context))
+    }
+
+    /// Key of one batch of a module; batch 0 is the releases of a transfer card.
+    pub(crate) fn record_key(
+        &self,
+        sam: SamId,
+        reference: KeyReference,
+        batch: BatchNumber,
+    ) -> Result<MacKey, Error> {
+        Ok(self.derivation(sam.into(), Function::Record, reference)?.record_key(batch))
+    }
+
+    /// A card's own key of one function, for its personalisation.
+    pub(crate) fn card_key_data(
+        &self,
+        holder: Holder,
+        function: Function,
+        reference: KeyReference,
+    ) -> Result<KeyData, Error> {
+        let key = card_key(self.master(function, reference)?, holder, function, reference);
+        Ok(KeyData { function, reference, key })
+    }
+
+    /// The purchase master key of a group, for the personalisation of its PSAMs: the one
+    /// master key that is ever handed out.
+    pub(crate) fn purchase_master(&self, reference: KeyReference) -> Result<KeyData, Error> {
+        let key = self.master(Function::Purchase, reference)?.clone();
+        Ok(KeyData { function: Function::Purchase, reference, key })
+    }
+}
+
+/// Sixteen fresh bytes.
+pub(crate) fn random_key(rng: &mut dyn CryptoRng) -> Key {
+    let mut bytes = zeroize::Zeroizing::new([0; 16]);
+    rng.fill_bytes(bytes.as_mut());
+    Key::new(*bytes)
+}

@@ -1,0 +1,163 @@
+//! The house around the money: vault, issuance, database files, tampering.
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use apdu_spec::Element;
+use apdu_spec::element::{Algorithm, Amount, Balance, Currency, Time};
+use apdu_spec::management::{LAST, MORE};
+use apdu_spec::personalisation::{DataGroup, Function, KeyData};
+use background::{Background, Error, PurseOrder, TransferOrder, Vault};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use rusqlite::Connection;
+use support::*;
+
+#[test]
+fn a_vault_is_its_owners_and_shows_nothing() {
+    let world = World::new();
+    let path = world.folder.path().join("vault.json");
+    let mode = std::fs::metadata(&path).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(format!("{:?}", world.vault()), "Vault(4 master keys, not shown)");
+    std::fs::write(&path, "{\"format\": 1, \"keys\": [{}]}").expect("written");
+    assert!(Vault::load(&path).expect_err("damaged").to_string().contains("vault.json"));
+    assert!(matches!(Vault::load(&path.with_extension("missing")), Err(Error::Io { .. })));
+}
+
+#[test]
+fn key_versions_are_added_and_never_replaced() {
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let mut vault = Vault::new();
+    vault.add_version(1, Algorithm::AesCmac, &[1, 2], &mut rng).expect("added");
+    assert!(vault.add_version(1, Algorithm::AesCmac, &[1], &mut rng).is_err());
+    vault.add_version(2, Algorithm::RetailMac, &[1], &mut rng).expect("added");
+    assert_eq!(vault.highest(Function::Purchase, 1).map(|key| key.version), Some(2));
+    assert_eq!(vault.highest(Function::Purchase, 2).map(|key| key.version), Some(1));
+    assert!(vault.reference(Function::Purchase, 2, 2).is_err());
+}
+
+#[test]
+fn a_foreign_vault_does_not_open_the_database() {
+    let world = World::new();
+    let mut rng = ChaCha20Rng::seed_from_u64(99);
+    let mut foreign = Vault::new();
+    foreign.add_version(1, Algorithm::AesCmac, &[GROUP], &mut rng).expect("keys");
+    let error = Background::open(&world.database(), foreign).expect_err("foreign");
+    assert!(matches!(error, Error::ForeignVault(_)), "{error}");
+}
+
+fn order(number: u64) -> PurseOrder {
+    let mut world = World::new();
+    PurseOrder {
+        iep: world.purse(number).identity.iep,
+        currency: Currency::GBP,
+        expiry: NOW.date(),
+        maximum: Balance(1_000),
+        overdraft: Amount::default(),
+        purchase_limit: amount(10),
+        groups: vec![GROUP],
+        versions: vec![1],
+    }
+}
+
+#[test]
+fn blocks_are_in_order_and_numbers_are_issued_once() {
+    let mut world = World::new();
+    let blocks = world.background.issue_purse(&order(5), NOW).expect("issued");
+    assert_eq!(blocks[0].group, DataGroup::Purse);
+    assert!(blocks[1..].iter().all(|block| block.group == DataGroup::Key));
+    assert_eq!(blocks.iter().map(|block| block.last).collect::<Vec<_>>(), [MORE, MORE, MORE, LAST]);
+    assert_eq!(blocks.iter().map(|block| block.block).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert!(matches!(world.background.issue_purse(&order(5), NOW), Err(Error::AlreadyRegistered(_))));
+}
+
+/// Design, Keys: a SAM never holds a load or certificate key.
+#[test]
+fn nobody_gets_a_key_that_is_not_theirs() {
+    let mut world = World::new();
+    let merchant = world.merchant;
+    let sam = background::SamOrder {
+        sam: sam_id(3),
+        name: "Till".into(),
+        merchant,
+        expiry: NOW.date(),
+        currency: Currency::EUR,
+        purchase_limit: amount(1),
+        group: GROUP,
+        versions: vec![1],
+        providers: vec![provider()],
+    };
+    let blocks = world.background.issue_sam(&sam, &mut world.rng, NOW).expect("issued");
+    let functions = |blocks: &[apdu_spec::management::DataBlock]| -> Vec<Function> {
+        let keys = blocks.iter().filter(|block| block.group == DataGroup::Key);
+        keys.map(|block| KeyData::from_bytes(block.content.as_slice()).expect("key").function).collect()
+    };
+    assert_eq!(functions(&blocks), [Function::Purchase, Function::Record, Function::Cancellation]);
+    let card = TransferOrder { card: sam_id(4), name: "Courier".into(), version: 1 };
+    let blocks = world.background.issue_transfer(&card, NOW).expect("issued");
+    assert_eq!(functions(&blocks), [Function::Record]);
+    let release = world.background.release(sam_id(4), 10, 3).expect("released");
+    assert_eq!((release.parcels, release.downloads), (10, 3));
+    assert!(world.background.release(sam_id(5), 10, 3).is_err());
+}
+
+#[test]
+fn a_tampered_sum_shows() {
+    for sql in [
+        "UPDATE purse SET shadow = shadow + 1",
+        "UPDATE value_commit SET amount = amount + 1 WHERE kind = 1",
+        "UPDATE transfer SET amount = amount + 1",
+        "UPDATE account SET balance = balance + 1 WHERE role = 4",
+        "UPDATE value_commit SET state = 2 WHERE kind = 1",
+    ] {
+        let mut world = World::new();
+        let (mut purse, mut sam) = (world.purse(1), world.sam(1));
+        world.load(&mut purse, 1_000);
+        world.buy(&mut purse, &mut sam, 300);
+        world.collect(&mut sam);
+        world.check();
+        let connection = Connection::open(world.database()).expect("open");
+        connection.execute(sql, []).expect(sql);
+        assert!(!world.background.reconcile().expect("reconciled").is_empty(), "{sql}");
+        assert!(connection.execute("UPDATE posting SET amount = 1", []).is_err(), "postings are immutable");
+        assert!(connection.execute("DELETE FROM posting", []).is_err(), "postings are immutable");
+    }
+}
+
+#[test]
+fn files_that_are_not_ours_are_refused_by_name() {
+    let world = World::new();
+    let path = world.database();
+    assert!(matches!(Background::create(&path, world.vault()), Err(Error::Exists(_))));
+    let missing = path.with_extension("missing");
+    let error = Background::open(&missing, world.vault()).expect_err("missing");
+    assert!(error.to_string().contains("purse.missing"), "{error}");
+    std::fs::write(&missing, "this is a text of some length and no database at all").expect("written");
+    assert!(matches!(Background::open(&missing, world.vault()), Err(Error::NotOurs(_))));
+    let foreign = path.with_extension("foreign");
+    Connection::open(&foreign).and_then(|db| db.execute_batch("CREATE TABLE t (a)")).expect("made");
+    assert!(matches!(Background::open(&foreign, world.vault()), Err(Error::NotOurs(_))));
+}
+
+#[test]
+fn a_newer_schema_is_refused() {
+    let world = World::new();
+    let (path, vault) = (world.database(), world.vault());
+    Connection::open(&path).and_then(|db| db.execute_batch("PRAGMA user_version = 99")).expect("changed");
+    let error = Background::open(&path, vault).expect_err("newer");
+    assert!(matches!(error, Error::NewerSchema { found: 99, .. }), "{error}");
+    drop(world);
+}
+
+#[test]
+fn a_locked_database_says_so() {
+    let mut world = World::new();
+    let other = Connection::open(world.database()).expect("open");
+    other.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    let error = world.background.settle(Time(1)).expect_err("locked");
+    assert!(matches!(error, Error::Locked), "{error}");
+    other.execute_batch("ROLLBACK").expect("free");
+    world.background.settle(Time(1)).expect("free again");
+}

@@ -1,0 +1,116 @@
+//! A purse in a reader.
+
+use apdu_spec::aid::Aid;
+use apdu_spec::crypto::Key;
+use apdu_spec::element::{Amount, Counter, Kind};
+use apdu_spec::purse::{
+    BalanceResponse, Cancel, CreditCancellation, CreditLoad, DebitIep, DebitUnload, Execute, Executed,
+    GetBalance, GetPurseData, InitializeIep, InitializeLoad, InitializePurchase, InitializeTransfer,
+    InitializeUnload, Initialized, LogLine, PreviousByNt, PreviousByNv, PreviousRequest, PreviousSignature,
+    PurseInformation, ReadLog, ReadRecord,
+};
+use apdu_spec::record::Counterpart;
+use apdu_spec::{Command as _, StatusWord};
+
+use super::{execute, select};
+use crate::Error;
+use crate::reader::Reader;
+
+/// Key group of loads and unloads.
+pub const LOAD_GROUP: u8 = 0;
+
+/// A purse whose application is selected.
+pub struct PurseCard<'r> {
+    reader: &'r mut dyn Reader,
+}
+
+impl std::fmt::Debug for PurseCard<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PurseCard")
+    }
+}
+
+impl<'r> PurseCard<'r> {
+    /// Selects the purse.
+    pub fn select(reader: &'r mut dyn Reader) -> Result<Self, Error> {
+        select(reader, Aid::PURSE)?;
+        Ok(Self { reader })
+    }
+
+    /// INITIALIZE IEP for Purchase.
+    pub fn initialize_purchase(
+        &mut self,
+        group: u8,
+        version: u8,
+        counterpart: Counterpart,
+    ) -> Result<Initialized, Error> {
+        execute::<InitializeIep>(self.reader, &InitializePurchase { group, version, counterpart })
+    }
+
+    /// INITIALIZE IEP for Load or Unload.
+    pub fn initialize_transfer(
+        &mut self,
+        kind: Kind,
+        version: u8,
+        counterpart: Counterpart,
+        amount: Amount,
+    ) -> Result<Initialized, Error> {
+        let request = InitializeTransfer { version, counterpart, amount };
+        match kind {
+            Kind::Unload => execute::<InitializeUnload>(self.reader, &request),
+            _ => execute::<InitializeLoad>(self.reader, &request),
+        }
+    }
+
+    /// DEBIT IEP or CREDIT IEP: the counterpart's order.
+    pub fn execute(&mut self, kind: Kind, request: &Execute) -> Result<Executed, Error> {
+        match kind {
+            Kind::Load => execute::<CreditLoad>(self.reader, request),
+            Kind::Unload => execute::<DebitUnload>(self.reader, request),
+            _ => execute::<DebitIep>(self.reader, request),
+        }
+    }
+
+    /// CREDIT IEP for Cancellation.
+    pub fn cancel(&mut self, secret: Key) -> Result<Executed, Error> {
+        execute::<CreditCancellation>(self.reader, &Cancel { secret })
+    }
+
+    /// GET PREVIOUS IEP SIGNATURE by NT.
+    pub fn previous_by_nt(&mut self, request: &PreviousRequest) -> Result<PreviousSignature, Error> {
+        execute::<PreviousByNt>(self.reader, request)
+    }
+
+    /// GET PREVIOUS IEP SIGNATURE by NV.
+    pub fn previous_by_nv(&mut self, request: &PreviousRequest) -> Result<PreviousSignature, Error> {
+        execute::<PreviousByNv>(self.reader, request)
+    }
+
+    /// GET BALANCE.
+    pub fn balance(&mut self) -> Result<BalanceResponse, Error> {
+        execute::<GetBalance>(self.reader, &())
+    }
+
+    /// GET DATA 0101.
+    pub fn information(&mut self) -> Result<PurseInformation, Error> {
+        execute::<GetPurseData>(self.reader, &())
+    }
+
+    /// The whole log, newest first.
+    pub fn log(&mut self) -> Result<Vec<LogLine>, Error> {
+        let mut lines = Vec::new();
+        for record in 1..=u8::MAX {
+            match execute::<ReadRecord>(self.reader, &ReadLog { record }) {
+                Ok(line) => lines.push(line),
+                Err(error) if error.status() == Some(StatusWord::RECORD_NOT_FOUND) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(lines)
+    }
+}
+
+/// The number asked for as the answer must repeat it.
+pub(crate) fn check_asked(previous: &PreviousSignature, asked: Counter) -> Result<(), Error> {
+    if previous.asked == asked { Ok(()) } else { Err(Error::Answer { command: PreviousByNt::ROW.name }) }
+}

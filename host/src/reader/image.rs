@@ -1,0 +1,187 @@
+//! The memory of a card that runs in this process: in RAM, or in a file.
+//!
+//! A card image file is a head of 32 bytes and the memory as the chip has it:
+//!
+//! ```text
+//! "PURSECARD" (9)  zero (3)  version (4)  block size (4)  blocks (4)  zero (8)  memory
+//! ```
+//!
+//! Numbers are big endian. Every write goes to the file at once; with
+//! [`Image::durable`] a commit also waits until the disk has it. A process that is
+//! killed leaves a torn image, as power does on a chip, and the card opens it at its
+//! last committed state. The file is locked while a card runs on it.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use card_os::platform::{BLOCKS_MAX, ChipError, Platform};
+use rand_core::Rng;
+
+use crate::Error;
+
+const MAGIC: &[u8; 9] = b"PURSECARD";
+const VERSION: u32 = 1;
+const HEAD: usize = 32;
+
+/// A generator of random numbers that can go to another thread.
+pub type Randomness = Box<dyn Rng + Send>;
+
+/// Size of a card's memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Geometry {
+    /// Bytes of an erase block.
+    pub block_size: usize,
+    /// Erase blocks.
+    pub blocks: usize,
+}
+
+impl Geometry {
+    /// 16 KiB: a purse.
+    pub const PURSE: Self = Self { block_size: 1 << 10, blocks: 16 };
+    /// 64 KiB: a PSAM.
+    pub const SAM: Self = Self { block_size: 4 << 10, blocks: 16 };
+    /// 1 MiB: a transfer card.
+    pub const TRANSFER: Self = Self { block_size: 64 << 10, blocks: 16 };
+}
+
+/// The memory of a card.
+pub struct Image {
+    geometry: Geometry,
+    bytes: Vec<u8>,
+    file: Option<(File, PathBuf)>,
+    durable: bool,
+    written: u64,
+    random: Randomness,
+}
+
+impl std::fmt::Debug for Image {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = self.file.as_ref().map(|(_, path)| path);
+        f.debug_struct("Image").field("geometry", &self.geometry).field("file", &path).finish_non_exhaustive()
+    }
+}
+
+impl Image {
+    /// An erased memory in RAM.
+    #[must_use]
+    pub fn in_ram(geometry: Geometry, random: Randomness) -> Self {
+        let bytes = vec![0xFF; geometry.block_size * geometry.blocks];
+        Self { geometry, bytes, file: None, durable: false, written: 0, random }
+    }
+
+    /// An erased memory in a new file; a file that is there already is an error.
+    pub fn create(path: &Path, geometry: Geometry, random: Randomness) -> Result<Self, Error> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
+        let file = file.map_err(Error::file(path))?;
+        lock(&file, path)?;
+        let mut image = Self::in_ram(geometry, random);
+        let mut head = [0; HEAD];
+        head[..9].copy_from_slice(MAGIC);
+        for (place, number) in
+            head[12..24].chunks_exact_mut(4).zip([VERSION, word(geometry.block_size), word(geometry.blocks)])
+        {
+            place.copy_from_slice(&number.to_be_bytes());
+        }
+        file.write_all_at(&head, 0).map_err(Error::file(path))?;
+        file.write_all_at(&image.bytes, HEAD as u64).map_err(Error::file(path))?;
+        image.file = Some((file, path.into()));
+        Ok(image)
+    }
+
+    /// The memory in a file.
+    pub fn open(path: &Path, random: Randomness) -> Result<Self, Error> {
+        let refuse = |reason: &str| Error::Image { path: path.into(), reason: reason.into() };
+        let file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::file(path))?;
+        lock(&file, path)?;
+        let all = std::fs::read(path).map_err(Error::file(path))?;
+        let (head, bytes) = all
+            .split_at_checked(HEAD)
+            .filter(|(head, _)| head.starts_with(MAGIC))
+            .ok_or_else(|| refuse("this is not a card image"))?;
+        let number =
+            |place: usize| head[place..place + 4].iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+        if number(12) != VERSION as usize {
+            return Err(refuse("the image has another version; open it with the program that wrote it"));
+        }
+        let geometry = Geometry { block_size: number(16), blocks: number(20) };
+        let fits = geometry.blocks <= BLOCKS_MAX && geometry.block_size <= 1 << 20;
+        if !fits || bytes.len() != geometry.block_size * geometry.blocks {
+            return Err(refuse("the image is cut short or has grown; restore it from a copy"));
+        }
+        let bytes = bytes.to_vec();
+        Ok(Self { geometry, bytes, file: Some((file, path.into())), durable: false, written: 0, random })
+    }
+
+    /// Whether each commit waits for the disk.
+    #[must_use]
+    pub const fn durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
+        self
+    }
+
+    /// Bytes programmed so far, padding included.
+    #[must_use]
+    pub const fn bytes_written(&self) -> u64 {
+        self.written
+    }
+
+    /// Puts other bytes in RAM and file; where the file fails, the chip has failed.
+    fn put(&mut self, address: usize, bytes: &[u8]) -> Result<(), ChipError> {
+        let place = self.bytes.get_mut(address..).and_then(|tail| tail.get_mut(..bytes.len()));
+        place.ok_or(ChipError)?.copy_from_slice(bytes);
+        if let Some((file, _)) = &self.file {
+            file.write_all_at(bytes, (HEAD + address) as u64).map_err(|_| ChipError)?;
+        }
+        Ok(())
+    }
+}
+
+/// Numbers of the head are small.
+fn word(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), Error> {
+    file.try_lock().map_err(|_| Error::Image {
+        path: path.into(),
+        reason: "another process runs this card; end it first".into(),
+    })
+}
+
+impl Platform for Image {
+    fn block_size(&self) -> usize {
+        self.geometry.block_size
+    }
+
+    fn blocks(&self) -> usize {
+        self.geometry.blocks
+    }
+
+    fn read(&self, address: usize, buffer: &mut [u8]) -> Result<(), ChipError> {
+        let source = self.bytes.get(address..).and_then(|tail| tail.get(..buffer.len()));
+        buffer.copy_from_slice(source.ok_or(ChipError)?);
+        Ok(())
+    }
+
+    fn program(&mut self, address: usize, bytes: &[u8]) -> Result<(), ChipError> {
+        self.written += bytes.len() as u64;
+        self.put(address, bytes)
+    }
+
+    fn erase(&mut self, block: usize) -> Result<(), ChipError> {
+        let size = self.geometry.block_size;
+        self.put(block * size, &vec![0xFF; size])
+    }
+
+    fn sync(&mut self) -> Result<(), ChipError> {
+        match &self.file {
+            Some((file, _)) if self.durable => file.sync_data().map_err(|_| ChipError),
+            _ => Ok(()),
+        }
+    }
+
+    fn random(&mut self, buffer: &mut [u8]) {
+        self.random.fill_bytes(buffer);
+    }
+}

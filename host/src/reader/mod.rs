@@ -1,0 +1,40 @@
+//! Readers: whatever carries an APDU to a card and its answer back.
+//!
+//! [`virtual_reader`] runs the card in this process, [`image`] is the memory of such a
+//! card in a file, [`trace`] is a reader around a reader that tells what passes,
+//! `pcsc` (feature) drives real readers.
+
+pub mod image;
+#[cfg(feature = "pcsc")]
+pub mod pcsc;
+pub mod trace;
+pub mod virtual_reader;
+
+use crate::Error;
+
+/// Carries one APDU at a time to one card.
+pub trait Reader {
+    /// Sends a command APDU; the response APDU, two bytes at least.
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, Error>;
+
+    /// Switches the card off and on.
+    fn reset(&mut self) -> Result<(), Error>;
+}
+
+impl<R: Reader + ?Sized> Reader for Box<R> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, Error> {
+        (**self).transmit(command)
+    }
+    fn reset(&mut self) -> Result<(), Error> {
+        (**self).reset()
+    }
+}
+
+impl<R: Reader + ?Sized> Reader for &mut R {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, Error> {
+        (**self).transmit(command)
+    }
+    fn reset(&mut self) -> Result<(), Error> {
+        (**self).reset()
+    }
+}

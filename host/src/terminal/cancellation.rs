@@ -1,0 +1,29 @@
+//! Cancels the last purchase of a purse, at the terminal where it was made and while
+//! it is in the open batch.
+
+use apdu_spec::element::Counter;
+
+use super::PaymentTerminal;
+use crate::Error;
+use crate::card::purse::PurseCard;
+use crate::reader::Reader;
+
+impl PaymentTerminal {
+    /// The PSAM voids the payment `nt_psam`, then the purse takes the amount back. When the
+    /// purse is gone in between, the same call again finishes it; should that never
+    /// happen, the background system refunds on the purse's evidence.
+    ///
+    /// Returns where the purse stands now: nothing is believed but the balance it states
+    /// under S1 at its next session.
+    pub fn cancel(&mut self, purse: &mut dyn Reader, nt_psam: Counter) -> Result<(), Error> {
+        let mut purse = PurseCard::select(purse)?;
+        let secret = self.sam.cancel(nt_psam)?.secret;
+        purse.cancel(secret)?;
+        // The cancellation's own receipt travels with this PSAM's next batch.
+        let counterpart = self.counterpart()?;
+        let (group, version) = (self.information.group, self.information.version);
+        let initialized = purse.initialize_purchase(group, version, counterpart)?;
+        let held = u32::from(initialized.statement.position.receipts);
+        self.take_over(&mut purse, &initialized.statement, held)
+    }
+}

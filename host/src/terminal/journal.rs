@@ -1,0 +1,202 @@
+//! The journal of a payment terminal: what it is about to do, written before it does it.
+//!
+//! A file of JSON lines, project-defined: `{"intend": {...}}` before DEBIT IEP,
+//! `{"settle": NT_PSAM}` once the PSAM knows the outcome. A last line without its end
+//! was torn and does not count; it stands for a DEBIT IEP that was never sent.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use apdu_spec::element::{Amount, Counter, IepId, ProviderId, PurseNumber, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// A payment that a terminal is about to make.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Intent {
+    /// NT_PSAM.
+    pub nt_psam: Counter,
+    /// The purse.
+    pub iep: IepId,
+    /// NT_IEP of its session.
+    pub nt_iep: Counter,
+    /// Amount, minor units.
+    pub amount: Amount,
+    /// When.
+    pub time: Time,
+}
+
+/// Survives a crash of the terminal.
+pub trait Journal {
+    /// The payment goes to the purse next. Durable when this returns.
+    fn intend(&mut self, intent: &Intent) -> Result<(), Error>;
+
+    /// The PSAM knows what became of the payment.
+    fn settle(&mut self, nt_psam: Counter) -> Result<(), Error>;
+
+    /// Payments of which nothing is known.
+    fn open(&self) -> Vec<Intent>;
+}
+
+/// A line of the file.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Intend { nt_psam: u32, provider: u32, purse: u64, nt_iep: u32, amount: u32, time: u32 },
+    Settle(u32),
+}
+
+impl From<&Intent> for Line {
+    fn from(intent: &Intent) -> Self {
+        Self::Intend {
+            nt_psam: intent.nt_psam.get(),
+            provider: intent.iep.provider.get(),
+            purse: intent.iep.number.get(),
+            nt_iep: intent.nt_iep.get(),
+            amount: intent.amount.get(),
+            time: intent.time.0,
+        }
+    }
+}
+
+/// A journal in a file.
+#[derive(Debug)]
+pub struct FileJournal {
+    file: File,
+    path: PathBuf,
+    open: BTreeMap<u32, Intent>,
+    durable: bool,
+}
+
+impl FileJournal {
+    /// Opens a journal, or begins one. With `durable`, an intent waits for the disk.
+    pub fn open(path: &Path, durable: bool) -> Result<Self, Error> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(Error::file(path)(error)),
+        };
+        let open = read(&text, path)?;
+        // Begin anew with what is open; the old file stays until the new one is whole.
+        let fresh = path.with_extension("new");
+        let mut file = File::create(&fresh).map_err(Error::file(&fresh))?;
+        for intent in open.values() {
+            write_line(&mut file, &Line::from(intent)).map_err(Error::file(&fresh))?;
+        }
+        file.sync_data().map_err(Error::file(&fresh))?;
+        std::fs::rename(&fresh, path).map_err(Error::file(path))?;
+        let file = OpenOptions::new().append(true).open(path).map_err(Error::file(path))?;
+        Ok(Self { file, path: path.into(), open, durable })
+    }
+
+    fn append(&mut self, line: &Line) -> Result<(), Error> {
+        write_line(&mut self.file, line).map_err(Error::file(&self.path))?;
+        if self.durable {
+            self.file.sync_data().map_err(Error::file(&self.path))?;
+        }
+        Ok(())
+    }
+}
+
+impl Journal for FileJournal {
+    fn intend(&mut self, intent: &Intent) -> Result<(), Error> {
+        self.append(&Line::from(intent))?;
+        self.open.insert(intent.nt_psam.get(), *intent);
+        Ok(())
+    }
+
+    fn settle(&mut self, nt_psam: Counter) -> Result<(), Error> {
+        self.append(&Line::Settle(nt_psam.get()))?;
+        self.open.remove(&nt_psam.get());
+        Ok(())
+    }
+
+    fn open(&self) -> Vec<Intent> {
+        self.open.values().copied().collect()
+    }
+}
+
+fn write_line(file: &mut File, line: &Line) -> std::io::Result<()> {
+    let mut text = serde_json::to_string(line)?;
+    text.push('\n');
+    file.write_all(text.as_bytes())
+}
+
+/// What is open after all whole lines of a journal.
+fn read(text: &str, path: &Path) -> Result<BTreeMap<u32, Intent>, Error> {
+    let mut open = BTreeMap::new();
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        let Some(line) = line.strip_suffix('\n') else { break };
+        let refuse = |reason: String| Error::Journal { path: path.into(), line: index + 1, reason };
+        match serde_json::from_str(line).map_err(|error| refuse(error.to_string()))? {
+            Line::Settle(nt) => {
+                open.remove(&nt);
+            }
+            line @ Line::Intend { nt_psam, .. } => {
+                let intent = to_intent(&line).ok_or_else(|| refuse("a number is out of range".into()))?;
+                open.insert(nt_psam, intent);
+            }
+        }
+    }
+    Ok(open)
+}
+
+fn to_intent(line: &Line) -> Option<Intent> {
+    let Line::Intend { nt_psam, provider, purse, nt_iep, amount, time } = *line else { return None };
+    Some(Intent {
+        nt_psam: Counter::new(nt_psam)?,
+        iep: IepId { provider: ProviderId::new(provider)?, number: PurseNumber::new(purse)? },
+        nt_iep: Counter::new(nt_iep)?,
+        amount: Amount::new(amount)?,
+        time: Time(time),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn intent(nt: u32) -> Intent {
+        let iep = IepId { provider: ProviderId::new(9).unwrap(), number: PurseNumber::new(77).unwrap() };
+        let (nt_psam, nt_iep) = (Counter::new(nt).unwrap(), Counter::new(5).unwrap());
+        Intent { nt_psam, iep, nt_iep, amount: Amount::new(250).unwrap(), time: Time(1_700_000_000) }
+    }
+
+    #[test]
+    fn what_is_open_survives_a_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        let mut journal = FileJournal::open(&path, true).unwrap();
+        journal.intend(&intent(1)).unwrap();
+        journal.intend(&intent(2)).unwrap();
+        journal.settle(Counter::new(1).unwrap()).unwrap();
+        drop(journal);
+        assert_eq!(FileJournal::open(&path, true).unwrap().open(), [intent(2)]);
+    }
+
+    #[test]
+    fn a_torn_last_line_does_not_count() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        FileJournal::open(&path, false).unwrap().intend(&intent(1)).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for cut in 0..whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            assert_eq!(FileJournal::open(&path, false).unwrap().open(), []);
+        }
+    }
+
+    #[test]
+    fn a_damaged_line_is_named_and_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        let text = "{\"settle\":1}\nnonsense\n{\"settle\":2}\n";
+        std::fs::write(&path, text).unwrap();
+        let error = FileJournal::open(&path, false).unwrap_err().to_string();
+        assert!(error.contains("line 2"), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+}
