@@ -29,7 +29,8 @@ command_set! {
         /// STORE DATA: brings one data group to the selected application; with P1 80 the
         /// application becomes PERSONALIZED, if nothing is missing, else 6985.
         StoreData = [0x80 0xE2 * *] DataBlock => (),
-            in [Selectable], status [WRONG_DATA, CONDITIONS_NOT_SATISFIED, NOT_ENOUGH_MEMORY],
+            in [Selectable], status [WRONG_P1_P2, WRONG_DATA, CONDITIONS_NOT_SATISFIED,
+                NOT_ENOUGH_MEMORY],
             "GlobalPlatform Card Specification 2.3.1, 11.11; data groups project-defined";
     }
 }

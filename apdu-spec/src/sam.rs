@@ -210,7 +210,7 @@ command_set! {
         ReadTrailer = [0x90 0x76 0x01 0x00] TrailerRequest => Trailer,
             in [Personalized], status [RECORD_NOT_FOUND],
             "project-defined";
-        /// PSAM COLLECT: one record of a closed batch, under S5.
+        /// PSAM COLLECT: one record of a closed batch, or of the open one so far, under S5.
         PsamCollect = [0x90 0x78 0x00 0x00] CollectRequest => BatchRecord,
             in [Personalized], status [RECORD_NOT_FOUND],
             "EN 1546-3 (INS); bytes project-defined";

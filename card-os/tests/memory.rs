@@ -2,6 +2,8 @@
 //! housekeeping behind it, and again in the recovery, and what is found is the old or the
 //! new state, the same one ever after.
 
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
 use card_os::kernel::memory::{Change, Memory, MemoryError, entry::RECORD};
 use card_os::sim::SimulatedChip;
 use proptest::prelude::*;

@@ -4,7 +4,7 @@
 use apdu_spec::declare::refusal;
 use apdu_spec::interindustry::{self, InterindustryCommand, SelectRequest};
 use apdu_spec::life_cycle::LifeCycle;
-use apdu_spec::management::{DataBlock, LAST, ManagementCommand};
+use apdu_spec::management::{DataBlock, LAST, MORE, ManagementCommand};
 use apdu_spec::{Apdu, Element, StatusWord};
 
 use super::area::{Area, Cell};
@@ -169,6 +169,9 @@ impl<P: Platform> Card<P> {
 impl Application {
     /// STORE DATA (GlobalPlatform 2.3.1, 11.11): one data group, or the last one.
     fn personalise(&mut self, block: &DataBlock, area: &mut Area<'_>) -> Result<(), StatusWord> {
+        if ![MORE, LAST].contains(&block.last) {
+            return Err(StatusWord::WRONG_P1_P2);
+        }
         self.applet.store(block.group, block.content.as_slice(), area)?;
         if block.last != LAST {
             return Ok(());

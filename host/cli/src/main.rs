@@ -1,2 +1,103 @@
-//! To come.
-fn main() {}
+//! The program `purse`: an electronic purse system on one machine.
+//!
+//! One file a subcommand; `output` prints, `progress` shows how far something is,
+//! `process` opens the world and says how the program ends.
+
+mod apdu;
+mod card;
+mod clear;
+mod collect;
+mod completions;
+mod demo;
+mod load;
+mod output;
+mod pay;
+mod process;
+mod progress;
+mod replay;
+mod report;
+mod spec;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// An open electronic purse system: cards, terminals, network and background system.
+#[derive(Parser)]
+#[command(
+    name = "purse",
+    version,
+    after_help = "Begin with `purse demo`; the other commands go on from its data.\n\n\
+        Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused or in doubt."
+)]
+struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(clap::Args)]
+struct Global {
+    /// Directory of the scheme's data
+    #[arg(long, global = true, value_name = "DIR", env = "PURSE_DATA", default_value = "purse-data")]
+    data: PathBuf,
+    /// Print JSON, for programs; amounts are minor units
+    #[arg(long, global = true)]
+    json: bool,
+    /// Seed of all randomness; without it, the operating system's (demo: 1)
+    #[arg(long, global = true)]
+    seed: Option<u64>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a business day from blank cards to settled merchants
+    Demo(demo::Demo),
+    /// Live statements of a real card on cards of ours
+    Replay(replay::Replay),
+    /// Look at purses
+    Card(card::Card),
+    /// Load a purse, online
+    Load(load::Load),
+    /// Unload a purse, online
+    Unload(load::Unload),
+    /// Pay with a purse at a terminal
+    Pay(pay::Pay),
+    /// Cancel the last payment of a purse, at the terminal where it was made
+    Cancel(pay::Cancel),
+    /// Collect payments: to a terminal's outbox, or onto the transfer card
+    Collect(collect::Collect),
+    /// Clear what was collected, and settle merchants
+    Clear(clear::Clear),
+    /// Show books, merchants, exceptions and the money equation
+    Report(report::Report),
+    /// Send APDUs in hexadecimal to a card, and see them decoded
+    Apdu(apdu::Apdu),
+    /// Show the catalogue of commands
+    Spec(spec::Spec),
+    /// Print the completion script of a shell
+    Completions(completions::Completions),
+}
+
+fn main() -> ExitCode {
+    let Arguments { global, command } = Arguments::parse();
+    let result = match command {
+        Command::Demo(demo) => demo.run(&global),
+        Command::Replay(replay) => replay.run(&global),
+        Command::Card(card) => card.run(&global),
+        Command::Load(load) => load.run(&global),
+        Command::Unload(unload) => unload.run(&global),
+        Command::Pay(pay) => pay.run(&global),
+        Command::Cancel(cancel) => cancel.run(&global),
+        Command::Collect(collect) => collect.run(&global),
+        Command::Clear(clear) => clear.run(&global),
+        Command::Report(report) => report.run(&global),
+        Command::Apdu(apdu) => apdu.run(&global),
+        Command::Spec(spec) => spec.run(&global),
+        Command::Completions(completions) => completions.run(),
+    };
+    process::end(result, global.json)
+}

@@ -1,1 +1,22 @@
-//! To come.
+//! A world of cards, terminals and a background system, in a directory.
+//!
+//! [`world`] keeps it and carries out what a person at a terminal does; [`collection`]
+//! moves batches and acknowledgements; [`day`] is a business day, [`replay`] lives real
+//! statements on our cards; [`equation`] counts the money on both sides.
+//!
+//! *Now* is an argument and randomness comes in from outside, so that the same seed
+//! gives the same day.
+
+pub mod authority;
+pub mod collection;
+pub mod day;
+pub mod equation;
+pub mod error;
+pub mod replay;
+pub mod scheme;
+pub mod statement;
+pub mod world;
+
+pub use error::Error;
+pub use scheme::Scheme;
+pub use world::World;

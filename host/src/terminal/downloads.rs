@@ -17,18 +17,22 @@ impl PaymentTerminal {
         self.sam.acknowledge(acknowledgement)
     }
 
-    /// Takes from a transfer card everything that is for this PSAM; how much there was.
-    /// The PSAM checks each acknowledgement; one that came before does nothing.
+    /// Takes from a transfer card everything that is for this PSAM and new to it; how much
+    /// there was.
     pub fn take_downloads(&mut self, transfer: &mut dyn Reader) -> Result<usize, Error> {
         let mut card = TransferCard::select(transfer)?;
-        let (mut from, mut taken) = (1, 0);
+        let (mut from, mut taken, mut oldest) = (1, 0, self.sam.information()?.oldest);
         while let Some(found) = card.download(self.information.sam, from)? {
             from = found.number + 1;
             let content = found.download.content.as_slice();
             let acknowledgement = Acknowledgement::from_bytes(content)
                 .map_err(|_| Error::Parcel(format!("download {} is damaged", found.number)))?;
-            self.acknowledge(&acknowledgement)?;
-            taken += 1;
+            // The card keeps acknowledgements long after they have been taken.
+            if acknowledgement.batch >= oldest {
+                self.acknowledge(&acknowledgement)?;
+                oldest = self.sam.information()?.oldest;
+                taken += 1;
+            }
         }
         Ok(taken)
     }
@@ -40,7 +44,7 @@ pub fn identity(transfer: &mut dyn Reader) -> Result<SamId, Error> {
 }
 
 /// At the background system: lets the card forget what has arrived, and puts the
-/// acknowledgements on board. Downloads of an earlier trip are released with it.
+/// acknowledgements on board.
 pub fn send_back(
     transfer: &mut dyn Reader,
     release: &Release,

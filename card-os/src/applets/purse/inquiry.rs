@@ -27,9 +27,10 @@ impl Purse {
         let found = self
             .log(area)
             .find(|entry| entry.position.nt == request.number && entry.kind != Kind::Cancellation);
-        // "Not debited" needs a log that reaches back as far as the session.
+        // "Not debited" needs a log that reaches back beyond the session; where it begins
+        // with a cancellation, the purchase of the same NT has left it.
         let oldest = self.log(area).last().filter(|entry| entry.position.nv.get() > 0);
-        if found.is_none() && oldest.is_some_and(|oldest| oldest.position.nt > request.number) {
+        if found.is_none() && oldest.is_some_and(|oldest| oldest.position.nt >= request.number) {
             return Err(StatusWord::RECORD_NOT_FOUND);
         }
         self.previous(request, found, area, response)

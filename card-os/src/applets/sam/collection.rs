@@ -117,11 +117,16 @@ impl Sam {
         area: &Area<'_>,
         response: &mut Response,
     ) -> Result<(), StatusWord> {
-        let closed = self.closed(request.batch, area)?;
-        if request.index >= closed.trailer.count {
+        let (batch, count) = if request.batch == self.batch.number {
+            (self.batch, area.next(ENTRIES) - self.batch.first_entry)
+        } else {
+            let closed = self.closed(request.batch, area)?;
+            (closed.open, u32::from(closed.trailer.count))
+        };
+        if u32::from(request.index) >= count {
             return Err(StatusWord::RECORD_NOT_FOUND);
         }
-        answer(response, &self.read_entry(&closed.open, request.index, area)?)
+        answer(response, &self.read_entry(&batch, request.index, area)?)
     }
 
     /// PSAM COLLECT (acknowledge): the oldest closed batch, or one that is forgotten already.

@@ -1,0 +1,351 @@
+//! Attacks on the protocol, each with the sentence that it must not make false. The
+//! attacker owns the terminal: it sends any command to both cards, in any order.
+
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
+mod support;
+
+use apdu_spec::element::{Algorithm, Amount, Counter, Kind, Mac};
+use apdu_spec::purse::{
+    Cancel, CreditCancellation, CreditLoad, DebitIep, DebitUnload, Execute, Executed, InitializeIep,
+    InitializePurchase,
+};
+use apdu_spec::sam::{
+    CancelPurchase, CancellationSecret, CompleteRequest, OpenPurchase, PsamAcknowledge, PsamCancel,
+    PsamComplete, ReceiptRequest, StoreReceipt,
+};
+use apdu_spec::signature::{Heading, Name, S2};
+use apdu_spec::{Command as _, Element as _, StatusWord};
+use support::world::{NOW, World};
+use support::{GROUP, VERSION, amount, issuer};
+
+/// The command and everything before it leaves balance, counters and receipts as they were.
+fn assert_unchanged(world: &mut World, before: &apdu_spec::purse::PurseInformation, balance: i32) {
+    let after = world.information();
+    assert_eq!((after.nv, after.receipts, world.balance()), (before.nv, before.receipts, balance));
+}
+
+/// An order is carried out once.
+#[test]
+fn replayed_debit() {
+    let mut world = World::with_balance(1_000);
+    let paid = world.pay(100).unwrap();
+    assert_eq!(world.debit(&paid.opened), Err(StatusWord::CONDITIONS_NOT_SATISFIED));
+    assert_eq!(world.balance(), 900);
+}
+
+/// An order belongs to one session, even where the terminal repeats the PSAM's challenge.
+#[test]
+fn replayed_order_in_a_new_session() {
+    let mut world = World::with_balance(1_000);
+    let paid = world.pay(100).unwrap();
+    let request = InitializePurchase { group: GROUP, version: VERSION, counterpart: paid.counterpart };
+    world.purse.execute::<InitializeIep>(&request).unwrap();
+    assert_eq!(world.debit(&paid.opened), Err(StatusWord::WRONG_MAC));
+    assert_eq!(world.balance(), 900);
+}
+
+/// S2 covers every bit of the order: amount, time, counter, receipts, commitment.
+#[test]
+fn an_order_with_any_bit_changed() {
+    let mut refused = 0;
+    for bit in 0..8 * Execute::MAX {
+        let mut world = World::with_balance(1_000);
+        let (_, initialized) = world.initialize();
+        let opened = world.order(&initialized, 100).unwrap();
+        let mut order = support::bytes(&Execute { order: opened.order, s2: opened.s2 });
+        order[bit / 8] ^= 1 << (bit % 8);
+        // The highest bit of an amount makes it no amount.
+        let Ok(execute) = Execute::from_bytes(&order) else { continue };
+        assert_eq!(world.purse.execute::<DebitIep>(&execute), Err(StatusWord::WRONG_MAC), "bit {bit}");
+        assert_eq!((world.balance(), world.information().nv.get()), (1_000, 1));
+        refused += 1;
+    }
+    assert_eq!(refused, 8 * Execute::MAX - 1);
+}
+
+/// The issuer's approval of a load is no order to debit, nor the approval of an unload.
+#[test]
+fn an_order_of_one_kind_used_as_another() {
+    let mut world = World::with_balance(1_000);
+    let before = world.information();
+    let load = |world: &mut World| {
+        let (counterpart, initialized) = world.initialize_transfer(Kind::Load, 100).unwrap();
+        issuer::authorise(Kind::Load, &initialized, counterpart, amount(100), true)
+    };
+    let refused = Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+    let execute = load(&mut world);
+    assert_eq!(world.purse.execute::<DebitIep>(&execute), refused);
+    let execute = load(&mut world);
+    assert_eq!(world.purse.execute::<DebitUnload>(&execute), refused);
+    // In a session of the other kind.
+    let execute = load(&mut world);
+    world.initialize_transfer(Kind::Unload, 100).unwrap();
+    assert_eq!(world.purse.execute::<DebitUnload>(&execute), Err(StatusWord::WRONG_MAC));
+    let (_, initialized) = world.initialize();
+    let opened = world.order(&initialized, 100).unwrap();
+    let execute = Execute { order: opened.order, s2: opened.s2 };
+    assert_eq!(world.purse.execute::<CreditLoad>(&execute), refused);
+    assert_unchanged(&mut world, &before, 1_000);
+}
+
+/// The keys of purchases sign no loads: a stolen PSAM cannot fill a purse.
+#[test]
+fn a_load_order_made_with_the_purchase_key() {
+    let mut world = World::with_balance(1_000);
+    let (counterpart, initialized) = world.initialize_transfer(Kind::Load, 100).unwrap();
+    let right = issuer::authorise(Kind::Load, &initialized, counterpart, amount(100), true);
+    let forged = issuer::forge_order(&initialized, counterpart, right.order);
+    assert_eq!(world.purse.execute::<CreditLoad>(&forged), Err(StatusWord::WRONG_MAC));
+    assert_eq!(world.balance(), 1_000);
+}
+
+/// A wrong MAC changes no byte of either card.
+#[test]
+fn wrong_macs_change_nothing() {
+    let mut world = World::with_balance(1_000);
+    let (_, initialized) = world.initialize();
+    let opened = world.order(&initialized, 100).unwrap();
+    let images = |world: &mut World| [world.purse.chip().image().to_vec(), world.sam.chip().image().to_vec()];
+    let before = images(&mut world);
+    let wrong = Executed { s3: Mac([1; 8]), s6: Mac([2; 8]) };
+    let execute = Execute { order: opened.order, s2: Mac([3; 8]) };
+    assert_eq!(world.purse.execute::<DebitIep>(&execute), Err(StatusWord::WRONG_MAC));
+    let cancel = Cancel { secret: apdu_spec::crypto::Key::new([4; 16]) };
+    assert_eq!(
+        world.purse.execute::<CreditCancellation>(&cancel),
+        Err(StatusWord::CONDITIONS_NOT_SATISFIED)
+    );
+    assert_eq!(world.credit(opened.order.nt, wrong), Err(StatusWord::WRONG_MAC));
+    let acknowledgement = apdu_spec::batch::Acknowledgement {
+        mac: Mac([5; 8]),
+        ..issuer::acknowledge(
+            apdu_spec::element::BatchNumber::new(1).unwrap(),
+            Mac([6; 8]),
+            support::reference(Algorithm::AesCmac, 0),
+        )
+    };
+    assert_eq!(world.sam.execute::<PsamAcknowledge>(&acknowledgement), Err(StatusWord::WRONG_MAC));
+    world.counterpart();
+    let mut previous = world.previous_by_nv(1).unwrap();
+    previous.receipt[20] ^= 1;
+    assert_eq!(world.sam.execute::<StoreReceipt>(&ReceiptRequest { previous }), Err(StatusWord::WRONG_MAC));
+    assert!(images(&mut world) == before);
+}
+
+/// S1 answers one challenge, and a challenge is good once.
+#[test]
+fn a_statement_for_another_challenge() {
+    let mut world = World::with_balance(1_000);
+    let (_, initialized) = world.initialize();
+    world.counterpart();
+    assert_eq!(world.order(&initialized, 100), Err(StatusWord::WRONG_MAC));
+    assert_eq!(world.order(&initialized, 100), Err(StatusWord::CONDITIONS_NOT_SATISFIED));
+    let (_, initialized) = world.initialize();
+    world.order(&initialized, 100).unwrap();
+    assert_eq!(world.order(&initialized, 100), Err(StatusWord::CONDITIONS_NOT_SATISFIED), "ordered twice");
+}
+
+/// S1 covers every bit of the statement: no purse looks richer, younger or domestic.
+#[test]
+fn a_statement_with_any_bit_changed() {
+    let mut world = World::with_balance(1_000);
+    let mut refused = 0;
+    for bit in 0..8 * (OpenPurchase::MAX - 8) {
+        let (_, initialized) = world.initialize();
+        let apdu_spec::purse::Initialized { key, statement, s1 } = initialized;
+        let request = OpenPurchase { key, statement, s1, amount: amount(100), time: NOW };
+        let mut command = [0; 261];
+        let mut command = apdu_spec::sam::InitializePsam::encode(&request, &mut command).unwrap().to_vec();
+        command[5 + bit / 8] ^= 1 << (bit % 8);
+        let status = world.sam.status(&command);
+        let expected = [StatusWord::WRONG_MAC, StatusWord::REFERENCE_NOT_FOUND, StatusWord::WRONG_DATA];
+        assert!(expected.contains(&status), "bit {bit}: {status}");
+        refused += usize::from(status == StatusWord::WRONG_MAC);
+    }
+    assert!(refused > 8 * 46, "{refused}");
+}
+
+/// A purchase comes back once.
+#[test]
+fn double_cancellation() {
+    let mut world = World::with_balance(1_000);
+    let nt = world.pay(400).unwrap().opened.order.nt;
+    let CancellationSecret { secret } = world.sam.execute::<PsamCancel>(&CancelPurchase { nt }).unwrap();
+    world.purse.execute::<CreditCancellation>(&Cancel { secret: secret.clone() }).unwrap();
+    let again = world.purse.execute::<CreditCancellation>(&Cancel { secret });
+    assert_eq!(again, Err(StatusWord::CONDITIONS_NOT_SATISFIED));
+    assert_eq!(world.balance(), 1_000);
+}
+
+/// The secret of one purchase cancels no other, though it be of the same amount.
+#[test]
+fn cancellation_secret_of_another_purchase() {
+    let mut world = World::with_balance(1_000);
+    let first = world.pay(400).unwrap().opened.order.nt;
+    world.pay(400).unwrap();
+    let CancellationSecret { secret } =
+        world.sam.execute::<PsamCancel>(&CancelPurchase { nt: first }).unwrap();
+    let cancelled = world.purse.execute::<CreditCancellation>(&Cancel { secret });
+    assert_eq!(cancelled, Err(StatusWord::WRONG_MAC));
+    assert_eq!(world.balance(), 200);
+}
+
+/// What is collected is paid: no secret leaves for it any more; nor for what was never paid.
+#[test]
+fn cancellation_of_what_is_not_a_payment_of_the_open_batch() {
+    let mut world = World::with_balance(1_000);
+    let collected = world.pay(400).unwrap().opened.order.nt;
+    world.collect();
+    let mut cancel = |nt| world.sam.execute::<PsamCancel>(&CancelPurchase { nt }).err();
+    assert_eq!(cancel(collected), Some(StatusWord::RECORD_NOT_FOUND));
+    assert_eq!(cancel(Counter::new(9).unwrap()), Some(StatusWord::RECORD_NOT_FOUND));
+    let open = world.pay_and_lose_the_answer(10).order.nt;
+    let mut cancel = |nt| world.sam.execute::<PsamCancel>(&CancelPurchase { nt }).err();
+    assert_eq!(cancel(open), Some(StatusWord::RECORD_NOT_FOUND));
+}
+
+/// A payment is credited once, whichever way its evidence comes.
+#[test]
+fn credit_twice() {
+    let mut world = World::with_balance(1_000);
+    let paid = world.pay(100).unwrap();
+    let nt = paid.opened.order.nt;
+    assert_eq!(world.credit(nt, paid.executed), Err(StatusWord::RECORD_NOT_FOUND));
+    let previous = world.previous_by_nv(2).unwrap();
+    world.sam.execute::<StoreReceipt>(&ReceiptRequest { previous }).unwrap();
+    let (trailer, records) = world.collect();
+    assert_eq!((records.len(), trailer.sums.as_slice()[0].total), (1, 100));
+}
+
+/// A PSAM forgets a batch only for the word that names this batch and this S4.
+#[test]
+fn acknowledgements_of_other_batches() {
+    let mut world = World::with_balance(1_000);
+    let key = support::reference(Algorithm::AesCmac, 0);
+    world.pay(10).unwrap();
+    let (first, _) = world.collect();
+    world.pay(10).unwrap();
+    let (second, _) = world.collect();
+    let before = world.sam.chip().image().to_vec();
+    let mut send = |acknowledgement| world.sam.execute::<PsamAcknowledge>(&acknowledgement);
+    let early = issuer::acknowledge(second.batch, second.s4, key);
+    assert_eq!(send(early), Err(StatusWord::CONDITIONS_NOT_SATISFIED), "not the oldest");
+    let other_s4 = issuer::acknowledge(first.batch, second.s4, key);
+    assert_eq!(send(other_s4), Err(StatusWord::CONDITIONS_NOT_SATISFIED), "another S4");
+    let renamed = apdu_spec::batch::Acknowledgement { batch: first.batch, ..early };
+    assert_eq!(send(renamed), Err(StatusWord::WRONG_MAC), "renamed");
+    let unknown = issuer::acknowledge(second.batch.next().unwrap(), second.s4, key);
+    assert_eq!(send(unknown), Err(StatusWord::RECORD_NOT_FOUND), "the open batch");
+    assert!(world.sam.chip().image() == before);
+}
+
+/// A purse that nobody relieves of its receipts stops paying and loading, and loses none.
+#[test]
+fn full_receipts() {
+    let mut world = World::with_balance(1_000);
+    for _ in 0..15 {
+        world.pay(10).unwrap();
+    }
+    assert_eq!(world.information().receipts, 16);
+    let (counterpart, initialized) = world.initialize();
+    assert_eq!(world.order(&initialized, 10), Err(StatusWord::RECEIPTS_FULL), "an honest PSAM");
+    let freed = Counter::default();
+    let terms = apdu_spec::record::Terms::commitment(Mac([7; 8]));
+    let order = |taken_over| apdu_spec::record::Order {
+        amount: Amount::default(),
+        time: NOW,
+        nt: Counter::MAX,
+        taken_over,
+        terms,
+    };
+    let forged = issuer::forge_order(&initialized, counterpart, order(freed));
+    assert_eq!(world.purse.execute::<DebitIep>(&forged), Err(StatusWord::RECEIPTS_FULL), "a stolen PSAM");
+    assert_eq!(world.load(10).err(), Some(StatusWord::RECEIPTS_FULL));
+    let (counterpart, initialized) = world.initialize();
+    let beyond = issuer::forge_order(&initialized, counterpart, order(Counter::new(17).unwrap()));
+    assert_eq!(world.purse.execute::<DebitIep>(&beyond), Err(StatusWord::WRONG_DATA), "taken over ahead");
+    for nv in 1..=16 {
+        assert_eq!(world.previous_by_nv(nv).unwrap().found, 1, "NV {nv}");
+    }
+    world.take_over_up_to(1);
+    world.pay(10).unwrap();
+}
+
+/// "Not debited" is final: the order is worthless afterwards, and the PSAM may forget it.
+#[test]
+fn an_order_kept_back_until_the_purse_has_denied_it() {
+    let mut world = World::with_balance(1_000);
+    let (_, initialized) = world.initialize();
+    let opened = world.order(&initialized, 100).unwrap();
+    let previous = world.previous_by_nt(initialized.statement.position.nt).unwrap();
+    assert_eq!(previous.found, 0);
+    assert_eq!(world.debit(&opened), Err(StatusWord::CONDITIONS_NOT_SATISFIED));
+    let nt = opened.order.nt;
+    world.sam.execute::<PsamComplete>(&CompleteRequest { nt, previous }).unwrap();
+    assert_eq!(world.balance(), 1_000);
+}
+
+/// A denial of one session closes no other purchase, and a denial ahead of its session none.
+#[test]
+fn a_denial_of_another_session() {
+    let mut world = World::with_balance(1_000);
+    let opened = world.pay_and_lose_the_answer(100);
+    let nt = opened.order.nt;
+    let refused = Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+    let (_, unused) = world.initialize();
+    let previous = world.previous_by_nt(unused.statement.position.nt).unwrap();
+    assert_eq!(world.sam.execute::<PsamComplete>(&CompleteRequest { nt, previous }), refused);
+    // Of a session to come: true now, and not final.
+    let next = unused.statement.position.nt.next().unwrap();
+    let ahead = world.previous_by_nt(next).unwrap();
+    assert_eq!((ahead.found, ahead.statement.position.nt < ahead.asked), (0, true));
+    assert_eq!(world.sam.execute::<PsamComplete>(&CompleteRequest { nt, previous: ahead }), refused);
+    // Debited: a receipt is no denial.
+    let receipt = world.previous_by_nv(2).unwrap();
+    assert_eq!(world.sam.execute::<PsamComplete>(&CompleteRequest { nt, previous: receipt }), refused);
+}
+
+/// The purse never denies a purchase that its log no longer reaches, cancelled or not.
+#[test]
+fn a_purchase_older_than_the_log_is_not_denied() {
+    let mut world = World::with_balance(1_000);
+    let paid = world.pay(100).unwrap();
+    let (nt_sam, nt) = (paid.opened.order.nt, paid.initialized.statement.position.nt);
+    let CancellationSecret { secret } = world.sam.execute::<PsamCancel>(&CancelPurchase { nt: nt_sam }).unwrap();
+    world.purse.execute::<CreditCancellation>(&Cancel { secret }).unwrap();
+    for _ in 0..17 {
+        match world.previous_by_nt(nt) {
+            Ok(previous) => assert_eq!(previous.found, 1),
+            Err(status) => assert_eq!(status, StatusWord::RECORD_NOT_FOUND),
+        }
+        let nv = world.information().nv.get();
+        world.take_over_up_to(nv);
+        world.pay(1).unwrap();
+    }
+}
+
+/// The name of a MAC is part of it: what signs an order under one name does not under another.
+#[test]
+fn an_order_under_another_name() {
+    let mut world = World::with_balance(1_000);
+    let (counterpart, initialized) = world.initialize();
+    let opened = world.order(&initialized, 100).unwrap();
+    let key = support::key_of(support::iep(), apdu_spec::personalisation::Function::Purchase, initialized.key);
+    let position = initialized.statement.position;
+    let context = apdu_spec::crypto::session_key::SessionContext {
+        kind: Kind::Purchase,
+        nt: position.nt,
+        random: position.random,
+        counterpart,
+    };
+    let key = apdu_spec::crypto::session_key::DerivationKey::new(key, initialized.key.algorithm);
+    let ks = key.statement_key(&context).order_key(opened.order.nt);
+    let sign = |name| {
+        let heading = Heading::new(name, Kind::Purchase, initialized.key);
+        ks.sign(&S2 { heading, s1: initialized.s1, sam: counterpart.sam, order: opened.order })
+    };
+    assert_eq!(sign(Name::S2), opened.s2, "the test computes what the PSAM does");
+    let execute = Execute { order: opened.order, s2: sign(Name::S1) };
+    assert_eq!(world.purse.execute::<DebitIep>(&execute), Err(StatusWord::WRONG_MAC));
+}

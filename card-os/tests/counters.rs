@@ -1,0 +1,122 @@
+//! Counters at their maximum: they never wrap, the card refuses with a status word of its
+//! own. Sixteen million sessions are written straight into the card's memory.
+
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
+mod support;
+
+use apdu_spec::element::{Amount, BatchNumber, Counter, Kind, Mac, Random};
+use apdu_spec::purse::{InitializeIep, InitializePurchase};
+use apdu_spec::record::{LogEntry, Opening, Order, Terms};
+use apdu_spec::sam::{CloseBatch, GetSamData};
+use apdu_spec::{Element as _, StatusWord};
+use card_os::kernel::memory::{Change, Memory, entry::RECORD};
+use support::world::{NOW, World};
+use support::{Chip, Device, GROUP, VERSION, bytes, issuer};
+
+/// Tags of the first application: its cell 1 (sessions of a purse, open batch of a PSAM)
+/// and its two logs.
+const CELL_1: u8 = 33;
+const LOG_0: u8 = RECORD;
+const LOG_1: u8 = RECORD | 1;
+
+/// Writes into the memory of a card that is switched off.
+fn write(device: &mut Device, change: impl FnOnce(&mut Change)) {
+    let mut chip = Chip::new();
+    std::mem::swap(device.chip(), &mut chip);
+    let mut memory = Memory::open(chip).unwrap();
+    let mut written = Change::default();
+    change(&mut written);
+    let _ = memory.commit(written).unwrap();
+    *device = Device::power_on(device.kind, memory.into_platform()).unwrap();
+}
+
+const LAST: u32 = 0x00FF_FFFF;
+
+/// An open batch: number, first entry, first NT, S4 before.
+fn open_batch(number: u32, first_nt: u32) -> Vec<u8> {
+    let number = bytes(&BatchNumber::new(number).unwrap());
+    let first_nt = bytes(&Counter::new(first_nt).unwrap());
+    [&number[..], &1_u32.to_be_bytes(), &first_nt, &[0; 8]].concat()
+}
+
+#[test]
+fn sessions_of_a_purse() {
+    let mut world = World::with_balance(1_000);
+    write(&mut world.purse, |change| change.set(CELL_1, &[0xFF, 0xFF, 0xFE]));
+    world.pay(1).unwrap();
+    assert_eq!(world.information().nt, Counter::MAX);
+    let request = InitializePurchase { group: GROUP, version: VERSION, counterpart: world.counterpart() };
+    let refused = world.purse.execute::<InitializeIep>(&request);
+    assert_eq!(refused.err(), Some(StatusWord::COUNTER_AT_MAXIMUM));
+    // What it knows it still tells.
+    assert_eq!(world.balance(), 999);
+    assert_eq!(world.previous_by_nt(Counter::MAX).unwrap().found, 1);
+}
+
+#[test]
+fn value_commits_of_a_purse() {
+    let mut world = World::with_balance(1_000);
+    let (counterpart, initialized) = world.initialize();
+    let mut position = initialized.statement.position;
+    position.nv = Counter::new(LAST - 1).unwrap();
+    let order = |taken_over| Order {
+        amount: Amount::default(),
+        time: NOW,
+        nt: Counter::default(),
+        taken_over,
+        terms: Terms::default(),
+    };
+    let entry = LogEntry {
+        kind: Kind::Purchase,
+        key: initialized.key,
+        position,
+        counterpart,
+        order: order(position.nv),
+        s3: Mac::default(),
+        s6: Mac::default(),
+    };
+    write(&mut world.purse, |change| change.append(LOG_0, LAST, &bytes(&entry)));
+    assert_eq!(world.information().nv, Counter::MAX);
+    assert_eq!(world.pay(1).err(), Some(StatusWord::COUNTER_AT_MAXIMUM));
+    assert_eq!(world.load(1).err(), Some(StatusWord::COUNTER_AT_MAXIMUM));
+    let (counterpart, initialized) = world.initialize();
+    let forged = issuer::forge_order(&initialized, counterpart, order(Counter::MAX));
+    let refused = world.purse.execute::<apdu_spec::purse::DebitIep>(&forged);
+    assert_eq!(refused.err(), Some(StatusWord::COUNTER_AT_MAXIMUM));
+    assert_eq!((world.balance(), world.information().nv), (1_000, Counter::MAX));
+}
+
+#[test]
+fn purchases_of_a_psam() {
+    let mut world = World::with_balance(1_000);
+    let (_, initialized) = world.initialize();
+    let opening = Opening {
+        key: initialized.key,
+        statement: initialized.statement,
+        challenge: Random::default(),
+        order: Order::from_bytes(&[0; Order::MAX]).unwrap(),
+    };
+    write(&mut world.sam, |change| {
+        change.set(CELL_1, &open_batch(1, LAST));
+        change.append(LOG_0, LAST, &bytes(&opening));
+    });
+    assert_eq!(world.sam.execute::<GetSamData>(&()).unwrap().nt, Counter::MAX);
+    assert_eq!(world.pay(1).err(), Some(StatusWord::COUNTER_AT_MAXIMUM));
+    assert_eq!(world.balance(), 1_000);
+}
+
+#[test]
+fn batches_of_a_psam() {
+    let mut world = World::with_balance(1_000);
+    write(&mut world.sam, |change| change.set(CELL_1, &open_batch(LAST, 1)));
+    assert_eq!(world.sam.execute::<GetSamData>(&()).unwrap().batch.get(), LAST);
+    // The last batch takes payments and is never closed.
+    world.pay(1).unwrap();
+    assert_eq!(world.sam.execute::<CloseBatch>(&()).err(), Some(StatusWord::COUNTER_AT_MAXIMUM));
+    assert_eq!(world.sam.execute::<GetSamData>(&()).unwrap().entries, 1);
+    // Its second log holds the payment.
+    let mut memory = Memory::open(world.sam.power_off()).unwrap();
+    assert_eq!(memory.next(LOG_1), 2);
+    assert_eq!(memory.platform().blocks_erased(), 16, "nothing was turned over");
+}

@@ -1,0 +1,216 @@
+//! The protocol as it should go: purse, PSAM and issuer in process, every MAC checked by
+//! the other side, with AES and with Triple DES.
+
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
+mod support;
+
+use apdu_spec::StatusWord;
+use apdu_spec::element::{Algorithm, BatchNumber, Counter, KeyReference, Kind};
+use apdu_spec::purse::{Cancel, CreditCancellation, LogLine, ReadLog, ReadRecord};
+use apdu_spec::record::{Outcome, ValueRecord};
+use apdu_spec::sam::{
+    CancelPurchase, CompleteRequest, GetSamData, PsamAcknowledge, PsamCancel, PsamComplete, ReadTrailer,
+    ReceiptRequest, StoreReceipt, TrailerRequest, VerifyContact, VerifyPurse,
+};
+use support::issuer;
+use support::world::{NOW, World};
+
+fn record_key(algorithm: Algorithm) -> KeyReference {
+    support::reference(algorithm, 0)
+}
+
+#[test]
+fn a_load_a_purchase_and_an_unload_reach_the_balance_that_the_issuer_computes() {
+    for algorithm in Algorithm::ALL.iter().copied() {
+        let mut world = World::new(algorithm);
+        world.load(10_000).unwrap();
+        let paid = world.pay(1_234).unwrap();
+        world.transfer(Kind::Unload, 766, true).unwrap();
+        assert_eq!(world.balance(), 8_000, "{algorithm:?}");
+
+        let (trailer, records) = world.collect();
+        issuer::check_batch(&trailer, &records, record_key(algorithm));
+        let [record] = records[..] else { panic!("{} records", records.len()) };
+        assert_eq!(record.outcome, Outcome::Credited);
+        assert_eq!(record.s5, paid.credited.s5);
+        assert_eq!(issuer::check_s6(&record.value, record.value.entry.position).0, 10_000 - 1_234);
+        let sums = trailer.sums.as_slice();
+        assert_eq!((sums.len(), sums[0].count, sums[0].total), (1, 1, 1_234));
+    }
+}
+
+#[test]
+fn the_log_tells_every_value_commit_newest_first() {
+    let mut world = World::with_balance(1_000);
+    world.pay(100).unwrap();
+    let mut line = |record| world.purse.execute::<ReadRecord>(&ReadLog { record });
+    let shown = |line: LogLine| (line.kind, line.nv.get(), line.amount.get(), line.balance.0);
+    assert_eq!(shown(line(1).unwrap()), (Kind::Purchase, 2, 100, 900));
+    assert_eq!(shown(line(2).unwrap()), (Kind::Load, 1, 1_000, 1_000));
+    assert_eq!(line(3), Err(StatusWord::RECORD_NOT_FOUND));
+    assert_eq!(line(0), Err(StatusWord::RECORD_NOT_FOUND));
+}
+
+#[test]
+fn a_load_that_the_issuer_refuses_changes_nothing() {
+    let mut world = World::with_balance(1_000);
+    let before = world.information();
+    assert_eq!(world.transfer(Kind::Load, 500, false).err(), Some(StatusWord::REFUSED_BY_ISSUER));
+    let after = world.information();
+    assert_eq!(world.balance(), 1_000);
+    assert_eq!((before.nv, before.nt.next().unwrap()), (after.nv, after.nt));
+}
+
+#[test]
+fn balances_stay_between_the_overdraft_and_the_maximum() {
+    let mut world = World::with_balance(1_000);
+    assert_eq!(world.load(14_001).err(), Some(StatusWord::MAXIMUM_EXCEEDED));
+    assert_eq!(world.transfer(Kind::Unload, 1_001, true).err(), Some(StatusWord::INSUFFICIENT_BALANCE));
+    assert_eq!(world.pay(1_501).err(), Some(StatusWord::INSUFFICIENT_BALANCE));
+    assert_eq!(world.pay(5_001).err(), Some(StatusWord::LIMIT_EXCEEDED));
+    world.pay(1_500).unwrap();
+    assert_eq!(world.balance(), -500);
+}
+
+#[test]
+fn a_contact_without_debit_proves_the_purse_and_moves_nothing() {
+    let mut world = World::with_balance(0);
+    let (_, initialized) = world.initialize();
+    let request = VerifyContact {
+        key: initialized.key,
+        statement: initialized.statement,
+        s1: initialized.s1,
+        time: NOW,
+    };
+    world.sam.execute::<VerifyPurse>(&request).unwrap();
+    assert_eq!(world.sam.execute::<GetSamData>(&()).unwrap().open, 0);
+}
+
+#[test]
+fn the_last_purchase_is_cancelled_and_its_s6_voids_it() {
+    for algorithm in Algorithm::ALL.iter().copied() {
+        let mut world = World::new(algorithm);
+        world.load(1_000).unwrap();
+        let paid = world.pay(400).unwrap();
+        let nt = paid.opened.order.nt;
+        let secret = world.sam.execute::<PsamCancel>(&CancelPurchase { nt }).unwrap().secret;
+        // The answer may be lost: the same secret comes again.
+        assert_eq!(world.sam.execute::<PsamCancel>(&CancelPurchase { nt }).unwrap().secret, secret);
+        // The session is over, the power gone: the secret is still good.
+        world.purse.power_cycle().unwrap();
+        world.purse.execute::<CreditCancellation>(&Cancel { secret }).unwrap();
+        assert_eq!(world.balance(), 1_000);
+
+        let previous = world.previous_by_nv(3).unwrap();
+        let entry = previous.to_receipt().unwrap().unwrap();
+        assert_eq!(entry.kind, Kind::Cancellation);
+        let identity = previous.statement.identity;
+        let stated = paid.initialized.statement.position;
+        assert_eq!(issuer::check_s6(&ValueRecord { identity, entry }, stated).0, 1_000);
+
+        let (trailer, records) = world.collect();
+        let outcomes: Vec<_> = records.iter().map(|record| record.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Credited, Outcome::Voided]);
+        issuer::check_batch(&trailer, &records, record_key(algorithm));
+    }
+}
+
+#[test]
+fn a_lost_answer_is_found_again_and_credited() {
+    let mut world = World::with_balance(1_000);
+    let opened = world.pay_and_lose_the_answer(250);
+    world.purse.power_cycle().unwrap();
+    world.sam.power_cycle().unwrap();
+    let nt = Counter::new(2).unwrap(); // the load was the first session
+    let previous = world.previous_by_nt(nt).unwrap();
+    world.sam.execute::<StoreReceipt>(&ReceiptRequest { previous }).unwrap();
+    let (_, records) = world.collect();
+    assert_eq!((records.len(), records[0].outcome), (1, Outcome::Credited));
+    assert_eq!(records[0].value.entry.order, opened.order);
+}
+
+#[test]
+fn receipts_are_taken_over_and_the_next_purchase_frees_them() {
+    let mut world = World::with_balance(1_000);
+    world.pay(1).unwrap();
+    assert_eq!(world.information().receipts, 2);
+    world.take_over_up_to(2);
+    world.pay(1).unwrap();
+    assert_eq!(world.information().receipts, 1);
+    // The load came as a receipt; the purchase is this PSAM's own and is there already.
+    let (_, records) = world.collect();
+    let outcomes: Vec<_> = records.iter().map(|record| record.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Credited, Outcome::Receipt, Outcome::Credited]);
+    assert_eq!(records[1].value.entry.kind, Kind::Load);
+    assert_eq!(issuer::check_s6(&records[1].value, records[1].value.entry.position).0, 1_000);
+}
+
+#[test]
+fn a_purchase_without_an_answer_becomes_a_claim_and_is_paid_in_the_next_batch() {
+    let mut world = World::with_balance(1_000);
+    let opened = world.pay_and_lose_the_answer(250);
+    let (first, records) = world.collect();
+    assert_eq!((first.unresolved, records[0].outcome), (1, Outcome::Unresolved));
+    let previous = world.previous_by_nv(2).unwrap();
+    world.sam.execute::<StoreReceipt>(&ReceiptRequest { previous }).unwrap();
+    let (second, records) = world.collect();
+    assert_eq!((second.previous, second.unresolved), (first.s4, 0));
+    assert_eq!((records.len(), records[0].outcome), (1, Outcome::Receipt));
+    assert_eq!(records[0].value.entry.order, opened.order);
+}
+
+#[test]
+fn eight_purchases_stay_open_and_the_ninth_makes_the_oldest_a_claim() {
+    let mut world = World::with_balance(1_000);
+    for _ in 0..9 {
+        let (_, initialized) = world.initialize();
+        world.order(&initialized, 10).unwrap();
+    }
+    world.sam.power_cycle().unwrap();
+    let information = world.sam.execute::<GetSamData>(&()).unwrap();
+    assert_eq!((information.open, information.entries), (8, 1));
+    let (trailer, _) = world.collect();
+    assert_eq!((trailer.count, trailer.unresolved), (9, 9));
+}
+
+#[test]
+fn a_purchase_that_was_never_debited_is_closed_by_the_purse_s_word() {
+    let mut world = World::with_balance(1_000);
+    let (_, initialized) = world.initialize();
+    let nt = world.order(&initialized, 10).unwrap().order.nt;
+    let previous = world.previous_by_nt(initialized.statement.position.nt).unwrap();
+    assert_eq!(previous.found, 0);
+    world.sam.execute::<PsamComplete>(&CompleteRequest { nt, previous }).unwrap();
+    let (trailer, records) = world.collect();
+    assert_eq!((trailer.unresolved, records[0].outcome), (0, Outcome::NotDebited));
+    assert_eq!(trailer.sums.as_slice(), []);
+}
+
+#[test]
+fn batches_are_kept_until_they_are_acknowledged_and_then_forgotten() {
+    let mut world = World::with_balance(1_000);
+    let key = record_key(Algorithm::AesCmac);
+    let mut trailers = Vec::new();
+    for _ in 0..4 {
+        world.pay(10).unwrap();
+        let (trailer, records) = world.collect();
+        issuer::check_batch(&trailer, &records, key);
+        trailers.push(trailer);
+    }
+    world.pay(10).unwrap();
+    assert_eq!(world.sam.execute::<apdu_spec::sam::CloseBatch>(&()).err(), Some(StatusWord::BATCHES_FULL));
+    world.sam.power_cycle().unwrap();
+    for trailer in &trailers {
+        let request = TrailerRequest { batch: trailer.batch };
+        assert_eq!(&world.sam.execute::<ReadTrailer>(&request).unwrap(), trailer);
+        let acknowledgement = issuer::acknowledge(trailer.batch, trailer.s4, key);
+        world.sam.execute::<PsamAcknowledge>(&acknowledgement).unwrap();
+        // It comes again, and does nothing.
+        world.sam.execute::<PsamAcknowledge>(&acknowledgement).unwrap();
+        assert_eq!(world.sam.execute::<ReadTrailer>(&request), Err(StatusWord::RECORD_NOT_FOUND));
+    }
+    let (trailer, records) = world.collect();
+    assert_eq!((trailer.batch, records.len()), (BatchNumber::new(5).unwrap(), 1));
+    issuer::check_batch(&trailer, &records, key);
+}

@@ -1,0 +1,244 @@
+//! Cards in process with fixed keys: what the tests and the fuzzer play with.
+//!
+//! [`Device`] is one card on a simulated chip, [`issuer`] authorises loads and checks what
+//! comes in, [`world`] is a purse and a PSAM with a terminal between them.
+
+#![allow(dead_code, unreachable_pub, missing_docs)] // each test uses a part of it
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
+pub mod issuer;
+pub mod world;
+
+use std::sync::OnceLock;
+
+use apdu_spec::aid::Aid;
+use apdu_spec::crypto::Key;
+use apdu_spec::crypto::derivation::{Holder, card_key};
+use apdu_spec::declare::Command;
+use apdu_spec::element::{
+    AcquirerId, Algorithm, Amount, Balance, Currency, Date, IepId, KeyReference, ProviderId, PurseNumber,
+    SamId, SamNumber,
+};
+use apdu_spec::interindustry::{FIRST_QUIET, Select, SelectRequest};
+use apdu_spec::management::{DataBlock, LAST, MORE, StoreData};
+use apdu_spec::personalisation::{
+    DataGroup, Function, KeyData, PurseParameters, SamParameters, TransferParameters,
+};
+use apdu_spec::record::Identity;
+use apdu_spec::wire::{Concealed, List};
+use apdu_spec::{Element, StatusWord};
+use card_os::Card;
+use card_os::applets::AppletKind;
+use card_os::kernel::Response;
+use card_os::kernel::memory::MemoryError;
+use card_os::sim::SimulatedChip;
+
+/// All cards of the tests have the same part: 32 KiB in 16 blocks.
+pub type Chip = SimulatedChip<16, 2048>;
+
+/// The group of the PSAM's purses.
+pub const GROUP: u8 = 1;
+/// Version of all keys.
+pub const VERSION: u8 = 1;
+/// Greatest balance of the purse.
+pub const MAXIMUM: i32 = 15_000;
+/// Greatest purchase, at the purse and at the PSAM.
+pub const LIMIT: u32 = 5_000;
+
+/// The one purse.
+pub fn iep() -> IepId {
+    IepId { provider: ProviderId::new(280_001).unwrap(), number: PurseNumber::new(4_711).unwrap() }
+}
+
+/// The one PSAM.
+pub fn sam_id() -> SamId {
+    SamId { acquirer: AcquirerId::new(280_101).unwrap(), number: SamNumber::new(7).unwrap() }
+}
+
+/// The one transfer card.
+pub fn transfer_id() -> SamId {
+    SamId { acquirer: AcquirerId::new(280_101).unwrap(), number: SamNumber::new(900).unwrap() }
+}
+
+/// The one load terminal.
+pub fn load_terminal() -> SamId {
+    SamId { acquirer: AcquirerId::new(280_201).unwrap(), number: SamNumber::new(1).unwrap() }
+}
+
+pub fn amount(minor: u32) -> Amount {
+    Amount::new(minor).unwrap()
+}
+
+/// The key reference of a group.
+pub const fn reference(algorithm: Algorithm, group: u8) -> KeyReference {
+    KeyReference { algorithm, group, version: VERSION }
+}
+
+/// The master key of a function.
+pub const fn master(function: Function) -> Key {
+    Key::new([0xA0 ^ function as u8; 16])
+}
+
+/// The key of one card.
+pub fn key_of(holder: impl Into<Holder>, function: Function, reference: KeyReference) -> Key {
+    card_key(&master(function), holder.into(), function, reference)
+}
+
+/// A card on a simulated chip, powered.
+#[derive(Debug)]
+pub struct Device {
+    card: Option<Card<Chip>>,
+    pub kind: AppletKind,
+}
+
+const fn aid(kind: AppletKind) -> &'static [u8] {
+    match kind {
+        AppletKind::Purse => Aid::PURSE,
+        AppletKind::Sam => Aid::PSAM,
+        AppletKind::Transfer => Aid::TRANSFER,
+    }
+}
+
+impl Device {
+    /// A blank card, its application selected.
+    pub fn blank(kind: AppletKind) -> Self {
+        let mut device = Self { card: Some(Card::create(Chip::new(), &[kind]).unwrap()), kind };
+        device.select();
+        device
+    }
+
+    /// A personalised card, its application selected.
+    pub fn personalised(kind: AppletKind, algorithm: Algorithm) -> Self {
+        static CHIPS: [OnceLock<Chip>; 6] = [const { OnceLock::new() }; 6];
+        let place = (kind as usize - 1) * 2 + algorithm as usize - 1;
+        let chip = CHIPS[place].get_or_init(|| {
+            let mut device = Self::blank(kind);
+            for block in personalisation(kind, algorithm) {
+                device.execute::<StoreData>(&block).unwrap();
+            }
+            device.power_off()
+        });
+        Self::power_on(kind, chip.clone()).unwrap()
+    }
+
+    /// Powers a card up and selects its application.
+    pub fn power_on(kind: AppletKind, chip: Chip) -> Result<Self, MemoryError> {
+        let mut device = Self { card: Some(Card::open(chip)?), kind };
+        device.select();
+        Ok(device)
+    }
+
+    pub fn power_off(self) -> Chip {
+        self.card.unwrap().power_off()
+    }
+
+    /// Off and on again, with good power.
+    pub fn power_cycle(&mut self) -> Result<(), MemoryError> {
+        let mut chip = self.card.take().unwrap().power_off();
+        chip.power_up();
+        self.card = Some(Card::open(chip)?);
+        self.select();
+        Ok(())
+    }
+
+    pub fn chip(&mut self) -> &mut Chip {
+        self.card.as_mut().unwrap().platform()
+    }
+
+    pub fn select(&mut self) {
+        let aid = Aid::new(aid(self.kind)).unwrap();
+        self.execute::<Select>(&SelectRequest { occurrence: FIRST_QUIET, aid }).unwrap();
+    }
+
+    /// One exchange, and the housekeeping behind it.
+    pub fn transmit(&mut self, command: &[u8]) -> Vec<u8> {
+        let mut response = Response::new();
+        let card = self.card.as_mut().unwrap();
+        card.process(command, &mut response);
+        let answer = response.to_vec();
+        assert!((2..=258).contains(&answer.len()), "{} bytes of answer", answer.len());
+        card.housekeep();
+        answer
+    }
+
+    /// The status word that a command gets.
+    pub fn status(&mut self, command: &[u8]) -> StatusWord {
+        status_of(&self.transmit(command))
+    }
+
+    /// One typed exchange.
+    pub fn execute<C: Command>(&mut self, request: &C::Request) -> Result<C::Response, StatusWord> {
+        let mut buffer = [0; 262];
+        let answer = self.transmit(C::encode(request, &mut buffer).unwrap());
+        match status_of(&answer) {
+            StatusWord::OK => Ok(C::Response::from_bytes(&answer[..answer.len() - 2]).unwrap()),
+            status => Err(status),
+        }
+    }
+}
+
+pub fn status_of(answer: &[u8]) -> StatusWord {
+    StatusWord(u16::from_be_bytes(*answer.last_chunk().unwrap()))
+}
+
+/// The data groups of a card.
+fn personalisation(kind: AppletKind, algorithm: Algorithm) -> Vec<DataBlock> {
+    let currency = Currency::EUR;
+    let mut groups = Vec::new();
+    let mut group = |group, content: Vec<u8>| groups.push((group, content));
+    let key = |function, group, key| {
+        bytes(&KeyData { function, reference: reference(algorithm, group), key })
+    };
+    let own = |holder: Holder, function, group| {
+        let reference = reference(algorithm, group);
+        key(function, group, card_key(&master(function), holder, function, reference))
+    };
+    match kind {
+        AppletKind::Purse => {
+            let identity = Identity { iep: iep(), expiry: Date(30_000), currency, maximum: Balance(MAXIMUM) };
+            let parameters = PurseParameters {
+                identity,
+                overdraft: amount(500),
+                purchase_limit: amount(LIMIT),
+                key_floor: VERSION,
+            };
+            group(DataGroup::Purse, bytes(&parameters));
+            group(DataGroup::Key, own(iep().into(), Function::Load, 0));
+            group(DataGroup::Key, own(iep().into(), Function::Purchase, GROUP));
+            group(DataGroup::Key, own(iep().into(), Function::Certificate, 0));
+        }
+        AppletKind::Sam => {
+            let mut providers = List::new();
+            providers.push(iep().provider).unwrap();
+            let parameters = SamParameters {
+                sam: sam_id(),
+                expiry: Date(30_000),
+                currency,
+                purchase_limit: amount(LIMIT),
+                group: GROUP,
+                providers,
+            };
+            group(DataGroup::Sam, bytes(&parameters));
+            group(DataGroup::Key, key(Function::Purchase, GROUP, master(Function::Purchase)));
+            group(DataGroup::Key, own(sam_id().into(), Function::Record, 0));
+            group(DataGroup::Key, own(sam_id().into(), Function::Cancellation, 0));
+        }
+        AppletKind::Transfer => {
+            group(DataGroup::Transfer, bytes(&TransferParameters { card: transfer_id() }));
+            group(DataGroup::Key, own(transfer_id().into(), Function::Record, 0));
+        }
+    }
+    let last = groups.len() - 1;
+    let blocks = groups.into_iter().enumerate().map(|(index, (group, content))| DataBlock {
+        last: if index == last { LAST } else { MORE },
+        block: u8::try_from(index).unwrap(),
+        group,
+        content: Concealed::new(&content).unwrap(),
+    });
+    blocks.collect()
+}
+
+/// The bytes of a value.
+pub fn bytes<E: Element>(value: &E) -> Vec<u8> {
+    value.to_slice(&mut [0; 260]).unwrap().to_vec()
+}

@@ -1,0 +1,156 @@
+//! `purse card list|show|log`: looks at purses.
+
+use apdu_spec::element::Kind;
+use apdu_spec::purse::LogLine;
+use background::reports::PurseLine;
+use host::card::purse::PurseCard;
+use serde_json::json;
+use simulation::{Error, World};
+
+use crate::{Global, output, process};
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  purse card list\n  purse card show 1\n  purse card log 1 --json")]
+pub(crate) struct Card {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand)]
+enum Action {
+    /// All purses: balance on the card, and what the background system knows
+    List,
+    /// One purse
+    Show {
+        /// Number of the purse
+        purse: u64,
+    },
+    /// The log of one purse, newest first
+    Log {
+        /// Number of the purse
+        purse: u64,
+    },
+}
+
+impl Card {
+    pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
+        let mut world = process::open(global)?;
+        match self.action {
+            Action::List => list(&mut world, global.json),
+            Action::Show { purse } => show(&mut world, purse, global.json),
+            Action::Log { purse } => log(&mut world, purse, global.json),
+        }
+    }
+}
+
+fn shadow_of(world: &mut World, number: u64) -> Result<Option<PurseLine>, Error> {
+    let name = world.iep(number)?.to_string();
+    Ok(world.background().purses()?.into_iter().find(|line| line.purse == name))
+}
+
+fn list(world: &mut World, as_json: bool) -> Result<(), Error> {
+    let currency = world.scheme().currency();
+    let shadows = world.background().purses()?;
+    let (mut rows, mut values) = (Vec::new(), Vec::new());
+    for number in world.purse_numbers() {
+        let name = world.iep(number)?.to_string();
+        let known = shadows.iter().find(|line| line.purse == name);
+        let mut card = PurseCard::select(world.purse(number)?)?;
+        let (balance, information) = (card.balance()?, card.information()?);
+        let shadow = known.map(|line| line.shadow.minor);
+        values.push(json!({
+            "purse": number, "id": name, "balance": balance.balance.0, "shadow": shadow,
+            "sessions": information.nt.get(), "value_commits": information.nv.get(),
+            "receipts": information.receipts, "hotlisted": known.is_some_and(|line| line.hotlisted),
+        }));
+        rows.push([
+            number.to_string(),
+            name,
+            output::money(balance.balance.0.into(), currency),
+            shadow.map_or("unknown".into(), |minor| output::money(minor, currency)),
+            information.nv.to_string(),
+            information.receipts.to_string(),
+        ]);
+    }
+    if as_json {
+        output::json(&json!(values));
+    } else {
+        let head = ["purse", "id", "balance", "shadow balance", "value commits", "receipts held"];
+        output::line(output::table(head, 2, rows));
+    }
+    Ok(())
+}
+
+fn show(world: &mut World, number: u64, as_json: bool) -> Result<(), Error> {
+    let path = world.purse_path(number);
+    let mut card = PurseCard::select(world.purse(number)?)?;
+    let (balance, information) = (card.balance()?, card.information()?);
+    let known = shadow_of(world, number)?;
+    let (identity, currency) = (information.identity, information.identity.currency);
+    if as_json {
+        output::json(&json!({
+            "purse": number, "id": identity.iep.to_string(), "expiry": identity.expiry.to_string(),
+            "currency": currency.code, "exponent": currency.exponent, "balance": balance.balance.0,
+            "maximum": identity.maximum.0, "overdraft": information.overdraft.get(),
+            "sessions": information.nt.get(), "value_commits": information.nv.get(),
+            "receipts": information.receipts, "image": path, "background": known,
+        }));
+        return Ok(());
+    }
+    let shadow = known.map_or("unknown".into(), |line| output::amount(&line.shadow));
+    let rows = vec![
+        ["id".into(), identity.iep.to_string()],
+        ["balance".into(), output::money(balance.balance.0.into(), currency)],
+        ["shadow balance".into(), shadow],
+        ["greatest balance".into(), output::money(identity.maximum.0.into(), currency)],
+        ["overdraft".into(), output::money(information.overdraft.get().into(), currency)],
+        ["last day".into(), identity.expiry.to_string()],
+        ["sessions (NT)".into(), information.nt.to_string()],
+        ["value commits (NV)".into(), information.nv.to_string()],
+        ["receipts held".into(), information.receipts.to_string()],
+        ["image".into(), path.display().to_string()],
+    ];
+    output::line(output::table(["purse", &number.to_string()], 2, rows));
+    Ok(())
+}
+
+fn log(world: &mut World, number: u64, as_json: bool) -> Result<(), Error> {
+    let mut card = PurseCard::select(world.purse(number)?)?;
+    let currency = card.information()?.identity.currency;
+    let lines = card.log()?;
+    if as_json {
+        let value = |line: &LogLine| {
+            json!({
+                "nv": line.nv.get(), "nt": line.nt.get(), "kind": word(line.kind), "time": line.time.to_string(),
+                "sam": line.sam.to_string(), "nt_sam": line.nt_sam.get(),
+                "amount": line.amount.get(), "balance": line.balance.0,
+            })
+        };
+        output::json(&lines.iter().map(value).collect());
+        return Ok(());
+    }
+    let row = |line: &LogLine| {
+        [
+            line.nv.to_string(),
+            line.time.to_string(),
+            word(line.kind).to_owned(),
+            line.sam.to_string(),
+            output::money(line.amount.get().into(), currency),
+            output::money(line.balance.0.into(), currency),
+        ]
+    };
+    let rows = lines.iter().map(row).collect();
+    output::line(output::table(["NV", "time", "what", "where", "amount", "balance"], 4, rows));
+    Ok(())
+}
+
+/// A type of transaction, in a word.
+const fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Load => "load",
+        Kind::Purchase => "purchase",
+        Kind::Unload => "unload",
+        Kind::Cancellation => "cancellation",
+        Kind::Recovery => "recovery",
+    }
+}

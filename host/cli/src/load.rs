@@ -1,0 +1,95 @@
+//! `purse load` and `purse unload`: value goes into a purse, and out of it, online.
+
+use host::terminal::load::{Funding, Transferred};
+use serde_json::json;
+use simulation::{Error, World};
+
+use crate::{Global, output, process};
+
+/// Where the money comes from, or goes to.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Source {
+    /// The holder's account
+    Account,
+    /// Cash at the terminal
+    Cash,
+    /// The operator: a refund
+    Operator,
+}
+
+impl From<Source> for Funding {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::Account => Self::Account,
+            Source::Cash => Self::Cash,
+            Source::Operator => Self::Operator,
+        }
+    }
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  purse load 1 20\n  purse load 1 12.50 --from cash")]
+pub(crate) struct Load {
+    /// Number of the purse
+    purse: u64,
+    /// Amount, such as 12.50
+    amount: String,
+    /// Where the money comes from
+    #[arg(long, value_enum, default_value = "account")]
+    from: Source,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  purse unload 1 5\n  purse unload 1 5 --to cash")]
+pub(crate) struct Unload {
+    /// Number of the purse
+    purse: u64,
+    /// Amount, such as 12.50
+    amount: String,
+    /// Where the money goes to
+    #[arg(long, value_enum, default_value = "account")]
+    to: Source,
+}
+
+impl Load {
+    pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
+        let mut world = process::open(global)?;
+        let amount = process::amount(&self.amount, world.scheme().currency())?;
+        let done = world.load(self.purse, amount, self.from.into(), process::now())?;
+        tell(&world, global, self.purse, "loaded", &done);
+        Ok(())
+    }
+}
+
+impl Unload {
+    pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
+        let mut world = process::open(global)?;
+        let amount = process::amount(&self.amount, world.scheme().currency())?;
+        let done = world.unload(self.purse, amount, self.to.into(), process::now())?;
+        tell(&world, global, self.purse, "unloaded", &done);
+        Ok(())
+    }
+}
+
+fn tell(world: &World, global: &Global, purse: u64, what: &str, done: &Transferred) {
+    let (entry, currency) = (&done.record.entry, world.scheme().currency());
+    let amount = i64::from(entry.order.amount.get());
+    let balance = entry.balance_after().map_or(0, |balance| i64::from(balance.0));
+    let nv = entry.nv().map_or(0, apdu_spec::element::Counter::get);
+    if global.json {
+        output::json(&json!({
+            "purse": purse, "what": what, "amount": amount, "balance": balance, "nv": nv,
+            "time": entry.order.time.to_string(), "reported": done.reported,
+        }));
+        return;
+    }
+    output::line(format_args!(
+        "Purse {purse}: {what} {}, balance {} (NV {nv}, {})",
+        output::money(amount, currency),
+        output::money(balance, currency),
+        entry.order.time,
+    ));
+    if !done.reported {
+        output::line("The issuer could not be told; the purse's next load will.");
+    }
+}

@@ -1,0 +1,95 @@
+//! `purse pay` and `purse cancel`: a payment between a purse and a terminal, offline,
+//! and taking the last one back.
+
+use apdu_spec::element::Kind;
+use host::card::purse::PurseCard;
+use host::terminal::purchase::Receipt;
+use serde_json::json;
+use simulation::{Error, World};
+
+use crate::{Global, output, process};
+
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  purse pay 1 2.50 --at kiosk\n\nExit code 3: not paid, or in doubt.")]
+pub(crate) struct Pay {
+    /// Number of the purse
+    purse: u64,
+    /// Amount, such as 2.50
+    amount: String,
+    /// Name of the terminal
+    #[arg(long, value_name = "TERMINAL")]
+    at: String,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  purse cancel 1 --at kiosk\n\n\
+    Only the last transaction of the purse, at its terminal, before that is collected.")]
+pub(crate) struct Cancel {
+    /// Number of the purse
+    purse: u64,
+    /// Name of the terminal
+    #[arg(long, value_name = "TERMINAL")]
+    at: String,
+}
+
+impl Pay {
+    pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
+        let mut world = process::open(global)?;
+        let currency = world.scheme().currency();
+        let amount = process::amount(&self.amount, currency)?;
+        let receipt = world.pay(self.purse, &self.at, amount, process::now())?;
+        let balance = balance(&mut world, self.purse)?;
+        let batch = receipt.credited.map(|credited| credited.batch.get());
+        if global.json {
+            output::json(&json!({
+                "purse": self.purse, "terminal": self.at, "amount": receipt.amount.get(),
+                "time": receipt.time.to_string(), "nt_psam": receipt.nt_psam.get(), "batch": batch,
+                "balance": balance,
+            }));
+            return Ok(());
+        }
+        let rows = vec![
+            ["purse".into(), receipt.iep.to_string()],
+            ["paid".into(), output::money(receipt.amount.get().into(), currency)],
+            ["at".into(), self.at.clone()],
+            ["time".into(), receipt.time.to_string()],
+            ["number".into(), receipt.nt_psam.to_string()],
+            ["balance".into(), output::money(balance, currency)],
+        ];
+        output::line(output::table(["RECEIPT", ""], 2, rows));
+        Ok(())
+    }
+}
+
+impl Cancel {
+    pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
+        let mut world = process::open(global)?;
+        let currency = world.scheme().currency();
+        let sam = world.scheme().module(world.scheme().terminal(&self.at)?.sam);
+        let last = PurseCard::select(world.purse(self.purse)?)?.log()?.into_iter().next();
+        let last = last.filter(|line| line.kind == Kind::Purchase && line.sam == sam).ok_or_else(|| {
+            Error::Order(format!("the last transaction of purse {} is no payment at {}", self.purse, self.at))
+        })?;
+        let receipt = Receipt {
+            iep: world.iep(self.purse)?,
+            amount: last.amount,
+            time: last.time,
+            nt_psam: last.nt_sam,
+            credited: None,
+        };
+        world.cancel(self.purse, &self.at, &receipt)?;
+        let balance = balance(&mut world, self.purse)?;
+        if global.json {
+            output::json(&json!({ "purse": self.purse, "cancelled": last.amount.get(), "balance": balance }));
+        } else {
+            let (amount, balance) =
+                (output::money(last.amount.get().into(), currency), output::money(balance, currency));
+            output::line(format_args!("Purse {}: {amount} given back, balance {balance}", self.purse));
+        }
+        Ok(())
+    }
+}
+
+fn balance(world: &mut World, purse: u64) -> Result<i64, Error> {
+    Ok(PurseCard::select(world.purse(purse)?)?.balance()?.balance.0.into())
+}

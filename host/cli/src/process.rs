@@ -1,0 +1,70 @@
+//! Opens the world, and ends the program.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use apdu_spec::element::{Amount, Currency, Time};
+use rand_chacha::ChaCha12Rng;
+use rand_core::SeedableRng;
+use simulation::statement::minor_units;
+use simulation::{Error, World};
+
+use crate::Global;
+
+/// Opens the world of `--data`.
+pub(crate) fn open(global: &Global) -> Result<World, Error> {
+    World::open(&global.data, random(global.seed)?)
+}
+
+/// A generator from a seed, or from the operating system.
+pub(crate) fn random(seed: Option<u64>) -> Result<ChaCha12Rng, Error> {
+    if let Some(seed) = seed {
+        return Ok(ChaCha12Rng::seed_from_u64(seed));
+    }
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)
+        .map_err(|error| Error::Order(format!("the system gives no random numbers: {error}")))?;
+    Ok(ChaCha12Rng::from_seed(seed))
+}
+
+/// The time of this machine.
+pub(crate) fn now() -> Time {
+    Time(u32::try_from(jiff::Timestamp::now().as_second()).unwrap_or(u32::MAX))
+}
+
+/// An amount that a person typed, such as `12.50`.
+pub(crate) fn amount(text: &str, currency: Currency) -> Result<Amount, Error> {
+    let minor = minor_units(text, currency.exponent).map_err(Error::Order)?;
+    u32::try_from(minor).ok().and_then(Amount::new).ok_or_else(|| {
+        Error::Order(format!("{text} is not between 0 and {}", currency.show(i32::MAX.into())))
+    })
+}
+
+/// Removes a world that an earlier run has left. What is no world is left alone.
+pub(crate) fn remove_world(directory: &Path) -> Result<(), Error> {
+    if !directory.exists() {
+        return Ok(());
+    }
+    if !directory.join("scheme.json").exists() {
+        return Err(Error::NotEmpty(directory.into()));
+    }
+    std::fs::remove_dir_all(directory)
+        .map_err(|error| Error::File { path: directory.into(), reason: error.to_string() })
+}
+
+/// Says what went wrong, and ends.
+pub(crate) fn end(result: Result<(), Error>, json: bool) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    let refused = matches!(
+        error,
+        Error::NotPaid(_)
+            | Error::InDoubt(_)
+            | Error::Card(host::Error::RefusedByIssuer | host::Error::InDoubt(_))
+    );
+    if json {
+        crate::output::complain(&serde_json::json!({ "error": error.to_string(), "refused": refused }));
+    } else {
+        crate::output::complain_plainly(&error);
+    }
+    ExitCode::from(if refused { 3 } else { 1 })
+}

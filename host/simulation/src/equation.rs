@@ -1,0 +1,171 @@
+//! The money equation of a world (design, section 9): what purses really hold, counted
+//! on the cards, against what the background system has booked.
+//!
+//! ```text
+//! loads - unloads = sum of signed balances + payments, each counted once by (purse, NV)
+//! ```
+//!
+//! A payment is looked for in three places: in the books, in PSAMs that still keep its
+//! record, and in the logs of purses. A cancelled purchase is none.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use apdu_spec::element::{BatchNumber, Counter, IepId, Kind};
+use apdu_spec::record::{BatchRecord, Outcome};
+use background::MerchantId;
+use background::reports::PaymentState;
+use host::card::purse::PurseCard;
+use serde::Serialize;
+
+use crate::{Error, World};
+
+/// The terms of a world, in minor units.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Equation {
+    /// Loads whose order has left the issuer.
+    pub loaded: i64,
+    /// Unloads whose evidence has come back.
+    pub unloaded: i64,
+    /// Sum of the balances on the cards.
+    pub balances: i64,
+    /// Cards.
+    pub purses: u64,
+    /// Payments that the background system has.
+    pub received: i64,
+    /// Payments that are in PSAMs, or on the way from there, and nowhere else.
+    pub in_terminals: i64,
+    /// Payments that only the log of the purse shows: their answer was lost.
+    pub in_receipts: i64,
+}
+
+impl Equation {
+    /// Left side less right side. Zero: no cent was made or lost.
+    #[must_use]
+    pub const fn difference(&self) -> i64 {
+        self.loaded - self.unloaded - self.balances - self.received - self.in_terminals - self.in_receipts
+    }
+}
+
+/// A purchase, by what makes it one.
+type Key = (IepId, Counter);
+
+/// Purchases and cancellations as some place knows them.
+#[derive(Default)]
+struct Known {
+    purchases: BTreeMap<Key, i64>,
+    /// NV of the purchases that were taken back.
+    cancelled: BTreeSet<Key>,
+}
+
+impl World {
+    /// Counts the money on both sides.
+    pub fn equation(&mut self) -> Result<Equation, Error> {
+        let mut equation = Equation::default();
+        let (provider, currency) = (self.scheme.provider(), self.scheme.currency());
+        let books = self.background.books(provider, currency)?;
+        (equation.loaded, equation.unloaded) = (books.loaded, books.unloaded);
+
+        let received = self.known_to_background()?;
+        let in_terminals = self.known_to_terminals()?;
+        let in_purses = self.known_to_purses(&mut equation)?;
+        let mut cancelled = received.cancelled.clone();
+        cancelled.extend(in_terminals.cancelled.iter().chain(&in_purses.cancelled));
+
+        let mut counted = BTreeSet::new();
+        let places = [
+            (received, &mut equation.received),
+            (in_terminals, &mut equation.in_terminals),
+            (in_purses, &mut equation.in_receipts),
+        ];
+        for (known, sum) in places {
+            for (key, amount) in known.purchases {
+                if !cancelled.contains(&key) && counted.insert(key) {
+                    *sum += amount;
+                }
+            }
+        }
+        Ok(equation)
+    }
+
+    fn known_to_background(&mut self) -> Result<Known, Error> {
+        let mut known = Known::default();
+        let merchants = self.background.merchant_statements()?;
+        let numbers: BTreeSet<u32> = merchants.iter().map(|merchant| merchant.merchant).collect();
+        for number in numbers {
+            for payment in self.background.payments_of(MerchantId(number))? {
+                let (Some(iep), Some(nv)) = (self.parse_iep(&payment.purse), Counter::new(payment.nv)) else {
+                    return Err(Error::Mismatch(format!("the books name a purse {:?}", payment.purse)));
+                };
+                known.purchases.insert((iep, nv), payment.amount.minor);
+                if payment.state == PaymentState::Cancelled {
+                    known.cancelled.insert((iep, nv));
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    /// A purse of this scheme by its printed identity.
+    fn parse_iep(&self, text: &str) -> Option<IepId> {
+        let (provider, number) = text.split_once('-')?;
+        let iep = self.iep(number.parse().ok()?).ok()?;
+        (provider.parse() == Ok(self.scheme.provider)).then_some(iep)
+    }
+
+    fn known_to_terminals(&mut self) -> Result<Known, Error> {
+        let mut known = Known::default();
+        let names: Vec<_> = self.scheme.terminals.iter().map(|terminal| terminal.name.clone()).collect();
+        for name in names {
+            let number = self.start_terminal(&name)?;
+            let Some(terminal) = self.terminals.get_mut(&number) else { continue };
+            let sam = terminal.sam();
+            let information = sam.information()?;
+            for batch in information.oldest.get()..=information.batch.get() {
+                let Some(batch) = BatchNumber::new(batch) else { break };
+                let count =
+                    if batch == information.batch { information.entries } else { sam.trailer(batch)?.count };
+                for index in 0..count {
+                    known.take(&sam.collect(batch, index)?);
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    fn known_to_purses(&mut self, equation: &mut Equation) -> Result<Known, Error> {
+        let mut known = Known::default();
+        for number in self.purse_numbers() {
+            let iep = self.iep(number)?;
+            let mut card = PurseCard::select(self.purse(number)?)?;
+            equation.balances += i64::from(card.balance()?.balance.0);
+            equation.purses += 1;
+            for line in card.log()? {
+                known.note(iep, line.kind, line.nv, line.amount.get());
+            }
+        }
+        Ok(known)
+    }
+}
+
+impl Known {
+    /// A record of a PSAM.
+    fn take(&mut self, record: &BatchRecord) {
+        let entry = &record.value.entry;
+        let moved = matches!(record.outcome, Outcome::Credited | Outcome::Receipt | Outcome::Voided);
+        if let Some(nv) = entry.nv().filter(|_| moved) {
+            self.note(record.value.identity.iep, entry.kind, nv, entry.order.amount.get());
+        }
+    }
+
+    fn note(&mut self, iep: IepId, kind: Kind, nv: Counter, amount: u32) {
+        match kind {
+            Kind::Purchase => drop(self.purchases.insert((iep, nv), i64::from(amount))),
+            // It takes back the value commit right before.
+            Kind::Cancellation => {
+                let before = nv.get().checked_sub(1).and_then(Counter::new);
+                self.cancelled.extend(before.map(|before| (iep, before)));
+            }
+            Kind::Load | Kind::Unload | Kind::Recovery => {}
+        }
+    }
+}

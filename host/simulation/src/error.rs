@@ -1,0 +1,72 @@
+//! What can go wrong in a world.
+
+use std::path::PathBuf;
+
+use apdu_spec::StatusWord;
+use apdu_spec::element::IepId;
+
+/// The errors of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A card, reader or terminal.
+    #[error(transparent)]
+    Card(#[from] host::Error),
+    /// The background system.
+    #[error(transparent)]
+    Background(#[from] background::Error),
+    /// A link or queue.
+    #[error(transparent)]
+    Network(#[from] network::Error),
+    /// A directory that holds no world.
+    #[error("there is no purse scheme in {}; make one with `purse demo`, or name another with --data", .0.display())]
+    NoWorld(PathBuf),
+    /// A directory that holds something already.
+    #[error("{}: there is something here already; choose another directory, or remove this one", .0.display())]
+    NotEmpty(PathBuf),
+    /// Another process works in this directory.
+    #[error("{}: another process works here; wait for it or end it", .0.display())]
+    Busy(PathBuf),
+    /// A file of the world.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// No such purse.
+    #[error("there is no purse {0} here; `purse card list` shows which there are")]
+    NoPurse(u64),
+    /// No such terminal.
+    #[error("there is no terminal {0:?} here; there are {1}")]
+    NoTerminal(String, String),
+    /// The purse did not pay.
+    #[error("not paid: {}", .0.map_or("the purse was not debited".into(), |word| word.to_string()))]
+    NotPaid(Option<StatusWord>),
+    /// A payment that is in doubt.
+    #[error("payment in doubt: present purse {0} again at the same terminal")]
+    InDoubt(IepId),
+    /// A statement file that cannot be lived.
+    #[error("{}, line {line}: {reason}", path.display())]
+    Statement {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// Why.
+        reason: String,
+    },
+    /// A sum that should be the same and is not.
+    #[error("{0}")]
+    Mismatch(String),
+    /// An order that makes no sense.
+    #[error("{0}")]
+    Order(String),
+}
+
+impl Error {
+    pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |error| Self::File { path, reason: error.to_string() }
+    }
+}

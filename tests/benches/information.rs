@@ -1,0 +1,63 @@
+//! What a purchase tells each card that it did not know: the fields that change, each
+//! once, with their widths. The purses of the measurement meet two PSAMs in turn, the
+//! PSAMs another purse each time.
+//!
+//! Not counted, because they stay: type of transaction, key, currency and provider;
+//! of the purse also its identity, the NV of its last load and cancellation, its offline
+//! load, and what was taken over; of the PSAM also its own identity. Numbers that a
+//! record has by its place (NV of the purse's log, NT_PSAM, place in the batch) change
+//! and are counted.
+
+use apdu_spec::Element;
+use apdu_spec::element::{Amount, Balance, Counter, Date, Mac, PurseNumber, Random, SamId, Time};
+use apdu_spec::record::{Outcome, Terms};
+
+/// A field that changes, and its width.
+pub(crate) type Field = (&'static str, usize);
+
+const fn width<E: Element>() -> usize {
+    E::MAX
+}
+
+/// New to the purse.
+pub(crate) const PURSE: &[Field] = &[
+    ("NT_IEP", width::<Counter>()),
+    ("balance", width::<Balance>()),
+    ("NV_IEP", width::<Counter>()),
+    ("R_IEP", width::<Random>()),
+    ("receipts held", 1),
+    ("PSAM", width::<SamId>()),
+    ("challenge of the PSAM", width::<Random>()),
+    ("amount", width::<Amount>()),
+    ("time", width::<Time>()),
+    ("NT_PSAM", width::<Counter>()),
+    ("terms: cancellation commitment", width::<Terms>()),
+    ("S3", width::<Mac>()),
+    ("S6", width::<Mac>()),
+];
+
+/// New to the PSAM: the purse, where it stands, the order, and what came back.
+pub(crate) const PSAM: &[Field] = &[
+    ("purse, number", width::<PurseNumber>()),
+    ("purse, expiry", width::<Date>()),
+    ("purse, maximum", width::<Balance>()),
+    ("balance", width::<Balance>()),
+    ("NT_IEP", width::<Counter>()),
+    ("NV_IEP", width::<Counter>()),
+    ("R_IEP", width::<Random>()),
+    ("receipts held", 1),
+    ("challenge", width::<Random>()),
+    ("amount", width::<Amount>()),
+    ("time", width::<Time>()),
+    ("NT_PSAM", width::<Counter>()),
+    ("terms: cancellation commitment", width::<Terms>()),
+    ("outcome", width::<Outcome>()),
+    ("S3", width::<Mac>()),
+    ("S6", width::<Mac>()),
+    ("S5", width::<Mac>()),
+];
+
+/// Bytes of a list.
+pub(crate) fn bytes(list: &[Field]) -> usize {
+    list.iter().map(|(_, width)| width).sum()
+}

@@ -1,0 +1,72 @@
+//! A card's memory in RAM.
+
+use card_os::platform::{ChipError, Platform};
+
+/// Memory in RAM that counts the bytes programmed into it.
+#[derive(Debug)]
+pub struct Chip {
+    bytes: Vec<u8>,
+    block_size: usize,
+    programmed: usize,
+    random: u64,
+}
+
+impl Chip {
+    /// A chip of `blocks` erase blocks of `block_size` bytes.
+    #[must_use]
+    pub fn new(blocks: usize, block_size: usize, seed: u64) -> Self {
+        Self { bytes: vec![0xFF; blocks * block_size], block_size, programmed: 0, random: seed | 1 }
+    }
+
+    /// Bytes programmed so far, padding included.
+    #[must_use]
+    pub const fn programmed(&self) -> usize {
+        self.programmed
+    }
+
+    fn place(&mut self, address: usize, length: usize) -> Result<&mut [u8], ChipError> {
+        self.bytes.get_mut(address..).and_then(|tail| tail.get_mut(..length)).ok_or(ChipError)
+    }
+}
+
+impl Platform for Chip {
+    fn block_size(&self) -> usize {
+        self.block_size
+    }
+
+    fn blocks(&self) -> usize {
+        self.bytes.len() / self.block_size
+    }
+
+    fn read(&self, address: usize, buffer: &mut [u8]) -> Result<(), ChipError> {
+        let source = self.bytes.get(address..).and_then(|tail| tail.get(..buffer.len()));
+        buffer.copy_from_slice(source.ok_or(ChipError)?);
+        Ok(())
+    }
+
+    fn program(&mut self, address: usize, bytes: &[u8]) -> Result<(), ChipError> {
+        self.place(address, bytes.len())?.copy_from_slice(bytes);
+        self.programmed += bytes.len();
+        Ok(())
+    }
+
+    fn erase(&mut self, block: usize) -> Result<(), ChipError> {
+        let size = self.block_size;
+        self.place(block * size, size)?.fill(0xFF);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), ChipError> {
+        Ok(())
+    }
+
+    /// A generator for tests: fast, and the same in every run.
+    fn random(&mut self, buffer: &mut [u8]) {
+        for place in buffer.chunks_mut(8) {
+            self.random ^= self.random << 13;
+            self.random ^= self.random >> 7;
+            self.random ^= self.random << 17;
+            place.copy_from_slice(&self.random.to_be_bytes()[..place.len()]);
+        }
+    }
+}

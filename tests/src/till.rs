@@ -1,0 +1,310 @@
+//! Purses and PSAMs in this process. A terminal here does nothing but move bytes: what
+//! one card answers is, in this order, what the other one takes.
+
+use apdu_spec::aid::Aid;
+use apdu_spec::batch::Acknowledgement;
+use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
+use apdu_spec::declare::Command;
+use apdu_spec::element::{Amount, BatchNumber, Kind, Mac, Random};
+use apdu_spec::interindustry::FIRST_QUIET;
+use apdu_spec::management::{DataBlock, LAST, MORE, StoreData};
+use apdu_spec::personalisation::{DataGroup, Function, KeyData};
+use apdu_spec::purse::{CreditLoad, Execute, InitializeLoad, InitializeTransfer};
+use apdu_spec::record::{Counterpart, Decision, Order, Terms, balance_after};
+use apdu_spec::sam::{CloseBatch, PsamAcknowledge};
+use apdu_spec::signature::{Heading, Name, S2};
+use apdu_spec::wire::Concealed;
+use apdu_spec::Element;
+use card_os::Card;
+use card_os::applets::AppletKind;
+use card_os::kernel::Response;
+
+use crate::chip::Chip;
+use crate::scheme::{self, GROUP, NOW, VERSION, amount, counter, sam_id};
+
+/// Purchases that a purse makes before [`Till::settle`]: it holds this many receipts.
+pub const PURCHASES_A_PURSE: usize = 15;
+
+/// A command APDU in the making.
+pub type CommandBytes = heapless::Vec<u8, 261>;
+
+/// A card with its reader, which counts what passes.
+#[derive(Debug)]
+pub struct Reader {
+    card: Card<Chip>,
+    response: Response,
+    /// Commands so far.
+    pub apdus: usize,
+    /// Bytes of commands and responses so far.
+    pub bytes: usize,
+}
+
+/// A short command APDU: header, data field, and Le 00.
+#[must_use]
+pub fn command(header: [u8; 4], data: &[&[u8]]) -> CommandBytes {
+    let mut bytes = CommandBytes::new();
+    let length = data.iter().map(|part| part.len()).sum::<usize>();
+    let _ = bytes.extend_from_slice(&header);
+    if length > 0 {
+        let _ = bytes.push(u8::try_from(length).unwrap_or(u8::MAX));
+        data.iter().for_each(|part| drop(bytes.extend_from_slice(part)));
+    }
+    let _ = bytes.push(0);
+    bytes
+}
+
+impl Reader {
+    fn new(kind: AppletKind, chip: Chip) -> Self {
+        let card = Card::create(chip, &[kind]).expect("formatted");
+        Self { card, response: Response::new(), apdus: 0, bytes: 0 }
+    }
+
+    /// Sends a command, lets the card finish its housekeeping; the data of the answer.
+    ///
+    /// # Panics
+    /// Where the status word is not 9000.
+    pub fn send(&mut self, command: &[u8]) -> &[u8] {
+        self.card.process(command, &mut self.response);
+        self.card.housekeep();
+        self.apdus += 1;
+        self.bytes += command.len() + self.response.len();
+        let (data, status) = self.response.split_last_chunk::<2>().expect("two bytes at least");
+        assert_eq!(*status, [0x90, 0x00], "{command:02X?}");
+        data
+    }
+
+    /// Sends a command as its type.
+    ///
+    /// # Panics
+    /// Where the status word is not 9000.
+    pub fn execute<C: Command>(&mut self, request: &C::Request) -> C::Response {
+        let mut buffer = [0; 261];
+        let command = C::encode(request, &mut buffer).expect("fits");
+        C::Response::from_bytes(self.send(command)).expect("an answer")
+    }
+
+    /// Bytes that the card has programmed so far.
+    pub fn programmed(&mut self) -> usize {
+        self.card.platform().programmed()
+    }
+
+    fn personalise<P: Element>(&mut self, aid: &[u8], group: DataGroup, parameters: &P, keys: &[KeyData]) {
+        self.send(&select(aid));
+        let keys = keys.iter().map(|key| (DataGroup::Key, content(key)));
+        let blocks: Vec<_> = std::iter::once((group, content(parameters))).chain(keys).collect();
+        let end = blocks.len() - 1;
+        for (number, (group, content)) in blocks.into_iter().enumerate() {
+            let last = if number == end { LAST } else { MORE };
+            let block = u8::try_from(number).expect("few");
+            self.execute::<StoreData>(&DataBlock { last, block, group, content });
+        }
+        self.send(&select(aid));
+    }
+}
+
+fn content<E: Element>(element: &E) -> Concealed<200> {
+    let mut buffer = [0; 200];
+    Concealed::new(element.to_slice(&mut buffer).expect("fits")).expect("fits")
+}
+
+/// SELECT without an answer.
+#[must_use]
+pub fn select(aid: &[u8]) -> CommandBytes {
+    command([0x00, 0xA4, 0x04, FIRST_QUIET], &[aid])
+}
+
+/// GET CHALLENGE.
+#[must_use]
+pub fn get_challenge() -> CommandBytes {
+    command([0x00, 0x84, 0x00, 0x00], &[])
+}
+
+/// INITIALIZE IEP for Purchase.
+#[must_use]
+pub fn initialize_iep(sam: &[u8], challenge: &[u8]) -> CommandBytes {
+    command([0x90, 0x50, 0x01, GROUP], &[&[VERSION], sam, challenge])
+}
+
+/// INITIALIZE PSAM for Purchase: what INITIALIZE IEP answered, amount and time.
+#[must_use]
+pub fn initialize_psam(initialized: &[u8], amount: Amount) -> CommandBytes {
+    command(
+        [0x90, 0x70, 0x00, 0x00],
+        &[initialized, &amount.get().to_be_bytes(), &NOW.0.to_be_bytes()],
+    )
+}
+
+/// DEBIT IEP for Purchase: what INITIALIZE PSAM answered.
+#[must_use]
+pub fn debit_iep(opened: &[u8]) -> CommandBytes {
+    command([0x90, 0x54, 0x01, 0x00], &[opened])
+}
+
+/// CREDIT PSAM: NT_PSAM from the order, and what DEBIT IEP answered.
+#[must_use]
+pub fn credit_psam(opened: &[u8], executed: &[u8]) -> CommandBytes {
+    // An order begins with amount (4) and time (4).
+    command([0x90, 0x72, 0x00, 0x00], &[&opened[8..11], executed])
+}
+
+/// GET BALANCE.
+#[must_use]
+pub fn get_balance() -> CommandBytes {
+    command([0x90, 0x5C, 0x00, 0x00], &[])
+}
+
+/// A purse with its number.
+#[derive(Debug)]
+pub struct Purse {
+    number: u64,
+    /// The card.
+    pub reader: Reader,
+}
+
+impl Purse {
+    /// A purse of 16 KiB, personalised and empty.
+    #[must_use]
+    pub fn new(number: u64) -> Self {
+        let mut reader = Reader::new(AppletKind::Purse, Chip::new(16, 1 << 10, number));
+        let (parameters, keys) = scheme::purse_data(number);
+        reader.personalise(Aid::PURSE, DataGroup::Purse, &parameters, &keys);
+        Self { number, reader }
+    }
+
+    /// An online load, with the issuer in software, who has all receipts: the purse
+    /// forgets them.
+    ///
+    /// # Panics
+    /// Where the purse refuses.
+    pub fn load(&mut self, minor: u32) {
+        let counterpart = Counterpart { sam: sam_id(900), challenge: Random([9; 8]) };
+        let request = InitializeTransfer { version: VERSION, counterpart, amount: amount(minor) };
+        self.reader.send(&select(Aid::PURSE));
+        let initialized = self.reader.execute::<InitializeLoad>(&request);
+        let position = initialized.statement.position;
+
+        let key = scheme::own_key(scheme::identity(self.number).iep, Function::Load);
+        let key = DerivationKey::new(key, initialized.key.algorithm);
+        let (kind, nt, random) = (Kind::Load, position.nt, position.random);
+        let k1 = key.statement_key(&SessionContext { kind, nt, random, counterpart });
+        let after = balance_after(kind, position.balance, request.amount).expect("in range");
+        let terms = Terms::decision(Decision::Approved(after));
+        let order =
+            Order { amount: request.amount, time: NOW, nt: counter(1), taken_over: position.nv, terms };
+        let heading = Heading::new(Name::S2, kind, initialized.key);
+        let s2 = S2 { heading, s1: initialized.s1, sam: counterpart.sam, order };
+        let s2 = k1.order_key(order.nt).sign(&s2);
+        self.reader.execute::<CreditLoad>(&Execute { order, s2 });
+    }
+}
+
+/// A PSAM with its identity.
+#[derive(Debug)]
+pub struct Sam {
+    id: [u8; 6],
+    /// The card.
+    pub reader: Reader,
+}
+
+impl Sam {
+    /// A PSAM of 64 KiB, personalised.
+    ///
+    /// # Panics
+    /// Never: an identity has six bytes.
+    #[must_use]
+    pub fn new(number: u32) -> Self {
+        let mut reader = Reader::new(AppletKind::Sam, Chip::new(16, 4 << 10, u64::from(number) << 32));
+        let (parameters, keys) = scheme::sam_data(number);
+        reader.personalise(Aid::PSAM, DataGroup::Sam, &parameters, &keys);
+        let mut id = [0; 6];
+        sam_id(number).to_slice(&mut id).expect("six bytes");
+        Self { id, reader }
+    }
+
+    /// What INITIALIZE IEP says of the counterpart, before the challenge.
+    #[must_use]
+    pub const fn id(&self) -> [u8; 6] {
+        self.id
+    }
+
+    /// Closes the batch, and acknowledges it as a background system that has it all.
+    ///
+    /// # Panics
+    /// Where the PSAM refuses.
+    pub fn collect(&mut self) {
+        let trailer = self.reader.execute::<CloseBatch>(&());
+        let (sam, batch, s4) = (trailer.sam, trailer.batch, trailer.s4);
+        let mut acknowledgement = Acknowledgement { sam, batch, s4, mac: Mac::default() };
+        let input = acknowledgement.input(scheme::reference(Function::Record));
+        acknowledgement.mac = record_key(self.id, batch).sign(&input);
+        self.reader.execute::<PsamAcknowledge>(&acknowledgement);
+    }
+}
+
+fn record_key(id: [u8; 6], batch: BatchNumber) -> apdu_spec::crypto::mac::MacKey {
+    let sam = apdu_spec::element::SamId::from_bytes(&id).expect("six bytes");
+    let reference = scheme::reference(Function::Record);
+    DerivationKey::new(scheme::own_key(sam, Function::Record), reference.algorithm).record_key(batch)
+}
+
+/// A whole purchase: three commands to the purse, three to the PSAM.
+pub fn purchase(purse: &mut Reader, sam: &mut Sam, amount: Amount) {
+    let challenge: [u8; 8] = sam.reader.send(&get_challenge()).try_into().expect("eight bytes");
+    purse.send(&select(Aid::PURSE));
+    let initialized = purse.send(&initialize_iep(&sam.id, &challenge));
+    let opened = sam.reader.send(&initialize_psam(initialized, amount));
+    let executed = purse.send(&debit_iep(opened));
+    let credit = credit_psam(opened, executed);
+    sam.reader.send(&credit);
+}
+
+/// Purses and PSAMs that meet in turn: neighbouring purchases of a card have another
+/// counterpart and another amount.
+#[derive(Debug)]
+pub struct Till {
+    /// The purses.
+    pub purses: Vec<Purse>,
+    /// The PSAMs.
+    pub sams: Vec<Sam>,
+    paid: usize,
+}
+
+impl Till {
+    /// `purses` purses with value, and `sams` PSAMs. The numbers have no common divisor,
+    /// so that everyone meets everyone.
+    #[must_use]
+    pub fn new(purses: u64, sams: u32) -> Self {
+        let purses = (1..=purses).map(Purse::new).collect();
+        let mut till = Self { purses, sams: (1..=sams).map(Sam::new).collect(), paid: 0 };
+        till.purses.iter_mut().for_each(|purse| purse.load(500_000));
+        till
+    }
+
+    /// Purchases that may follow before [`Till::settle`].
+    #[must_use]
+    pub const fn round(&self) -> usize {
+        self.purses.len() * PURCHASES_A_PURSE
+    }
+
+    /// The next purchase.
+    pub fn pay(&mut self) {
+        let (purses, sams) = (self.purses.len(), self.sams.len());
+        let purse = &mut self.purses[self.paid % purses];
+        let sam = &mut self.sams[self.paid % sams];
+        let minor = u32::try_from(self.paid % 97).unwrap_or(0) + 3;
+        purchase(&mut purse.reader, sam, amount(minor));
+        self.paid += 1;
+    }
+
+    /// Purses load a little and forget their receipts; PSAMs are collected.
+    pub fn settle(&mut self) {
+        self.purses.iter_mut().for_each(|purse| purse.load(1_000));
+        self.sams.iter_mut().for_each(Sam::collect);
+    }
+
+    /// Bytes programmed so far: all purses, all PSAMs.
+    pub fn programmed(&mut self) -> (usize, usize) {
+        let purses = self.purses.iter_mut().map(|purse| purse.reader.programmed()).sum();
+        (purses, self.sams.iter_mut().map(|sam| sam.reader.programmed()).sum())
+    }
+}
