@@ -112,10 +112,7 @@ fn wrong_macs_change_nothing() {
     let execute = Execute { order: opened.order, s2: Mac([3; 8]) };
     assert_eq!(world.purse.execute::<DebitIep>(&execute), Err(StatusWord::WRONG_MAC));
     let cancel = Cancel { secret: apdu_spec::crypto::Key::new([4; 16]) };
-    assert_eq!(
-        world.purse.execute::<CreditCancellation>(&cancel),
-        Err(StatusWord::CONDITIONS_NOT_SATISFIED)
-    );
+    assert_eq!(world.purse.execute::<CreditCancellation>(&cancel), Err(StatusWord::CONDITIONS_NOT_SATISFIED));
     assert_eq!(world.credit(opened.order.nt, wrong), Err(StatusWord::WRONG_MAC));
     let acknowledgement = apdu_spec::batch::Acknowledgement {
         mac: Mac([5; 8]),
@@ -312,7 +309,8 @@ fn a_purchase_older_than_the_log_is_not_denied() {
     let mut world = World::with_balance(1_000);
     let paid = world.pay(100).unwrap();
     let (nt_sam, nt) = (paid.opened.order.nt, paid.initialized.statement.position.nt);
-    let CancellationSecret { secret } = world.sam.execute::<PsamCancel>(&CancelPurchase { nt: nt_sam }).unwrap();
+    let CancellationSecret { secret } =
+        world.sam.execute::<PsamCancel>(&CancelPurchase { nt: nt_sam }).unwrap();
     world.purse.execute::<CreditCancellation>(&Cancel { secret }).unwrap();
     for _ in 0..17 {
         match world.previous_by_nt(nt) {
@@ -331,7 +329,8 @@ fn an_order_under_another_name() {
     let mut world = World::with_balance(1_000);
     let (counterpart, initialized) = world.initialize();
     let opened = world.order(&initialized, 100).unwrap();
-    let key = support::key_of(support::iep(), apdu_spec::personalisation::Function::Purchase, initialized.key);
+    let key =
+        support::key_of(support::iep(), apdu_spec::personalisation::Function::Purchase, initialized.key);
     let position = initialized.statement.position;
     let context = apdu_spec::crypto::session_key::SessionContext {
         kind: Kind::Purchase,

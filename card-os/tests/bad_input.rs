@@ -61,7 +61,10 @@ fn with_every_row(mut check: impl FnMut(&mut Subject, &'static Row)) {
         }
         assert!(subject.device.chip().image() == before, "{:?} has written", subject.device.kind);
     }
-    assert_eq!(rows, 2 * (3 * 2 + PurseCommand::ROWS.len() + SamCommand::ROWS.len() + TransferCommand::ROWS.len()));
+    assert_eq!(
+        rows,
+        2 * (3 * 2 + PurseCommand::ROWS.len() + SamCommand::ROWS.len() + TransferCommand::ROWS.len())
+    );
 }
 
 /// Header of a row; zeros in place of what the request brings.

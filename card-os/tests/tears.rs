@@ -6,6 +6,7 @@
 
 mod support;
 
+use apdu_spec::StatusWord;
 use apdu_spec::crypto::Key;
 use apdu_spec::element::{Algorithm, Counter};
 use apdu_spec::purse::{Cancel, CreditCancellation, Executed};
@@ -14,7 +15,6 @@ use apdu_spec::sam::{
     CancelPurchase, CompleteRequest, GetSamData, PsamAcknowledge, PsamCancel, PsamComplete, ReceiptRequest,
     StoreReceipt,
 };
-use apdu_spec::StatusWord;
 use card_os::applets::AppletKind;
 use support::world::World;
 use support::{Chip, Device, issuer};
@@ -241,21 +241,33 @@ fn cancellation_at_the_psam_and_at_the_purse() {
     let nt = world.pay(400).unwrap().opened.order.nt;
     let saved = Saved::of(world);
     let reveal = |world: &mut World| world.sam.execute::<PsamCancel>(&CancelPurchase { nt });
-    cases += tear(&saved, |world| &mut world.sam, |_| (), |world, ()| reveal(world), |world, (), answer| {
-        let voided = credited(&mut Saved::of(std::mem::replace(world, saved.wake())).wake()) == 0;
-        assert!(voided || answer.is_err(), "the secret left before the void");
-    });
+    cases += tear(
+        &saved,
+        |world| &mut world.sam,
+        |_| (),
+        |world, ()| reveal(world),
+        |world, (), answer| {
+            let voided = credited(&mut Saved::of(std::mem::replace(world, saved.wake())).wake()) == 0;
+            assert!(voided || answer.is_err(), "the secret left before the void");
+        },
+    );
     let credit = |world: &mut World, secret: &Key| {
         world.purse.execute::<CreditCancellation>(&Cancel { secret: secret.clone() })
     };
     let prepare = |world: &mut World| reveal(world).unwrap().secret;
-    cases += tear(&saved, |world| &mut world.purse, prepare, credit, |world, secret, answer| {
-        let balance = world.balance();
-        assert!(balance == 1_000 || (balance == 600 && answer.is_err()));
-        let again = credit(world, secret).err();
-        let expected = if balance == 600 { None } else { Some(StatusWord::CONDITIONS_NOT_SATISFIED) };
-        assert_eq!((again, world.balance()), (expected, 1_000));
-    });
+    cases += tear(
+        &saved,
+        |world| &mut world.purse,
+        prepare,
+        credit,
+        |world, secret, answer| {
+            let balance = world.balance();
+            assert!(balance == 1_000 || (balance == 600 && answer.is_err()));
+            let again = credit(world, secret).err();
+            let expected = if balance == 600 { None } else { Some(StatusWord::CONDITIONS_NOT_SATISFIED) };
+            assert_eq!((again, world.balance()), (expected, 1_000));
+        },
+    );
     println!("PSAM CANCEL and CREDIT IEP for Cancellation: {cases} tears");
     assert!(cases > 100);
 }

@@ -1,5 +1,5 @@
 fn main() {
-    let mut till = system_tests::till::Till::new(9, 2);
+    let mut till = system_tests::till::Till::new(std::env::var("P").map_or(9, |p| p.parse().unwrap()), std::env::var("S").map_or(2, |p| p.parse().unwrap()));
     for _ in 0..till.round() { till.pay(); }
     till.settle();
     let mut floor = floor::Floor::new();

@@ -189,3 +189,8 @@ fn close(key: &MacKey, batch: BatchNumber, previous: Mac, values: Vec<ValueRecor
     trailer.s4 = key.sign(&trailer.input(reference));
     Batch { trailer, records }
 }
+pub fn s6() -> S6 {
+    let b = batches(1, 1, 1);
+    let value = b[0].records[0].value;
+    S6 { heading: Heading::new(Name::S6, Kind::Purchase, value.entry.key), statement: Statement { identity: value.identity, position: value.entry.position }, counterpart: value.entry.counterpart, order: value.entry.order, s2: Mac([1; 8]), balance: value.entry.position.balance, nv: counter(3) }
+}

@@ -14,6 +14,7 @@ use des::Des;
 use zeroize::Zeroize;
 
 use super::Key;
+use super::chain::chain;
 use crate::element::{Algorithm, Mac};
 use crate::signature::INPUT_MAX;
 use crate::wire::Element;
@@ -82,7 +83,7 @@ impl MacKey {
     pub fn mac(&self, message: &[u8]) -> Mac {
         match &self.0 {
             Schedule::Aes { cipher, subkey } => {
-                let [a, b, c, d, e, f, g, h, ..] = cmac(cipher, *subkey, message).to_be_bytes();
+                let [a, b, c, d, e, f, g, h, ..] = cmac(cipher, *subkey, message);
                 Mac([a, b, c, d, e, f, g, h])
             }
             Schedule::Des { left, right } => Mac(retail_mac(left, right, message).to_be_bytes()),
@@ -92,32 +93,24 @@ impl MacKey {
     /// The untruncated CMAC, for key derivation; nothing for a retail MAC key.
     pub(super) fn full_cmac(&self, message: &[u8]) -> Option<[u8; 16]> {
         match &self.0 {
-            Schedule::Aes { cipher, subkey } => Some(cmac(cipher, *subkey, message).to_be_bytes()),
+            Schedule::Aes { cipher, subkey } => Some(cmac(cipher, *subkey, message)),
             Schedule::Des { .. } => None,
         }
     }
 }
 
 /// CMAC of `message` (SP 800-38B clause 6.2).
-fn cmac(cipher: &Aes128Enc, subkey: u128, message: &[u8]) -> u128 {
-    let encrypt = |state: u128| {
-        let mut block = Block::from(state.to_be_bytes());
-        cipher.encrypt_block(&mut block);
-        u128::from_be_bytes(block.into())
+fn cmac(cipher: &Aes128Enc, subkey: u128, message: &[u8]) -> [u8; 16] {
+    let (blocks, rest) = message.as_chunks::<16>();
+    let (blocks, last) = match (blocks, rest) {
+        ([blocks @ .., last], []) => (blocks, xor(last, &subkey.to_be_bytes())),
+        _ => (blocks, xor(&padded(rest), &double(subkey).to_be_bytes())),
     };
-    let mut rest = message;
-    let mut state = 0;
-    while let Some((block, tail)) = rest.split_first_chunk::<16>()
-        && !tail.is_empty()
-    {
-        state = encrypt(state ^ u128::from_be_bytes(*block));
-        rest = tail;
-    }
-    let last = match rest.first_chunk::<16>() {
-        Some(block) => u128::from_be_bytes(*block) ^ subkey,
-        None => u128::from_be_bytes(padded::<16>(rest)) ^ double(subkey),
-    };
-    encrypt(state ^ last)
+    chain(cipher, blocks, last)
+}
+
+fn xor(left: &[u8; 16], right: &[u8; 16]) -> [u8; 16] {
+    (u128::from_ne_bytes(*left) ^ u128::from_ne_bytes(*right)).to_ne_bytes()
 }
 
 /// Retail MAC of `message` (ISO/IEC 9797-1 algorithm 3, padding method 2).

@@ -5,6 +5,7 @@
 //! keys from card keys, [`mac`] makes MACs under session keys. Card keys only
 //! derive; messages are MACed under session keys.
 
+mod chain;
 pub mod derivation;
 pub mod mac;
 pub mod session_key;

@@ -157,14 +157,8 @@ impl AreaChange<'_, '_> {
     /// Sets a cell.
     #[must_use]
     pub fn set<E: Element>(mut self, cell: Cell, value: &E) -> Self {
-        let mut buffer = [0; entry::BODY_MAX];
-        let tag = self.area.cell_tag(cell);
-        match value.to_slice(&mut buffer) {
-            Ok(bytes) => self.change.set(tag, bytes),
-            // Longer than any entry: let the commit fail.
-            Err(_) => self.change.set(tag, &[0; 256]),
-        }
-        zeroize::Zeroize::zeroize(buffer.as_mut_slice());
+        // In its place, so that no copy of a key is left. Too long: the commit fails.
+        self.change.set_with(self.area.cell_tag(cell), |writer| value.encode(writer));
         self
     }
 
@@ -178,12 +172,10 @@ impl AreaChange<'_, '_> {
     /// Appends a record to a log.
     #[must_use]
     pub fn append<E: Element>(mut self, log: Log, value: &E) -> Self {
-        let mut buffer = [0; entry::BODY_MAX];
         let appended = self.appended.get_mut(usize::from(log.0 % LOGS));
         let before = appended.map_or(0, |count| core::mem::replace(count, *count + 1));
         let number = self.area.next(log) + before;
-        let bytes = value.to_slice(&mut buffer).unwrap_or(&[0; 256]);
-        self.change.append(self.area.log_tag(log), number, bytes);
+        self.change.append_with(self.area.log_tag(log), number, |writer| value.encode(writer));
         self
     }
 

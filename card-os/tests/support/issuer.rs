@@ -8,7 +8,8 @@ use apdu_spec::element::{Amount, Balance, BatchNumber, Counter, KeyReference, Ki
 use apdu_spec::personalisation::Function;
 use apdu_spec::purse::{Execute, Initialized};
 use apdu_spec::record::{
-    BatchRecord, Counterpart, Decision, LogEntry, Order, Position, Statement, Terms, ValueRecord, balance_after,
+    BatchRecord, Counterpart, Decision, LogEntry, Order, Position, Statement, Terms, ValueRecord,
+    balance_after,
 };
 use apdu_spec::signature::{ChainLink, Heading, Name, S1, S2, S5, S6};
 

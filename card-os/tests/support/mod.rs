@@ -186,9 +186,8 @@ fn personalisation(kind: AppletKind, algorithm: Algorithm) -> Vec<DataBlock> {
     let currency = Currency::EUR;
     let mut groups = Vec::new();
     let mut group = |group, content: Vec<u8>| groups.push((group, content));
-    let key = |function, group, key| {
-        bytes(&KeyData { function, reference: reference(algorithm, group), key })
-    };
+    let key =
+        |function, group, key| bytes(&KeyData { function, reference: reference(algorithm, group), key });
     let own = |holder: Holder, function, group| {
         let reference = reference(algorithm, group);
         key(function, group, card_key(&master(function), holder, function, reference))

@@ -39,11 +39,11 @@ impl Sam {
 
     /// The record key of the open batch, computed once.
     fn open_batch_key(&mut self, area: &Area<'_>) -> Result<&BatchKey, StatusWord> {
-        let key = match self.journal.take().filter(|key| key.batch == self.batch.number) {
-            Some(key) => key,
-            None => self.batch_key(self.batch.number, area)?,
-        };
-        Ok(self.journal.insert(key))
+        // Taken out and put back, a schedule would be copied twice.
+        if self.journal.as_ref().is_none_or(|key| key.batch != self.batch.number) {
+            self.journal = Some(self.batch_key(self.batch.number, area)?);
+        }
+        self.journal.as_ref().ok_or(StatusWord::INTERNAL_ERROR)
     }
 
     /// An entry for the open batch, under S5. `ahead` entries are part of the same commit.
@@ -82,7 +82,9 @@ impl Sam {
     /// The purchase is open no longer.
     pub(super) fn forget_open(&mut self, nt: Counter) {
         self.open.retain(|open| *open != nt);
-        self.running = self.running.take().filter(|running| running.nt != nt);
+        if self.running.as_ref().is_some_and(|running| running.nt == nt) {
+            self.running = None;
+        }
     }
 
     /// The whole value record of one of our openings.

@@ -172,14 +172,13 @@ impl Sam {
         request: &CreditRequest,
         area: &mut Area<'_>,
     ) -> Result<(Booked, Committed), StatusWord> {
-        let running = match self.running.take().filter(|running| running.nt == request.nt) {
-            Some(running) => running,
-            None => self.resume(request.nt, area)?,
-        };
+        if self.running.as_ref().is_none_or(|running| running.nt != request.nt) {
+            self.running = Some(self.resume(request.nt, area)?);
+        }
+        let running = self.running.as_ref().ok_or(StatusWord::INTERNAL_ERROR)?;
         let heading = Heading::new(Name::S3, Kind::Purchase, running.opening.key);
         let right = running.ks.sign(&S3 { heading, s2: running.s2, s6: request.s6 }) == request.s3;
         let opening = running.opening;
-        self.running = Some(running);
         if !right {
             return Err(StatusWord::WRONG_MAC);
         }

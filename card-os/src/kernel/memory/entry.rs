@@ -11,6 +11,7 @@
 //! the block (4), `units`, `number` and the padded body: an entry is valid in its
 //! place and nowhere else.
 
+use apdu_spec::Writer;
 use crc::{CRC_32_ISO_HDLC, Crc};
 
 use super::index::Place;
@@ -60,7 +61,7 @@ pub const fn size(body: usize) -> usize {
 /// The checksum of an entry in its place.
 fn checksum(sequence: u32, place: usize, units: u8, number: u8, body: &[u8]) -> u32 {
     let mut prefix = [0; 10];
-    let mut writer = apdu_spec::Writer::new(&mut prefix);
+    let mut writer = Writer::new(&mut prefix);
     writer.put(&sequence.to_be_bytes());
     writer.put(&u32::try_from(place).unwrap_or(u32::MAX).to_be_bytes());
     writer.put(&[units, number]);
@@ -111,11 +112,11 @@ impl Default for Body {
 }
 
 impl Drop for Body {
-    /// Keys pass through here.
+    /// Keys pass through here. What was never written needs no erasing.
     fn drop(&mut self) {
-        use zeroize::Zeroize;
+        let used = if self.overflow { ENTRY_MAX } else { HEADER + self.length };
         if !self.has_record {
-            self.buffer.zeroize();
+            zeroize::Zeroize::zeroize(self.buffer.get_mut(..used).unwrap_or_default());
         }
     }
 }
@@ -123,14 +124,24 @@ impl Drop for Body {
 impl Body {
     /// Appends an item; `number` has three bytes for a record, none else.
     pub fn put(&mut self, tag: u8, number: &[u8], value: &[u8]) {
+        self.put_with(tag, number, |writer| writer.put(value));
+    }
+
+    /// Appends an item whose value `encode` writes, in its place.
+    pub fn put_with(&mut self, tag: u8, number: &[u8], encode: impl FnOnce(&mut Writer<'_>)) {
         self.has_record |= !number.is_empty();
         let free = self.buffer.get_mut(HEADER + self.length..).unwrap_or_default();
-        let mut writer = apdu_spec::Writer::new(free);
-        writer.put(&[tag, u8::try_from(value.len()).unwrap_or(u8::MAX)]);
+        let mut writer = Writer::new(free);
+        writer.put(&[tag, 0]);
         writer.put(number);
-        writer.put(value);
-        match writer.finish() {
-            Ok(written) if value.len() <= usize::from(u8::MAX) => self.length += written.len(),
+        let before = writer.len();
+        encode(&mut writer);
+        let value = u8::try_from(writer.len() - before);
+        match (writer.finish().map(<[u8]>::len), value, self.buffer.get_mut(HEADER + self.length + 1)) {
+            (Ok(written), Ok(value), Some(length)) => {
+                *length = value;
+                self.length += written;
+            }
             _ => self.overflow = true,
         }
     }

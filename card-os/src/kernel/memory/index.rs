@@ -101,6 +101,13 @@ impl Index {
         self.floor.get(log_of(tag)).is_some_and(|floor| number >= *floor)
     }
 
+    /// Whether a block, which lies at `addresses`, has no record that is wanted and no cell.
+    pub(super) fn is_dead(&self, block: usize, addresses: core::ops::Range<usize>) -> bool {
+        let ranges = self.ranges.get(block).into_iter().flatten();
+        ranges.zip(&self.floor).all(|(range, floor)| range.end <= *floor)
+            && !self.cells.iter().any(|(_, place)| addresses.contains(&(place.address as usize)))
+    }
+
     pub(super) fn may_hold(&self, block: usize, tag: u8, number: u32) -> bool {
         let range = self.ranges.get(block).and_then(|ranges| ranges.get(log_of(tag)));
         range.is_some_and(|range| (range.first..range.end).contains(&number))

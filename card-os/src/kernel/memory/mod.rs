@@ -61,6 +61,8 @@ mod index;
 mod reclaim;
 mod recovery;
 
+use apdu_spec::Writer;
+
 use crate::platform::{ChipError, Platform, UNIT};
 use entry::{BODY_MAX, Body, ENTRY_MAX, HEADER};
 use index::{Index, Place};
@@ -115,14 +117,24 @@ pub struct Change {
 impl Change {
     /// Sets the cell `tag` (below 80).
     pub fn set(&mut self, tag: u8, value: &[u8]) {
-        self.body.put(tag & !entry::RECORD, &[], value);
+        self.set_with(tag, |writer| writer.put(value));
+    }
+
+    /// Sets the cell `tag` (below 80) to what `encode` writes.
+    pub fn set_with(&mut self, tag: u8, encode: impl FnOnce(&mut Writer<'_>)) {
+        self.body.put_with(tag & !entry::RECORD, &[], encode);
     }
 
     /// Appends to the log `tag` (80 and above) the record `number`, which must be the
     /// log's next.
     pub fn append(&mut self, tag: u8, number: u32, value: &[u8]) {
+        self.append_with(tag, number, |writer| writer.put(value));
+    }
+
+    /// Appends what `encode` writes, like [`Change::append`].
+    pub fn append_with(&mut self, tag: u8, number: u32, encode: impl FnOnce(&mut Writer<'_>)) {
         let [_, number @ ..] = number.to_be_bytes();
-        self.body.put(tag | entry::RECORD, &number, value);
+        self.body.put_with(tag | entry::RECORD, &number, encode);
     }
 }
 
@@ -145,6 +157,9 @@ pub struct Memory<P> {
     cursor: usize,
     /// Whether a seal is due after the answer.
     unsealed: bool,
+    /// Oldest block and head when reclaiming last did not pay. Asked again when the head
+    /// has moved on: the question costs a walk through the block.
+    unpaid: Option<(u32, u32)>,
     /// A write failed: nothing more is written until the next power-up.
     failed: bool,
 }
@@ -267,12 +282,12 @@ impl<P: Platform> Memory<P> {
     }
 
     /// Commits a change: afterwards all of it is there, also without power.
-    pub fn commit(&mut self, change: Change) -> Result<Committed, MemoryError> {
+    pub fn commit(&mut self, mut change: Change) -> Result<Committed, MemoryError> {
         if change.body.overflow() {
             return Err(MemoryError::TooLong);
         }
         self.ensure_room(entry::size(change.body.length()))?;
-        self.write(change.body)?;
+        self.write(&mut change.body)?;
         self.platform.sync().map_err(|error| self.fail(error))?;
         Ok(Committed(()))
     }
@@ -283,7 +298,7 @@ impl<P: Platform> Memory<P> {
     }
 
     /// Appends an entry with the next number, in a new block where the head is full.
-    fn write(&mut self, body: Body) -> Result<(), MemoryError> {
+    fn write(&mut self, body: &mut Body) -> Result<(), MemoryError> {
         // Room for a copy, and for the seals of a recovery, stays free behind the entry.
         let end = self.tail + 2 * entry::size(body.length()) + reclaim::RESERVE;
         if end > self.platform.block_size() {
@@ -295,13 +310,12 @@ impl<P: Platform> Memory<P> {
     }
 
     /// Programs an entry at the tail under the current number and takes it into the index.
-    fn program(&mut self, body: Body) -> Result<(), MemoryError> {
+    fn program(&mut self, body: &mut Body) -> Result<(), MemoryError> {
         if self.failed {
             return Err(MemoryError::Chip);
         }
         let (head, tail) = (self.head, self.tail);
         let base = self.base_of(head);
-        let mut body = body;
         let bytes = body.finish(self.number, head, tail);
         let size = bytes.len();
         if let Err(error) = self.platform.program(base + tail, bytes) {
@@ -324,14 +338,14 @@ impl<P: Platform> Memory<P> {
         self.index.clear_block(self.block_of(self.head));
         self.tail = self.first_free(self.head)?;
         self.number += 1;
-        let body = self.opening(flags);
-        self.program(body)
+        let mut body = self.opening(flags);
+        self.program(&mut body)
     }
 
     /// The body that opens the head block: what the blocks before it may no longer tell.
     fn opening(&self, flags: u8) -> Body {
         let mut value = [0; entry::OPENING_LENGTH];
-        let mut writer = apdu_spec::Writer::new(&mut value);
+        let mut writer = Writer::new(&mut value);
         for number in [self.head, self.clean, self.number] {
             writer.put(&number.to_be_bytes());
         }
@@ -352,7 +366,7 @@ impl<P: Platform> Memory<P> {
         }
         let mut body = Body::default();
         body.put(entry::SEAL, &[], &[]);
-        self.program(body)
+        self.program(&mut body)
     }
 
     /// What is left to do after the answer has been sent: seals the last commit and

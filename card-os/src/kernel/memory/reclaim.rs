@@ -64,7 +64,7 @@ impl<P: Platform> Memory<P> {
     /// Bytes that the live items of these blocks would take as entries of their own.
     pub(super) fn live_bytes(&self, sequences: core::ops::RangeInclusive<u32>) -> usize {
         let mut bytes = 0;
-        for sequence in sequences {
+        for sequence in sequences.filter(|sequence| !self.is_dead(*sequence)) {
             self.walk(sequence, 0, &mut |item| {
                 let live = if item.is_cell() {
                     self.index.cell(item.tag) == Some(item.place)
@@ -78,9 +78,24 @@ impl<P: Platform> Memory<P> {
         bytes
     }
 
+    /// Whether the index knows, without a walk, that nothing of a block is wanted.
+    fn is_dead(&self, sequence: u32) -> bool {
+        let base = self.base_of(sequence);
+        self.index.is_dead(self.block_of(sequence), base..base + self.platform.block_size())
+    }
+
     /// Whether the oldest block is mostly dead.
-    pub(super) fn reclaim_pays(&self) -> bool {
-        self.erasing || self.live_bytes(self.oldest()..=self.oldest()) <= self.usable() / 2
+    pub(super) fn reclaim_pays(&mut self) -> bool {
+        let (oldest, now) = (self.oldest(), Some((self.oldest(), self.head)));
+        if self.erasing || self.cursor > 0 {
+            return true; // begun
+        }
+        if self.unpaid == now {
+            return false;
+        }
+        let pays = self.live_bytes(oldest..=oldest) <= self.usable() / 2;
+        self.unpaid = if pays { None } else { now };
+        pays
     }
 
     /// Whether the live items of the oldest block find room, the block that is kept
@@ -104,7 +119,7 @@ impl<P: Platform> Memory<P> {
             let Some((item, at)) = self.next_live() else {
                 let mut body = Body::default();
                 body.put(entry::ERASING, &[], &[]);
-                self.write(body)?;
+                self.write(&mut body)?;
                 self.erasing = true;
                 return self.erase_oldest();
             };
@@ -116,6 +131,9 @@ impl<P: Platform> Memory<P> {
 
     /// The first live item of the oldest block from the cursor on, and its entry's place.
     fn next_live(&self) -> Option<(Item, usize)> {
+        if self.is_dead(self.oldest()) {
+            return None;
+        }
         let mut found = None;
         let at = self.walk(self.oldest(), self.cursor, &mut |item| {
             if self.is_live(item) {
@@ -135,7 +153,7 @@ impl<P: Platform> Memory<P> {
         let [_, number @ ..] = item.number.to_be_bytes();
         body.put(item.tag, if item.is_record() { &number } else { &[] }, value);
         zeroize::Zeroize::zeroize(value);
-        self.write(body)
+        self.write(&mut body)
     }
 
     /// Erases the block that a commit has given up, and commits that it is clean.
@@ -147,7 +165,7 @@ impl<P: Platform> Memory<P> {
         self.index.clear_block(block);
         let mut body = Body::default();
         body.put(entry::CLEAN, &[], &sequence.to_be_bytes());
-        self.write(body)?;
+        self.write(&mut body)?;
         self.clean = sequence;
         self.erasing = false;
         self.cursor = 0;

@@ -41,6 +41,7 @@ impl<P: Platform> Memory<P> {
             erasing: false,
             cursor: 0,
             unsealed: false,
+            unpaid: None,
             failed: false,
         })
     }
@@ -53,8 +54,8 @@ impl<P: Platform> Memory<P> {
         }
         memory.head = memory.blocks();
         memory.clean = memory.head + memory.blocks() - 1;
-        let opening = memory.opening(0);
-        memory.program(opening)?;
+        let mut opening = memory.opening(0);
+        memory.program(&mut opening)?;
         memory.seal()?;
         memory.platform.sync()?;
         Ok(memory)
@@ -283,11 +284,11 @@ impl<P: Platform> Memory<P> {
             }
         });
         let last = last.ok_or(MemoryError::Damaged("the last entry cannot be read twice"))?;
-        let body = last.to_body();
+        let mut body = last.to_body();
         if self.tail + entry::size(body.length()) > self.platform.block_size() {
             // Many power cuts in a row have used up the reserve of this block.
             return self.open_block(0);
         }
-        self.program(body)
+        self.program(&mut body)
     }
 }

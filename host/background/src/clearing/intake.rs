@@ -1,10 +1,11 @@
 //! Takes a batch in: exactly once, as a whole, acknowledged after it is on the disk.
 
+use std::collections::HashSet;
 use std::panic::resume_unwind;
 use std::thread;
 
 use apdu_spec::batch::{Acknowledgement, Trailer};
-use apdu_spec::element::{BatchNumber, Kind, Mac, Time};
+use apdu_spec::element::{BatchNumber, IepId, Kind, Mac, Time};
 use apdu_spec::record::{BatchRecord, Outcome};
 use network::{Batch, RejectionCode, batch_file};
 
@@ -53,7 +54,10 @@ fn book(tx: &Tx<'_>, vault: &Vault, batch: &Batch, now: Time) -> Result<(), Erro
     check_sequence(tx, &batch.trailer, now)?;
     // In order of purse and NV: neighbours in the tables, and no gap that this batch fills
     // has to be looked up. The sort is stable, so the module's own order stays otherwise.
-    let mut ordered: Vec<_> = batch.records.iter().collect();
+    let voids = voids(batch);
+    let stands =
+        |record: &&BatchRecord| record.outcome != Outcome::Credited || !voids.contains(&word(record));
+    let mut ordered: Vec<_> = batch.records.iter().filter(stands).collect();
     ordered.sort_by_key(|record| (record.value.identity.iep, record.value.entry.position.nv));
     let mut booking = Booking::new(tx, vault, now);
     thread::scope(|scope| {
@@ -71,6 +75,17 @@ fn book(tx: &Tx<'_>, vault: &Vault, batch: &Batch, now: Time) -> Result<(), Erro
         }
         booking.finish()
     })
+}
+
+/// Payments that the module has voided in this batch, by the purse's word: the void is
+/// their record, and the module does not ask for payment of them.
+fn voids(batch: &Batch) -> HashSet<(IepId, [u8; 8])> {
+    let voided = batch.records.iter().filter(|record| record.outcome == Outcome::Voided);
+    voided.map(word).collect()
+}
+
+fn word(record: &BatchRecord) -> (IepId, [u8; 8]) {
+    (record.value.identity.iep, record.value.entry.s6.0)
 }
 
 /// The purse's word, where there is one. A cancellation needs its purchase, which only

@@ -1,0 +1,204 @@
+//! One realistic request and response for each command: the purchase of `story`, before it
+//! a load, and after it the collection.
+
+use apdu_spec::aid::Aid;
+use apdu_spec::crypto::Key;
+use apdu_spec::declare::{Command, Row};
+use apdu_spec::download::{Download, Parcel};
+use apdu_spec::element::{Algorithm, Balance, BatchNumber, Currency, Date, KeyReference, Kind, Mac};
+use apdu_spec::interindustry::{FIRST, Select, SelectRequest, SelectResponse};
+use apdu_spec::management::{DataBlock, LAST, StoreData};
+use apdu_spec::personalisation::{DataGroup, Function, KeyData};
+use apdu_spec::purse::{
+    BalanceResponse, Cancel, CreditCancellation, CreditLoad, DebitIep, DebitUnload, Execute, Executed,
+    GetBalance, GetPurseData, InitializeIep, InitializeLoad, InitializePurchase, InitializeTransfer,
+    InitializeUnload, Initialized, LogLine, PreviousByNt, PreviousByNv, PreviousRequest, PurseInformation,
+    ReadLog, ReadRecord,
+};
+use apdu_spec::record::{Decision, Order, Terms};
+use apdu_spec::sam::{
+    CancelPurchase, CancellationSecret, Challenge, CloseBatch, CollectRequest, CompleteRequest, CreditPsam,
+    CreditRequest, Credited, GetChallenge, GetSamData, InitializePsam, OpenPurchase, Opened, PsamAcknowledge,
+    PsamCancel, PsamCollect, PsamComplete, ReadTrailer, ReceiptRequest, SamInformation, StoreReceipt,
+    TrailerRequest, VerifyContact, VerifyPurse,
+};
+use apdu_spec::transfer::{
+    AppendDownload, AppendParcel, DownloadRequest, GetTransferData, Number, NumberedDownload, ReadDownload,
+    ReadParcel, ReleaseRecords, TransferInformation,
+};
+use apdu_spec::wire::{Concealed, Element, Octets};
+
+use crate::story::{
+    CHALLENGE, FRESH, GROUP, Story, TIME, VERSION, amount, batch, counter, counterpart, identity, sam,
+    statement, transfer_card,
+};
+
+/// A command with its bytes, both ways.
+#[derive(Debug)]
+pub(crate) struct Example {
+    pub(crate) row: Row,
+    pub(crate) request: Vec<u8>,
+    pub(crate) response: Vec<u8>,
+}
+
+fn bytes<E: Element>(value: &E) -> Vec<u8> {
+    value.to_slice(&mut [0; 256]).unwrap().to_vec()
+}
+
+fn example<C: Command>(request: &C::Request, response: &C::Response) -> Example {
+    let request = C::encode(request, &mut [0; 261]).unwrap().to_vec();
+    Example { row: C::ROW, request, response: bytes(response) }
+}
+
+/// The secret of the one key that the examples store.
+pub(crate) const STORED_KEY: [u8; 16] = *b"\xD1\xD2\xD3\xD4\xD5\xD6\xD7\xD8\xD9\xDA\xDB\xDC\xDD\xDE\xDF\xE0";
+
+pub(crate) fn all() -> Vec<Example> {
+    let story = Story::tell(Algorithm::AesCmac);
+    [kernel(), transfers(&story), purchase(&story), inquiries(&story), collection(&story), carrier(&story)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn kernel() -> Vec<Example> {
+    let fci = b"\x6F\x11\x84\x06\xF0PURSE\xA5\x07\x50\x05PURSE";
+    let reference = KeyReference { algorithm: Algorithm::AesCmac, group: GROUP, version: VERSION };
+    let key = KeyData { function: Function::Purchase, reference, key: Key::new(STORED_KEY) };
+    let content = Concealed::new(&bytes(&key)).unwrap();
+    vec![
+        example::<Select>(
+            &SelectRequest { occurrence: FIRST, aid: Aid::new(Aid::PURSE).unwrap() },
+            &SelectResponse { fci: Octets::new(fci).unwrap() },
+        ),
+        example::<StoreData>(&DataBlock { last: LAST, block: 3, group: DataGroup::Key, content }, &()),
+    ]
+}
+
+/// Loads and unloads. Their MACs are made up: `signatures.txt` has a purchase only.
+fn transfers(story: &Story) -> Vec<Example> {
+    let key = KeyReference { group: 0, ..story.key };
+    let request =
+        InitializeTransfer { version: VERSION, counterpart: counterpart(CHALLENGE), amount: amount(2_000) };
+    let initialized = Initialized { key, statement: statement(), s1: Mac([0xA1; 8]) };
+    let execute = |balance| {
+        let terms = Terms::decision(Decision::Approved(Balance(balance)));
+        let order =
+            Order { amount: amount(2_000), time: TIME, nt: counter(9), taken_over: counter(3), terms };
+        Execute { order, s2: Mac([0xA2; 8]) }
+    };
+    let executed = Executed { s3: Mac([0xA3; 8]), s6: Mac([0xA6; 8]) };
+    vec![
+        example::<InitializeLoad>(&request, &initialized),
+        example::<InitializeUnload>(&request, &initialized),
+        example::<CreditLoad>(&execute(7_000), &executed),
+        example::<DebitUnload>(&execute(3_000), &executed),
+        example::<CreditCancellation>(&Cancel { secret: story.secret.clone() }, &executed),
+    ]
+}
+
+fn purchase(story: &Story) -> Vec<Example> {
+    let (key, statement, s1) = (story.key, statement(), story.s1);
+    let (order, s2, s3, s6) = (story.order, story.s2, story.s3, story.s6);
+    let initialize =
+        InitializePurchase { group: GROUP, version: VERSION, counterpart: counterpart(CHALLENGE) };
+    let open = OpenPurchase { key, statement, s1, amount: order.amount, time: TIME };
+    let nt = order.nt;
+    vec![
+        example::<GetChallenge>(&(), &Challenge { challenge: CHALLENGE }),
+        example::<InitializeIep>(&initialize, &Initialized { key, statement, s1 }),
+        example::<InitializePsam>(&open, &Opened { order, s2 }),
+        example::<DebitIep>(&Execute { order, s2 }, &Executed { s3, s6 }),
+        example::<CreditPsam>(
+            &CreditRequest { nt, s3, s6 },
+            &Credited { batch: batch(), index: 5, s5: story.record.s5 },
+        ),
+        example::<VerifyPurse>(&VerifyContact { key, statement, s1, time: TIME }, &()),
+        example::<PsamCancel>(&CancelPurchase { nt }, &CancellationSecret { secret: story.secret.clone() }),
+    ]
+}
+
+fn inquiries(story: &Story) -> Vec<Example> {
+    let asked = |number| PreviousRequest {
+        group: GROUP,
+        version: VERSION,
+        counterpart: counterpart(FRESH),
+        number: counter(number),
+    };
+    let not_debited = apdu_spec::purse::PreviousSignature { found: 0, receipt: [0; 85], ..story.previous };
+    let balance =
+        BalanceResponse { balance: Balance(-310), maximum: Balance(15_000), currency: Currency::GBP };
+    let line = LogLine {
+        kind: Kind::Purchase,
+        nv: counter(4),
+        nt: counter(7),
+        time: TIME,
+        sam: sam(),
+        nt_sam: counter(42),
+        amount: amount(1_250),
+        balance: Balance(3_750),
+    };
+    let information = PurseInformation {
+        identity: identity(),
+        overdraft: amount(500),
+        nt: counter(7),
+        nv: counter(4),
+        receipts: 3,
+    };
+    vec![
+        example::<PreviousByNt>(&asked(7), &story.previous),
+        example::<PreviousByNv>(&asked(4), &story.previous),
+        example::<GetBalance>(&(), &balance),
+        example::<ReadRecord>(&ReadLog { record: 1 }, &line),
+        example::<GetPurseData>(&(), &information),
+        example::<PsamComplete>(&CompleteRequest { nt: counter(42), previous: not_debited }, &()),
+        example::<StoreReceipt>(&ReceiptRequest { previous: story.previous }, &()),
+    ]
+}
+
+fn collection(story: &Story) -> Vec<Example> {
+    let information = SamInformation {
+        sam: sam(),
+        expiry: Date(21_000),
+        currency: Currency::EUR,
+        group: GROUP,
+        version: VERSION,
+        nt: counter(42),
+        open: 1,
+        batch: BatchNumber::new(4).unwrap(),
+        entries: 6,
+        oldest: batch(),
+    };
+    vec![
+        example::<CloseBatch>(&(), &story.trailer),
+        example::<ReadTrailer>(&TrailerRequest { batch: batch() }, &story.trailer),
+        example::<PsamCollect>(&CollectRequest { batch: batch(), index: 5 }, &story.record),
+        example::<PsamAcknowledge>(&story.acknowledgement, &()),
+        example::<GetSamData>(&(), &information),
+    ]
+}
+
+fn carrier(story: &Story) -> Vec<Example> {
+    let parcel =
+        Parcel { sam: sam(), batch: batch(), index: 5, content: Octets::new(&bytes(&story.record)).unwrap() };
+    let content = Octets::new(&bytes(&story.acknowledgement)).unwrap();
+    let download = Download { sam: sam(), content };
+    let information = TransferInformation {
+        card: transfer_card(),
+        first_parcel: 5,
+        next_parcel: 9,
+        first_download: 2,
+        next_download: 3,
+    };
+    vec![
+        example::<AppendParcel>(&parcel, &Number { number: 8 }),
+        example::<ReadParcel>(&Number { number: 8 }, &parcel),
+        example::<AppendDownload>(&download, &Number { number: 2 }),
+        example::<ReadDownload>(
+            &DownloadRequest { sam: sam(), from: 1 },
+            &NumberedDownload { number: 2, download: download.clone() },
+        ),
+        example::<ReleaseRecords>(&story.release, &()),
+        example::<GetTransferData>(&(), &information),
+    ]
+}

@@ -1,0 +1,114 @@
+//! The fuzzer's bodies on stable Rust: every committed seed and every crash that was ever
+//! found, and a few thousand random inputs.
+
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
+mod fuzz_bodies;
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fuzz_bodies::{raw, structured};
+use proptest::prelude::*;
+
+type Body = fn(&[u8]);
+
+const BODIES: [(&str, Body); 2] = [("apdu_raw", raw::run), ("apdu_structured", structured::run)];
+
+fn folder(kind: &str, target: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz").join(kind).join(target)
+}
+
+/// The files of a folder; none where it does not exist.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+/// Seeds of raw frames: each request of the golden vectors, to a card of its kind.
+fn raw_seeds() -> Vec<(String, Vec<u8>)> {
+    let vectors = include_str!("../../apdu-spec/vectors/commands.txt");
+    let mut seeds = Vec::new();
+    let mut name = "";
+    for line in vectors.lines() {
+        if let Some(request) = line.strip_prefix("> ") {
+            let (set, command) = name.split_once('.').unwrap();
+            let kind = match set {
+                "SamCommand" => 1_u8,
+                "TransferCommand" => 2,
+                _ => 0,
+            };
+            // Management is for blank cards, everything else for personalised ones.
+            let choice = if set == "ManagementCommand" { kind } else { kind + 3 };
+            let frame: Vec<u8> = (0..request.len() / 2)
+                .map(|at| u8::from_str_radix(&request[2 * at..2 * at + 2], 16).unwrap())
+                .collect();
+            let length = u8::try_from(frame.len()).unwrap();
+            seeds.push((command.into(), [&[choice, length], &frame[..]].concat()));
+        } else if line.contains("Command.") && !line.starts_with('#') {
+            name = line;
+        }
+    }
+    seeds
+}
+
+/// Seeds of honest steps: the codes of `structured::run`.
+fn structured_seeds() -> Vec<(String, Vec<u8>)> {
+    let purchase = [0xA0, 100, 0, 0];
+    let torn_debit = |at| [0xA0, 100, 4 << 5, at];
+    let torn_credit = |at| [0xA0, 100, 5 << 5, at];
+    let cancellation = [0xC0, 100, 0, 0];
+    let recovery = [0xC8, 0, 0, 0];
+    let taking_over = [0xD0, 0, 0, 0];
+    let close = [0xE0, 0, 0, 0];
+    let (acknowledge, reset_purse, reset_sam) = ([0xE8], [0xF0], [0xF8]);
+    let many = |count: usize| [&taking_over[..], &purchase].concat().repeat(count);
+    vec![
+        ("purchases".into(), purchase.repeat(3)),
+        ("torn_debit".into(), [&torn_debit(40)[..], &recovery, &close].concat()),
+        ("torn_credit".into(), [&torn_credit(20)[..], &recovery, &close].concat()),
+        ("cancellation".into(), [&purchase[..], &cancellation, &cancellation].concat()),
+        ("torn_cancellation".into(), [&purchase[..], &[0xC0, 100, 2 << 5, 60], &cancellation].concat()),
+        ("receipts".into(), many(20)),
+        ("batches".into(), [&purchase[..], &close, &acknowledge, &purchase, &close].concat()),
+        ("resets".into(), [&purchase[..], &reset_purse, &reset_sam, &purchase].concat()),
+    ]
+}
+
+#[test]
+fn seeds_and_crashes_are_replayed() {
+    let sets = [("apdu_raw", raw_seeds()), ("apdu_structured", structured_seeds())];
+    for (target, seeds) in sets {
+        for (name, bytes) in seeds {
+            let path = folder("seeds", target).join(name);
+            if std::env::var_os("PURSE_BLESS").is_some_and(|value| value == "1") && !path.exists() {
+                fs::write(&path, &bytes).unwrap();
+            }
+            assert!(path.exists(), "no seed {}: run with PURSE_BLESS=1", path.display());
+        }
+    }
+    let mut replayed = 0;
+    for (target, body) in BODIES {
+        for file in ["seeds", "crashes"].iter().flat_map(|kind| files(&folder(kind, target))) {
+            println!("{}", file.display());
+            body(&fs::read(&file).unwrap());
+            replayed += 1;
+        }
+    }
+    assert!(replayed >= raw_seeds().len() + structured_seeds().len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn random_frames(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        raw::run(&bytes);
+    }
+
+    #[test]
+    fn random_commands(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        structured::run(&bytes);
+    }
+}

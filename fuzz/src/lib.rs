@@ -1,0 +1,6 @@
+//! What the targets run: the bodies and cards of card-os's own tests.
+
+#[path = "../../card-os/tests/fuzz_bodies/mod.rs"]
+pub mod bodies;
+#[path = "../../card-os/tests/support/mod.rs"]
+pub mod support;

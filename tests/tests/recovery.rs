@@ -1,0 +1,190 @@
+//! Messages between terminal and purse get lost, or are rewritten by somebody in the
+//! middle; the terminal crashes or goes on. Every exchange of a payment is hit by every
+//! fault. Afterwards: no cent made or lost, and every debit is in the books.
+
+use std::path::Path;
+
+use apdu_spec::element::{Algorithm, Amount, Kind, Time};
+use host::reader::Reader;
+use host::reader::virtual_reader::VirtualReader;
+use host::terminal::PaymentTerminal;
+use host::terminal::journal::FileJournal;
+use host::terminal::load::Funding;
+use host::terminal::purchase::Payment;
+use rand_chacha::ChaCha12Rng;
+use rand_core::SeedableRng;
+use simulation::world::Limits;
+use simulation::{World, day};
+
+const NOW: Time = Time(1_768_197_600);
+const LIMITS: Limits = Limits { maximum: 20_000, overdraft: 0, purchase: 5_000 };
+
+/// What happens to one exchange.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fault {
+    /// The command never reaches the card.
+    LoseCommand,
+    /// The answer never reaches the terminal.
+    LoseAnswer,
+    /// The card is pulled: this answer and all that follow are lost.
+    Pull,
+    /// The status word is rewritten: success to failure, failure to success.
+    RewriteStatus,
+    /// A bit of the answer's data is turned over.
+    TurnBit,
+    /// A bit of the command's data is turned over.
+    TurnCommandBit,
+}
+
+const FAULTS: [Fault; 6] = [
+    Fault::LoseCommand,
+    Fault::LoseAnswer,
+    Fault::Pull,
+    Fault::RewriteStatus,
+    Fault::TurnBit,
+    Fault::TurnCommandBit,
+];
+
+/// A reader that does one thing wrong, at one exchange.
+struct Faulty<R> {
+    reader: R,
+    fault: Fault,
+    at: usize,
+    exchanges: usize,
+}
+
+impl<R: Reader> Reader for Faulty<R> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, host::Error> {
+        let lost = || host::Error::NoAnswer("lost".into());
+        let now = self.exchanges;
+        self.exchanges += 1;
+        let mut command = command.to_vec();
+        if now != self.at && !(self.fault == Fault::Pull && now > self.at) {
+            return self.reader.transmit(&command);
+        }
+        match self.fault {
+            Fault::LoseCommand => return Err(lost()),
+            Fault::Pull if now > self.at => return Err(lost()),
+            Fault::TurnCommandBit if command.len() > 5 => command[5] ^= 1,
+            _ => {}
+        }
+        let mut answer = self.reader.transmit(&command)?;
+        match self.fault {
+            Fault::LoseAnswer | Fault::Pull => return Err(lost()),
+            Fault::RewriteStatus => {
+                let end = answer.len() - 2;
+                let other = if answer[end..] == [0x90, 0x00] { [0x69, 0x85] } else { [0x90, 0x00] };
+                answer[end..].copy_from_slice(&other);
+            }
+            Fault::TurnBit if answer.len() > 2 => answer[0] ^= 1,
+            _ => {}
+        }
+        Ok(answer)
+    }
+
+    fn reset(&mut self) -> Result<(), host::Error> {
+        self.reader.reset()
+    }
+}
+
+fn randomness(seed: u64) -> Box<ChaCha12Rng> {
+    Box::new(ChaCha12Rng::seed_from_u64(seed))
+}
+
+fn terminal(data: &Path, seed: u64) -> PaymentTerminal {
+    let sam = VirtualReader::open(&data.join("sams/1.card"), randomness(seed), false).expect("a PSAM");
+    let journal = FileJournal::open(&data.join("terminals/1/journal"), false).expect("a journal");
+    PaymentTerminal::start(Box::new(sam), Box::new(journal)).expect("a terminal")
+}
+
+fn amount(minor: u32) -> Amount {
+    Amount::new(minor).expect("an amount")
+}
+
+/// A world with one purse, loaded with 100.00.
+fn world(data: &Path) {
+    let random = ChaCha12Rng::seed_from_u64(5);
+    let mut world = World::create(data, day::scheme(), Algorithm::AesCmac, random, NOW).expect("a world");
+    world.issue_purse(LIMITS, NOW).expect("a purse");
+    world.load(1, amount(10_000), Funding::Account, NOW).expect("a load");
+}
+
+/// What the terminal believed of the payment that was hit.
+#[derive(PartialEq, Eq, Debug)]
+enum Belief {
+    Paid,
+    NotPaid,
+    InDoubt,
+}
+
+/// One payment with a fault, then one without; whether the terminal crashes in between.
+fn live(data: &Path, fault: Fault, at: usize, crash: bool) -> Belief {
+    let purse = VirtualReader::open(&data.join("cards/purse-1.card"), randomness(11), false).expect("a purse");
+    let mut purse = Faulty { reader: purse, fault, at, exchanges: 0 };
+    let mut running = terminal(data, 12);
+    let belief = match running.pay(&mut purse, amount(700), NOW) {
+        Ok(Payment::Paid(_)) => Belief::Paid,
+        Ok(Payment::Refused(_)) | Err(_) => Belief::NotPaid,
+        Ok(Payment::InDoubt(_)) => Belief::InDoubt,
+    };
+    if crash {
+        drop(running);
+        running = terminal(data, 13);
+    }
+    let mut purse = purse.reader;
+    purse.reset().expect("a reset");
+    let next = running.pay(&mut purse, amount(1), NOW).expect("the next tap settles what was in doubt");
+    assert!(matches!(next, Payment::Paid(_)), "{next:?}");
+    assert_eq!(running.in_doubt(), [], "nothing stays in doubt");
+    belief
+}
+
+/// Collects, clears, and checks the money; whether the purse was debited.
+fn settle(data: &Path) -> bool {
+    let mut world = World::open(data, ChaCha12Rng::seed_from_u64(6)).expect("the world");
+    world.collect("kiosk").expect("collected");
+    world.clear(NOW).expect("cleared");
+    let equation = world.equation().expect("an equation");
+    assert_eq!(equation.difference(), 0, "{equation:?}");
+    assert_eq!(equation.in_receipts + equation.in_terminals, 0, "every debit is in the books: {equation:?}");
+    let books = world.background().purses().expect("purses");
+    assert_eq!(books[0].shadow.minor, equation.balances, "the shadow is the balance");
+    let mut card = host::card::purse::PurseCard::select(world.purse(1).expect("a purse")).expect("selected");
+    let log = card.log().expect("a log");
+    log.iter().any(|line| line.kind == Kind::Purchase && line.amount == amount(700))
+}
+
+#[test]
+fn every_exchange_of_a_payment_survives_every_fault() {
+    let origin = tempfile::tempdir().expect("a directory");
+    world(&origin.path().join("data"));
+    let mut cases = 0;
+    for (fault, at, crash) in
+        FAULTS.into_iter().flat_map(|fault| (0..4).flat_map(move |at| [false, true].map(|crash| (fault, at, crash))))
+    {
+        let place = tempfile::tempdir().expect("a directory");
+        let data = place.path().join("data");
+        copy(&origin.path().join("data"), &data);
+        let belief = live(&data, fault, at, crash);
+        let debited = settle(&data);
+        let context = format!("{fault:?} at exchange {at}, crash {crash}: believed {belief:?}");
+        assert!(!(debited && belief == Belief::NotPaid), "{context}, but debited");
+        assert!(debited || belief != Belief::Paid, "{context}, but not debited");
+        cases += 1;
+    }
+    println!("{cases} cases");
+    assert_eq!(cases, FAULTS.len() * 4 * 2);
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let (path, goal) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &goal);
+        } else {
+            std::fs::copy(&path, &goal).expect("copied");
+        }
+    }
+}
