@@ -9,6 +9,7 @@ use des::TdesEde2;
 
 use super::Key;
 use super::mac::MacKey;
+use super::session_key::DerivationKey;
 use crate::element::{Algorithm, IepId, KeyReference, SamId};
 use crate::personalisation::Function;
 use crate::wire::Element;
@@ -37,28 +38,40 @@ impl From<SamId> for Holder {
 /// The key of one holder for one function.
 #[must_use]
 pub fn card_key(master: &Key, holder: Holder, function: Function, reference: KeyReference) -> Key {
+    DerivationKey::new(master.clone(), reference.algorithm).card_key(holder, function, reference)
+}
+
+impl DerivationKey {
+    /// The key of one holder for one function; this is the master key. The reference's
+    /// algorithm must be this key's own.
+    #[must_use]
+    pub fn card_key(&self, holder: Holder, function: Function, reference: KeyReference) -> Key {
+        let input = diversification(holder, function, reference);
+        match self.algorithm {
+            Algorithm::AesCmac => an10922_aes128(&self.mac, &input),
+            Algorithm::RetailMac => {
+                let [input @ .., _] = input;
+                an10922_2tdea(&self.key, &input)
+            }
+        }
+    }
+}
+
+fn diversification(holder: Holder, function: Function, reference: KeyReference) -> [u8; 16] {
     let [a, b, c, d, e, f, g, h] = holder.0;
     let [p, u, r, s, i] = *b"PURSE";
     let (function, group, version) = (function as u8, reference.group, reference.version);
-    let input = [a, b, c, d, e, f, g, h, function, group, version, p, u, r, s, i];
-    match reference.algorithm {
-        Algorithm::AesCmac => an10922_aes128(master, &input),
-        Algorithm::RetailMac => {
-            let [input @ .., _] = input;
-            an10922_2tdea(master, &input)
-        }
-    }
+    [a, b, c, d, e, f, g, h, function, group, version, p, u, r, s, i]
 }
 
 /// AN10922 clause 2.2, AES-128: CMAC of `01 | input`, padded to 32 bytes. The input
 /// has 16 to 31 bytes, of which only 16 occur here; 17 bytes are never a whole number
 /// of blocks, so that plain CMAC pads them to 32 as AN10922 asks.
-fn an10922_aes128(master: &Key, input: &[u8; 16]) -> Key {
+fn an10922_aes128(master: &MacKey, input: &[u8; 16]) -> Key {
     let mut message = [0x01; 17];
     let [_, tail @ ..] = &mut message;
     *tail = *input;
-    let key = MacKey::new(master, Algorithm::AesCmac).full_cmac(&message);
-    Key::new(key.unwrap_or_default())
+    Key::new(master.full_cmac(&message).unwrap_or_default())
 }
 
 /// AN10922 clause 2.4, 2TDEA: CMAC of `21 | input` and of `22 | input`. The input has

@@ -51,6 +51,7 @@ const fn double(value: u128) -> u128 {
 impl MacKey {
     /// Computes the key schedule.
     #[must_use]
+    #[inline] // else the schedule is copied once more
     pub fn new(key: &Key, algorithm: Algorithm) -> Self {
         match algorithm {
             Algorithm::AesCmac => {

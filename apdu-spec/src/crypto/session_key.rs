@@ -52,20 +52,21 @@ layout! {
     }
 }
 
-/// A key from which session keys are derived, its schedule computed once.
+/// A key from which other keys are derived, its schedule computed once.
 #[derive(Debug)]
 pub struct DerivationKey {
-    algorithm: Algorithm,
-    key: Key,
-    schedule: Option<MacKey>,
+    pub(super) algorithm: Algorithm,
+    pub(super) key: Key,
+    pub(super) mac: MacKey,
 }
 
 impl DerivationKey {
     /// Prepares `key`.
     #[must_use]
+    #[inline]
     pub fn new(key: Key, algorithm: Algorithm) -> Self {
-        let schedule = (algorithm == Algorithm::AesCmac).then(|| MacKey::new(&key, algorithm));
-        Self { algorithm, key, schedule }
+        let mac = MacKey::new(&key, algorithm);
+        Self { algorithm, key, mac }
     }
 
     fn derive<C: Element>(&self, label: Label, context: &C) -> Key {
@@ -76,20 +77,22 @@ impl DerivationKey {
         context.encode(&mut writer);
         writer.put(&128_u16.to_be_bytes());
         let message = writer.finish().unwrap_or_default();
-        match &self.schedule {
-            Some(schedule) => Key::new(schedule.full_cmac(message).unwrap_or_default()),
+        match self.mac.full_cmac(message) {
+            Some(bytes) => Key::new(bytes),
             None => tdea_pair(&self.key, [0x01, 0x02], message.get(1..).unwrap_or_default()),
         }
     }
 
     /// K1 of a session, which makes S1 and from which KS comes.
     #[must_use]
+    #[inline]
     pub fn statement_key(&self, context: &SessionContext) -> StatementKey {
         StatementKey::new(self.derive(Label::Statement, context), self.algorithm)
     }
 
     /// Key of S6 (from the certificate key).
     #[must_use]
+    #[inline]
     pub fn certificate_key(&self, context: &SessionContext) -> MacKey {
         MacKey::new(&self.derive(Label::Certificate, context), self.algorithm)
     }
@@ -122,6 +125,7 @@ pub struct StatementKey {
 }
 
 impl StatementKey {
+    #[inline]
     fn new(key: Key, algorithm: Algorithm) -> Self {
         let mac = MacKey::new(&key, algorithm);
         Self { algorithm, key, mac }
@@ -135,6 +139,7 @@ impl StatementKey {
 
     /// KS, which makes S2 and S3: K1 and the counterpart's number of the transaction.
     #[must_use]
+    #[inline]
     pub fn order_key(&self, nt: Counter) -> MacKey {
         let mut buffer = [0; 8];
         let mut writer = Writer::new(&mut buffer);

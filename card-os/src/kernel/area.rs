@@ -25,7 +25,7 @@ pub trait Storage {
     /// See [`Memory::ensure_room`].
     fn ensure_room(&mut self, bytes: usize) -> Result<(), MemoryError>;
     /// See [`Memory::commit`].
-    fn commit(&mut self, change: Change) -> Result<Committed, MemoryError>;
+    fn commit(&mut self, change: &mut Change) -> Result<Committed, MemoryError>;
     /// See [`Platform::random`].
     fn random(&mut self, buffer: &mut [u8]);
 }
@@ -46,8 +46,8 @@ impl<P: Platform> Storage for Memory<P> {
     fn ensure_room(&mut self, bytes: usize) -> Result<(), MemoryError> {
         self.ensure_room(bytes)
     }
-    fn commit(&mut self, change: Change) -> Result<Committed, MemoryError> {
-        self.commit(change)
+    fn commit(&mut self, change: &mut Change) -> Result<Committed, MemoryError> {
+        self.commit_in_place(change)
     }
     fn random(&mut self, buffer: &mut [u8]) {
         self.platform().random(buffer);
@@ -145,7 +145,8 @@ impl<'m> Area<'m> {
     }
 }
 
-/// A commit of one application in the making.
+/// A commit of one application in the making. It stays in its place: it is as large as
+/// the longest entry.
 #[derive(Debug)]
 pub struct AreaChange<'a, 'm> {
     area: &'a mut Area<'m>,
@@ -155,23 +156,20 @@ pub struct AreaChange<'a, 'm> {
 
 impl AreaChange<'_, '_> {
     /// Sets a cell.
-    #[must_use]
-    pub fn set<E: Element>(mut self, cell: Cell, value: &E) -> Self {
+    pub fn set<E: Element>(&mut self, cell: Cell, value: &E) -> &mut Self {
         // In its place, so that no copy of a key is left. Too long: the commit fails.
         self.change.set_with(self.area.cell_tag(cell), |writer| value.encode(writer));
         self
     }
 
     /// Empties a cell.
-    #[must_use]
-    pub fn clear(mut self, cell: Cell) -> Self {
+    pub fn clear(&mut self, cell: Cell) -> &mut Self {
         self.change.set(self.area.cell_tag(cell), &[]);
         self
     }
 
     /// Appends a record to a log.
-    #[must_use]
-    pub fn append<E: Element>(mut self, log: Log, value: &E) -> Self {
+    pub fn append<E: Element>(&mut self, log: Log, value: &E) -> &mut Self {
         let appended = self.appended.get_mut(usize::from(log.0 % LOGS));
         let before = appended.map_or(0, |count| core::mem::replace(count, *count + 1));
         let number = self.area.next(log) + before;
@@ -180,7 +178,7 @@ impl AreaChange<'_, '_> {
     }
 
     /// Commits all of it.
-    pub fn commit(self) -> Result<Committed, StatusWord> {
-        self.area.storage.commit(self.change).map_err(StatusWord::from)
+    pub fn commit(&mut self) -> Result<Committed, StatusWord> {
+        self.area.storage.commit(&mut self.change).map_err(StatusWord::from)
     }
 }

@@ -1,6 +1,6 @@
 //! Reports: plain figures that serialise, for people and programs.
 
-use apdu_spec::element::{Currency, ProviderId};
+use apdu_spec::element::{Currency, Kind, ProviderId};
 use serde::Serialize;
 
 use crate::background::Background;
@@ -137,6 +137,19 @@ pub struct MerchantStatement {
     pub unsettled: i64,
 }
 
+/// A load or unload whose outcome is not known here.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct TransferLine {
+    /// The purse.
+    pub purse: String,
+    /// NV that it has, if it took place.
+    pub nv: u32,
+    /// Whether value went into the purse; else out of it.
+    pub load: bool,
+    /// Amount.
+    pub amount: Money,
+}
+
 /// An issuer's books, with what is in doubt.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct IssuerStatement {
@@ -199,6 +212,22 @@ impl Background {
     /// All purchases at a merchant.
     pub fn payments_of(&mut self, merchant: MerchantId) -> Result<Vec<PaymentLine>, Error> {
         self.store.transaction("payments of merchant", |tx| tx.payments_of(merchant))
+    }
+
+    /// Loads and unloads that are in doubt.
+    pub fn transfers_in_doubt(&mut self) -> Result<Vec<TransferLine>, Error> {
+        self.store.transaction("transfers in doubt", |tx| {
+            let lines = tx.all_pending_transfers()?.into_iter().map(|transfer| {
+                let currency = transfer.request.initialized.statement.identity.currency;
+                TransferLine {
+                    purse: transfer.iep().to_string(),
+                    nv: transfer.nv_before().get() + 1,
+                    load: transfer.kind() == Kind::Load,
+                    amount: Money::new(transfer.amount().get().into(), currency),
+                }
+            });
+            Ok(lines.collect())
+        })
     }
 
     /// The exception queue, closed ones included.

@@ -45,7 +45,7 @@ pub(crate) fn remove_world(directory: &Path) -> Result<(), Error> {
     if !directory.exists() {
         return Ok(());
     }
-    if !directory.join("scheme.json").exists() {
+    if !directory.join(simulation::world::LOCK).exists() {
         return Err(Error::NotEmpty(directory.into()));
     }
     std::fs::remove_dir_all(directory)

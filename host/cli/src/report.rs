@@ -117,8 +117,8 @@ impl Figures {
             self.equation;
         output::line("\nThe money equation, counted on the cards");
         self.print_terms(&[
-            ("loads", "", loaded),
-            ("unloads", "-", unloaded),
+            ("loads that purses have committed", "", loaded),
+            ("unloads that purses have committed", "-", unloaded),
             (&format!("balances on {purses} purses"), "=", balances),
             ("payments at the background system", "+", received),
             ("payments in terminals or on their way", "+", in_terminals),

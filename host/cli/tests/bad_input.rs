@@ -18,7 +18,11 @@ fn files_in(folder: PathBuf) -> Vec<PathBuf> {
 fn orders_that_make_no_sense() {
     let place = Place::after_a_day(1);
     place.fails(1, &["pay", "99", "1", "--at", "kiosk"], &["no purse 99", "card list"]);
-    place.fails(1, &["pay", "1", "1", "--at", "nowhere"], &["no terminal", "kiosk, bakery, bus-12, car-park"]);
+    place.fails(
+        1,
+        &["pay", "1", "1", "--at", "nowhere"],
+        &["no terminal", "kiosk, bakery, bus-12, car-park"],
+    );
     place.fails(1, &["pay", "1", "1.234", "--at", "kiosk"], &["1.234"]);
     place.fails(1, &["pay", "1", "99999999999", "--at", "kiosk"], &["not between 0 and"]);
     place.fails(2, &["pay", "1"], &["--at"]);
@@ -52,7 +56,7 @@ fn directories_that_are_missing_or_taken() {
 #[test]
 fn a_directory_in_use_is_left_alone() {
     let place = Place::after_a_day(1);
-    let lock = File::open(place.data().join("lock")).expect("the lock");
+    let lock = File::open(place.data().join("purse.lock")).expect("the lock");
     lock.lock().expect("locked");
     place.fails(1, &["report"], &["another process"]);
     lock.unlock().expect("unlocked");
@@ -126,6 +130,36 @@ fn a_damaged_journal_vault_or_scheme_is_named() {
         fs::write(&path, whole).expect("written");
     }
     assert_eq!(place.run(&["report"]).code, Some(0));
+}
+
+#[test]
+fn a_locked_database_says_so() {
+    let place = Place::after_a_day(1);
+    let other = rusqlite::Connection::open(place.data().join("background.db")).expect("opened");
+    other.execute_batch("BEGIN EXCLUSIVE").expect("locked");
+    place.fails(1, &["load", "1", "5"], &["locked by another process"]);
+    other.execute_batch("ROLLBACK").expect("unlocked");
+    place.json(&["load", "1", "5"]);
+    assert_eq!(place.run(&["report"]).code, Some(0));
+}
+
+#[test]
+fn a_day_that_is_killed_balances_and_can_be_replaced() {
+    let day = ["demo", "--payments", "3000"];
+    for delay in [10, 40, 80, 160, 320] {
+        let place = Place::new();
+        let mut command = place.command(&day);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
+        std::thread::sleep(Duration::from_millis(delay));
+        let _ = child.kill();
+        child.wait().expect("ended");
+        if place.data().join("scheme.json").exists() {
+            let run = place.run(&["report"]);
+            assert_eq!(run.code, Some(0), "killed after {delay} ms: {}{}", run.out, run.err);
+        }
+        let run = place.run(&["demo", "--replace", "--purses", "1", "--payments", "1"]);
+        assert_eq!(run.code, Some(0), "killed after {delay} ms: {}", run.err);
+    }
 }
 
 #[test]

@@ -27,8 +27,7 @@ fn a_day_balances_and_is_the_same_for_the_same_seed() {
 
 #[test]
 fn a_day_with_triple_des_balances() {
-    let day =
-        Place::new().json(&["demo", "--purses", "3", "--payments", "60", "--algorithm", "retail-mac"]);
+    let day = Place::new().json(&["demo", "--purses", "3", "--payments", "60", "--algorithm", "retail-mac"]);
     assert_eq!(difference(&day["report"]), [0, 0]);
 }
 
@@ -70,7 +69,9 @@ fn apdus_are_sent_and_decoded() {
     let place = Place::after_a_day(1);
     let run = place.run(&["apdu", "00 A4 04 00 06 F0 50 55 52 53 45", "905C000000", "90FF000000"]);
     assert_eq!(run.code, Some(0));
-    for words in ["Purse GetBalance", "balance = ", "not in the catalogue", "6D00 (instruction not supported)"] {
+    for words in
+        ["Purse GetBalance", "balance = ", "not in the catalogue", "6D00 (instruction not supported)"]
+    {
         assert!(run.out.contains(words), "{words}: {}", run.out);
     }
 }

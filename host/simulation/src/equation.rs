@@ -6,7 +6,9 @@
 //! ```
 //!
 //! A payment is looked for in three places: in the books, in PSAMs that still keep its
-//! record, and in the logs of purses. A cancelled purchase is none.
+//! record, and in the logs of purses. A cancelled purchase is none. A load or unload counts
+//! once its purse has committed it: of those that are in doubt in the books, the ones that
+//! show in a log or in a receipt.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,9 +24,9 @@ use crate::{Error, World};
 /// The terms of a world, in minor units.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Equation {
-    /// Loads whose order has left the issuer.
+    /// Loads that purses have committed.
     pub loaded: i64,
-    /// Unloads whose evidence has come back.
+    /// Unloads that purses have committed.
     pub unloaded: i64,
     /// Sum of the balances on the cards.
     pub balances: i64,
@@ -53,6 +55,8 @@ type Key = (IepId, Counter);
 #[derive(Default)]
 struct Known {
     purchases: BTreeMap<Key, i64>,
+    /// Loads and unloads.
+    transfers: BTreeSet<Key>,
     /// NV of the purchases that were taken back.
     cancelled: BTreeSet<Key>,
 }
@@ -63,11 +67,22 @@ impl World {
         let mut equation = Equation::default();
         let (provider, currency) = (self.scheme.provider(), self.scheme.currency());
         let books = self.background.books(provider, currency)?;
-        (equation.loaded, equation.unloaded) = (books.loaded, books.unloaded);
-
         let received = self.known_to_background()?;
         let in_terminals = self.known_to_terminals()?;
         let in_purses = self.known_to_purses(&mut equation)?;
+
+        (equation.loaded, equation.unloaded) = (books.loaded, books.unloaded);
+        for line in self.background.transfers_in_doubt()? {
+            let key = self.key(&line.purse, line.nv)?;
+            let done = in_terminals.transfers.contains(&key) || in_purses.transfers.contains(&key);
+            match (line.load, done) {
+                // Booked when its order left, and the purse never got that.
+                (true, false) => equation.loaded -= line.amount.minor,
+                // Booked when its evidence comes, and that is still on the way.
+                (false, true) => equation.unloaded += line.amount.minor,
+                (true, true) | (false, false) => {}
+            }
+        }
         let mut cancelled = received.cancelled.clone();
         cancelled.extend(in_terminals.cancelled.iter().chain(&in_purses.cancelled));
 
@@ -93,23 +108,23 @@ impl World {
         let numbers: BTreeSet<u32> = merchants.iter().map(|merchant| merchant.merchant).collect();
         for number in numbers {
             for payment in self.background.payments_of(MerchantId(number))? {
-                let (Some(iep), Some(nv)) = (self.parse_iep(&payment.purse), Counter::new(payment.nv)) else {
-                    return Err(Error::Mismatch(format!("the books name a purse {:?}", payment.purse)));
-                };
-                known.purchases.insert((iep, nv), payment.amount.minor);
+                let key = self.key(&payment.purse, payment.nv)?;
+                known.purchases.insert(key, payment.amount.minor);
                 if payment.state == PaymentState::Cancelled {
-                    known.cancelled.insert((iep, nv));
+                    known.cancelled.insert(key);
                 }
             }
         }
         Ok(known)
     }
 
-    /// A purse of this scheme by its printed identity.
-    fn parse_iep(&self, text: &str) -> Option<IepId> {
-        let (provider, number) = text.split_once('-')?;
-        let iep = self.iep(number.parse().ok()?).ok()?;
-        (provider.parse() == Ok(self.scheme.provider)).then_some(iep)
+    /// A value commit as the books name it.
+    fn key(&self, purse: &str, nv: u32) -> Result<Key, Error> {
+        let provider = self.scheme.provider.to_string();
+        let number = purse.strip_prefix(&provider).and_then(|rest| rest.strip_prefix('-'));
+        let iep = number.and_then(|number| self.iep(number.parse().ok()?).ok());
+        iep.zip(Counter::new(nv))
+            .ok_or_else(|| Error::Mismatch(format!("the books name NV {nv} of a purse {purse:?}")))
     }
 
     fn known_to_terminals(&mut self) -> Result<Known, Error> {
@@ -165,7 +180,8 @@ impl Known {
                 let before = nv.get().checked_sub(1).and_then(Counter::new);
                 self.cancelled.extend(before.map(|before| (iep, before)));
             }
-            Kind::Load | Kind::Unload | Kind::Recovery => {}
+            Kind::Load | Kind::Unload => drop(self.transfers.insert((iep, nv))),
+            Kind::Recovery => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A scheme that lives in a directory, and what people do in it.
 //!
 //! ```text
+//! purse.lock          locked while a process works here
 //! scheme.json         who takes part
 //! vault.json          master keys (mode 0600)
 //! background.db       the background system
@@ -36,6 +37,9 @@ use crate::scheme::{Connection, Scheme};
 const GROUP: u8 = 1;
 /// Key version that a new world begins with.
 const VERSION: u8 = 1;
+/// File that is locked while a process works in the directory; the first one made, so
+/// that it marks the directory as ours.
+pub const LOCK: &str = "purse.lock";
 /// Cards and PSAMs are issued for five years.
 const LIFE_DAYS: u16 = 5 * 365;
 
@@ -82,11 +86,12 @@ impl World {
         if !empty {
             return Err(Error::NotEmpty(directory.into()));
         }
+        std::fs::create_dir_all(directory).map_err(Error::file(directory))?;
+        let lock = lock(directory)?;
         for folder in ["cards", "sams", "transfer", "terminals"] {
             let path = directory.join(folder);
             std::fs::create_dir_all(&path).map_err(Error::file(&path))?;
         }
-        let lock = lock(directory)?;
         let mut vault = Vault::new();
         vault.add_version(VERSION, algorithm, &[GROUP], &mut random)?;
         vault.save(&directory.join("vault.json"))?;
@@ -373,7 +378,7 @@ fn expiry(now: Time) -> Date {
 }
 
 fn lock(directory: &Path) -> Result<File, Error> {
-    let path = directory.join("lock");
+    let path = directory.join(LOCK);
     let file = File::create(&path).map_err(Error::file(&path))?;
     file.try_lock().map_err(|_| Error::Busy(directory.into()))?;
     Ok(file)

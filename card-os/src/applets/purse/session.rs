@@ -21,19 +21,42 @@ use crate::kernel::{dispatch, keys::KeyDirectory};
 /// other command that ends it.
 #[derive(Debug)]
 pub(super) struct Session {
-    pub(super) kind: Kind,
-    pub(super) key: KeyReference,
-    pub(super) statement: Statement,
-    pub(super) counterpart: Counterpart,
-    /// Amount of a load or unload, as S1 says it.
-    pub(super) amount: Amount,
+    stated: Stated,
     s1: Mac,
     k1: StatementKey,
 }
 
+/// What S1 of a session says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stated {
+    pub(super) kind: Kind,
+    pub(super) key: KeyReference,
+    pub(super) statement: Statement,
+    pub(super) counterpart: Counterpart,
+    /// Amount of a load or unload.
+    pub(super) amount: Amount,
+}
+
+impl Session {
+    /// Checks S2 of an order for this session.
+    fn verify(&self, kind: Kind, request: &Execute) -> Result<Verified, StatusWord> {
+        let Stated { key, counterpart, .. } = self.stated;
+        if self.stated.kind != kind {
+            return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+        }
+        let order = request.order;
+        let ks = self.k1.order_key(order.nt);
+        let heading = Heading::new(Name::S2, kind, key);
+        if ks.sign(&S2 { heading, s1: self.s1, sam: counterpart.sam, order }) != request.s2 {
+            return Err(StatusWord::WRONG_MAC);
+        }
+        Ok(Verified { session: self.stated, order, s2: request.s2, ks })
+    }
+}
+
 /// An order whose S2 was right.
 pub(super) struct Verified {
-    pub(super) session: Session,
+    pub(super) session: Stated,
     pub(super) order: Order,
     s2: Mac,
     ks: MacKey,
@@ -105,24 +128,18 @@ impl Purse {
         // NT is used up before S1 leaves.
         let _: Committed = area.change().set(SESSIONS, &nt).commit()?;
         self.nt = nt;
-        self.session = Some(Session { kind, key, statement, counterpart, amount, s1, k1 });
+        let stated = Stated { kind, key, statement, counterpart, amount };
+        self.session = Some(Session { stated, s1, k1 });
         dispatch::answer(response, &Initialized { key, statement, s1 })
     }
 
     /// Takes the session and checks S2 and what the order says about receipts.
     pub(super) fn verify(&mut self, kind: Kind, request: &Execute) -> Result<Verified, StatusWord> {
-        let session = self.session.take().ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
-        if session.kind != kind {
-            return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
-        }
-        let order = request.order;
-        let ks = session.k1.order_key(order.nt);
-        let heading = Heading::new(Name::S2, kind, session.key);
-        if ks.sign(&S2 { heading, s1: session.s1, sam: session.counterpart.sam, order }) != request.s2 {
-            return Err(StatusWord::WRONG_MAC);
-        }
-        self.check_receipts(order)?;
-        Ok(Verified { session, order, s2: request.s2, ks })
+        let verified = self.session.as_ref().map(|session| session.verify(kind, request));
+        self.session = None;
+        let verified = verified.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)??;
+        self.check_receipts(verified.order)?;
+        Ok(verified)
     }
 
     /// What was taken over only rises, and the log has room for one entry more.

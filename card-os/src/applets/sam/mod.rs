@@ -13,7 +13,8 @@ mod purchase;
 mod receipt;
 mod statement;
 
-use apdu_spec::element::{BatchNumber, Counter, IepId, Random};
+use apdu_spec::crypto::session_key::DerivationKey;
+use apdu_spec::element::{Algorithm, BatchNumber, Counter, IepId, KeyReference, Random};
 use apdu_spec::personalisation::{DataGroup, Function, KeyData, SamParameters};
 use apdu_spec::sam::{Challenge, SamCommand, SamInformation};
 use apdu_spec::{Element, StatusWord};
@@ -45,7 +46,14 @@ pub struct Sam {
     /// The purse whose receipts are being taken over, and the highest NV so far.
     taken_over: Option<(IepId, Counter)>,
     journal: Option<journal::BatchKey>,
+    /// The group's key that the last purse was met with, and the cancellation key: a PSAM
+    /// stays powered, so their schedules are kept.
+    master: Option<Kept>,
+    cancellation: Option<Kept>,
 }
+
+/// A key, the algorithm it is used with, and its schedule.
+type Kept = ((KeyReference, Algorithm), DerivationKey);
 
 /// The batch of a PSAM that has never closed one.
 const FIRST_BATCH: (u32, u32, u32) = (1, 1, 1);
@@ -71,6 +79,8 @@ impl Sam {
             running: None,
             taken_over: None,
             journal: None,
+            master: None,
+            cancellation: None,
         };
         sam.find_oldest(area);
         sam.find_open(area)?;
@@ -142,6 +152,21 @@ impl Sam {
 
     fn parameters(&self) -> Result<&SamParameters, StatusWord> {
         self.parameters.as_ref().ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)
+    }
+
+    /// The key of this function, ready; `kept` is where it stays.
+    fn keep<'k>(
+        keys: &KeyDirectory,
+        kept: &'k mut Option<Kept>,
+        area: &Area<'_>,
+        function: Function,
+        wanted: (KeyReference, Algorithm),
+    ) -> Result<&'k DerivationKey, StatusWord> {
+        if kept.as_ref().is_none_or(|(held, _)| *held != wanted) {
+            let key = keys.key(area, function, wanted.0)?;
+            *kept = Some((wanted, DerivationKey::new(key, wanted.1)));
+        }
+        kept.as_ref().map(|(_, key)| key).ok_or(StatusWord::INTERNAL_ERROR)
     }
 
     /// Serves one command.

@@ -2,7 +2,7 @@
 
 use apdu_spec::StatusWord;
 use apdu_spec::crypto::mac::MacKey;
-use apdu_spec::crypto::session_key::{DerivationKey, SecretContext};
+use apdu_spec::crypto::session_key::SecretContext;
 use apdu_spec::crypto::{Key, session_key::StatementKey};
 use apdu_spec::element::{Counter, IepId, KeyReference, Kind, Mac, Random};
 use apdu_spec::personalisation::Function;
@@ -62,7 +62,7 @@ impl Sam {
     }
 
     /// The order for this purchase.
-    fn order(&self, request: &OpenPurchase, nt: Counter, area: &Area<'_>) -> Result<Order, StatusWord> {
+    fn order(&mut self, request: &OpenPurchase, nt: Counter, area: &Area<'_>) -> Result<Order, StatusWord> {
         let statement = &request.statement;
         let taken_over = self.free_up_to(statement)?;
         let iep = statement.identity.iep;
@@ -96,7 +96,7 @@ impl Sam {
 
     /// The secret that cancels a purchase; only this PSAM can make it.
     pub(super) fn secret(
-        &self,
+        &mut self,
         iep: IepId,
         key: KeyReference,
         nt_iep: Counter,
@@ -104,9 +104,10 @@ impl Sam {
         area: &Area<'_>,
     ) -> Result<Key, StatusWord> {
         let reference = self.keys.choose(Function::Cancellation, 0, 0, u8::MAX)?;
-        let master = self.keys.key(area, Function::Cancellation, reference)?;
-        let context = SecretContext { iep, nt_iep, nt_psam };
-        Ok(DerivationKey::new(master, key.algorithm).cancellation_secret(&context))
+        let Self { keys, cancellation, .. } = self;
+        let kept = (reference, key.algorithm);
+        let master = Self::keep(keys, cancellation, area, Function::Cancellation, kept)?;
+        Ok(master.cancellation_secret(&SecretContext { iep, nt_iep, nt_psam }))
     }
 
     fn sign_order(
@@ -134,9 +135,10 @@ impl Sam {
             Some(nt) => Some(self.claim(nt, area)?),
             None => None,
         };
-        let mut change = area.change().append(OPENINGS, &running.opening);
+        let mut change = area.change();
+        change.append(OPENINGS, &running.opening);
         if let Some(stored) = &claim {
-            change = change.append(ENTRIES, stored);
+            change.append(ENTRIES, stored);
         }
         let committed = change.commit()?;
         if let Some(nt) = oldest {
@@ -208,7 +210,7 @@ impl Sam {
     }
 
     /// Computes again what CREDIT PSAM needs of a purchase that was opened before.
-    fn resume(&self, nt: Counter, area: &Area<'_>) -> Result<Running, StatusWord> {
+    fn resume(&mut self, nt: Counter, area: &Area<'_>) -> Result<Running, StatusWord> {
         let opening = self.opening(nt, area)?;
         let Opening { key, statement, challenge, order } = opening;
         let k1 = self.statement_key(&statement, key, challenge, area)?;

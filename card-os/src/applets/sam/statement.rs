@@ -2,7 +2,6 @@
 //! to GET PREVIOUS IEP SIGNATURE.
 
 use apdu_spec::StatusWord;
-use apdu_spec::crypto::derivation::card_key;
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext, StatementKey};
 use apdu_spec::element::{Amount, KeyReference, Kind, Mac, Random, Time};
 use apdu_spec::personalisation::Function;
@@ -17,7 +16,7 @@ use crate::kernel::area::Area;
 impl Sam {
     /// The derivation key of a purse, from this PSAM's master key.
     pub(super) fn purse_key(
-        &self,
+        &mut self,
         identity: &Identity,
         reference: KeyReference,
         area: &Area<'_>,
@@ -25,14 +24,16 @@ impl Sam {
         if reference.group != self.parameters()?.group {
             return Err(StatusWord::REFERENCE_NOT_FOUND);
         }
-        let master = self.keys.key(area, Function::Purchase, reference)?;
-        let key = card_key(&master, identity.iep.into(), Function::Purchase, reference);
+        let Self { keys, master, .. } = self;
+        let kept = (reference, reference.algorithm);
+        let master = Self::keep(keys, master, area, Function::Purchase, kept)?;
+        let key = master.card_key(identity.iep.into(), Function::Purchase, reference);
         Ok(DerivationKey::new(key, reference.algorithm))
     }
 
     /// K1 of a session of a purse with this PSAM.
     pub(super) fn statement_key(
-        &self,
+        &mut self,
         statement: &Statement,
         reference: KeyReference,
         challenge: Random,

@@ -58,17 +58,22 @@ pub const fn size(body: usize) -> usize {
     (HEADER + body).next_multiple_of(UNIT)
 }
 
-/// The checksum of an entry in its place.
-fn checksum(sequence: u32, place: usize, units: u8, number: u8, body: &[u8]) -> u32 {
-    let mut prefix = [0; 10];
-    let mut writer = Writer::new(&mut prefix);
-    writer.put(&sequence.to_be_bytes());
-    writer.put(&u32::try_from(place).unwrap_or(u32::MAX).to_be_bytes());
-    writer.put(&[units, number]);
-    let mut digest = CRC.digest();
-    digest.update(&prefix);
-    digest.update(body);
-    digest.finalize()
+/// Bytes that the checksum covers before the body: sequence, place, units, number.
+const PREFIX: usize = 10;
+/// Room before an entry in its buffer, so that the prefix fits before the body and the
+/// checksum is one run over whole words.
+const LEAD: usize = PREFIX - HEADER;
+
+/// The checksum of the entry of `size` bytes in its place. It stands in `buffer` behind
+/// [`LEAD`] bytes; its header is overwritten.
+fn checksum(buffer: &mut [u8; LEAD + ENTRY_MAX], size: usize, entry: (u32, usize, u8, u8)) -> u32 {
+    let (sequence, place, units, number) = entry;
+    if let Some(prefix) = buffer.first_chunk_mut::<PREFIX>() {
+        let [a, b, c, d] = sequence.to_be_bytes();
+        let [e, f, g, h] = u32::try_from(place).unwrap_or(u32::MAX).to_be_bytes();
+        *prefix = [a, b, c, d, e, f, g, h, units, number];
+    }
+    CRC.checksum(buffer.get(..LEAD + size).unwrap_or_default())
 }
 
 /// An item of an entry.
@@ -99,7 +104,7 @@ impl Item {
 /// A body in the making, in the buffer that will be programmed.
 #[derive(Debug)]
 pub struct Body {
-    buffer: [u8; ENTRY_MAX],
+    buffer: [u8; LEAD + ENTRY_MAX],
     length: usize,
     overflow: bool,
     has_record: bool,
@@ -107,14 +112,14 @@ pub struct Body {
 
 impl Default for Body {
     fn default() -> Self {
-        Self { buffer: [0xFF; ENTRY_MAX], length: 0, overflow: false, has_record: false }
+        Self { buffer: [0xFF; LEAD + ENTRY_MAX], length: 0, overflow: false, has_record: false }
     }
 }
 
 impl Drop for Body {
     /// Keys pass through here. What was never written needs no erasing.
     fn drop(&mut self) {
-        let used = if self.overflow { ENTRY_MAX } else { HEADER + self.length };
+        let used = if self.overflow { LEAD + ENTRY_MAX } else { PREFIX + self.length };
         if !self.has_record {
             zeroize::Zeroize::zeroize(self.buffer.get_mut(..used).unwrap_or_default());
         }
@@ -130,14 +135,14 @@ impl Body {
     /// Appends an item whose value `encode` writes, in its place.
     pub fn put_with(&mut self, tag: u8, number: &[u8], encode: impl FnOnce(&mut Writer<'_>)) {
         self.has_record |= !number.is_empty();
-        let free = self.buffer.get_mut(HEADER + self.length..).unwrap_or_default();
+        let free = self.buffer.get_mut(PREFIX + self.length..).unwrap_or_default();
         let mut writer = Writer::new(free);
         writer.put(&[tag, 0]);
         writer.put(number);
         let before = writer.len();
         encode(&mut writer);
         let value = u8::try_from(writer.len() - before);
-        match (writer.finish().map(<[u8]>::len), value, self.buffer.get_mut(HEADER + self.length + 1)) {
+        match (writer.finish().map(<[u8]>::len), value, self.buffer.get_mut(PREFIX + self.length + 1)) {
             (Ok(written), Ok(value), Some(length)) => {
                 *length = value;
                 self.length += written;
@@ -169,24 +174,25 @@ impl Body {
         let size = size(self.length);
         let units = u8::try_from(size / UNIT).unwrap_or(u8::MAX);
         let number = number.to_be_bytes()[3];
-        let body = self.buffer.get(HEADER..size).unwrap_or_default();
-        let [a, b, c, d] = checksum(sequence, place, units, number, body).to_be_bytes();
-        if let Some(header) = self.buffer.first_chunk_mut::<HEADER>() {
+        let sum = checksum(&mut self.buffer, size, (sequence, place, units, number));
+        let [a, b, c, d] = sum.to_be_bytes();
+        let entry = self.buffer.get_mut(LEAD..LEAD + size).unwrap_or_default();
+        if let Some(header) = entry.first_chunk_mut::<HEADER>() {
             *header = [units, number, a, b, c, d];
         }
-        self.buffer.get(..size).unwrap_or_default()
+        entry
     }
 
     /// The items so far.
     pub fn items(&self) -> Items<'_> {
-        Items { body: self.buffer.get(HEADER..HEADER + self.length).unwrap_or_default(), at: 0 }
+        Items { body: self.buffer.get(PREFIX..PREFIX + self.length).unwrap_or_default(), at: 0 }
     }
 }
 
 /// A valid entry that was read.
 #[derive(Debug)]
 pub struct Entry {
-    buffer: [u8; ENTRY_MAX],
+    buffer: [u8; LEAD + ENTRY_MAX],
     size: usize,
     /// Low byte of its number.
     pub number: u8,
@@ -210,15 +216,15 @@ impl Entry {
         if !(UNIT..=ENTRY_MAX).contains(&size) {
             return None;
         }
-        let mut entry = Self { buffer: [0xFF; ENTRY_MAX], size, number };
-        if !read(place, entry.buffer.get_mut(..size)?) {
+        let mut entry = Self { buffer: [0xFF; LEAD + ENTRY_MAX], size, number };
+        if !read(place, entry.buffer.get_mut(LEAD..LEAD + size)?) {
             return None;
         }
         let sequence = match sequence {
             Some(sequence) => sequence,
             None => entry.opening()?.sequence,
         };
-        let sum = checksum(sequence, place, units, number, entry.buffer.get(HEADER..size)?);
+        let sum = checksum(&mut entry.buffer, size, (sequence, place, units, number));
         (sum == u32::from_be_bytes([a, b, c, d])).then_some(entry)
     }
 
@@ -230,7 +236,7 @@ impl Entry {
 
     /// Its items.
     pub fn items(&self) -> Items<'_> {
-        Items { body: self.buffer.get(HEADER..self.size).unwrap_or_default(), at: 0 }
+        Items { body: self.buffer.get(PREFIX..LEAD + self.size).unwrap_or_default(), at: 0 }
     }
 
     /// Whether it is a seal.
@@ -242,7 +248,7 @@ impl Entry {
     /// The value of one of its items.
     #[must_use]
     pub fn value(&self, item: &Item) -> &[u8] {
-        let start = HEADER + item.place.address as usize;
+        let start = PREFIX + item.place.address as usize;
         self.buffer.get(start..start + usize::from(item.place.length)).unwrap_or_default()
     }
 

@@ -283,6 +283,11 @@ impl<P: Platform> Memory<P> {
 
     /// Commits a change: afterwards all of it is there, also without power.
     pub fn commit(&mut self, mut change: Change) -> Result<Committed, MemoryError> {
+        self.commit_in_place(&mut change)
+    }
+
+    /// Like [`Memory::commit`], once for one change.
+    pub(super) fn commit_in_place(&mut self, change: &mut Change) -> Result<Committed, MemoryError> {
         if change.body.overflow() {
             return Err(MemoryError::TooLong);
         }

@@ -116,6 +116,12 @@ impl Tx<'_> {
         self.all(sql, [code::purse(iep)], read)
     }
 
+    /// Loads and unloads of all purses that are pending.
+    pub fn all_pending_transfers(&self) -> Result<Vec<Transfer>, Error> {
+        let sql = "SELECT state, request, answer FROM transfer WHERE state = 1 ORDER BY purse, nt";
+        self.all(sql, [], read)
+    }
+
     /// Changes the state of a load or unload.
     pub fn set_transfer_state(&self, transfer: &Transfer, state: TransferState) -> Result<(), Error> {
         let sql = "UPDATE transfer SET state = ?3 WHERE purse = ?1 AND nt = ?2";

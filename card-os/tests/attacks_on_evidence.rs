@@ -1,0 +1,196 @@
+//! Attacks on what comes after an order: credits, cancellations, receipts, denials and
+//! acknowledgements, each with the sentence that it must not make false. The attacker owns
+//! the terminal.
+
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
+mod support;
+
+use apdu_spec::StatusWord;
+use apdu_spec::element::{Algorithm, Amount, Counter, Mac};
+use apdu_spec::purse::{Cancel, CreditCancellation, DebitIep};
+use apdu_spec::sam::{
+    CancelPurchase, CancellationSecret, CompleteRequest, PsamAcknowledge, PsamCancel, PsamComplete,
+    ReceiptRequest, StoreReceipt,
+};
+use support::issuer;
+use support::world::{NOW, World};
+
+/// A purchase comes back once.
+#[test]
+fn double_cancellation() {
+    let mut world = World::with_balance(1_000);
+    let nt = world.pay(400).unwrap().opened.order.nt;
+    let CancellationSecret { secret } = world.sam.execute::<PsamCancel>(&CancelPurchase { nt }).unwrap();
+    world.purse.execute::<CreditCancellation>(&Cancel { secret: secret.clone() }).unwrap();
+    let again = world.purse.execute::<CreditCancellation>(&Cancel { secret });
+    assert_eq!(again, Err(StatusWord::CONDITIONS_NOT_SATISFIED));
+    assert_eq!(world.balance(), 1_000);
+}
+
+/// The secret of one purchase cancels no other, though it be of the same amount.
+#[test]
+fn cancellation_secret_of_another_purchase() {
+    let mut world = World::with_balance(1_000);
+    let first = world.pay(400).unwrap().opened.order.nt;
+    world.pay(400).unwrap();
+    let CancellationSecret { secret } =
+        world.sam.execute::<PsamCancel>(&CancelPurchase { nt: first }).unwrap();
+    let cancelled = world.purse.execute::<CreditCancellation>(&Cancel { secret });
+    assert_eq!(cancelled, Err(StatusWord::WRONG_MAC));
+    assert_eq!(world.balance(), 200);
+}
+
+/// What is collected is paid: no secret leaves for it any more; nor for what was never paid.
+#[test]
+fn cancellation_of_what_is_not_a_payment_of_the_open_batch() {
+    let mut world = World::with_balance(1_000);
+    let collected = world.pay(400).unwrap().opened.order.nt;
+    world.collect();
+    let mut cancel = |nt| world.sam.execute::<PsamCancel>(&CancelPurchase { nt }).err();
+    assert_eq!(cancel(collected), Some(StatusWord::RECORD_NOT_FOUND));
+    assert_eq!(cancel(Counter::new(9).unwrap()), Some(StatusWord::RECORD_NOT_FOUND));
+    let open = world.pay_and_lose_the_answer(10).order.nt;
+    let mut cancel = |nt| world.sam.execute::<PsamCancel>(&CancelPurchase { nt }).err();
+    assert_eq!(cancel(open), Some(StatusWord::RECORD_NOT_FOUND));
+}
+
+/// A payment is credited once, whichever way its evidence comes.
+#[test]
+fn credit_twice() {
+    let mut world = World::with_balance(1_000);
+    let paid = world.pay(100).unwrap();
+    let nt = paid.opened.order.nt;
+    assert_eq!(world.credit(nt, paid.executed), Err(StatusWord::RECORD_NOT_FOUND));
+    let previous = world.previous_by_nv(2).unwrap();
+    world.sam.execute::<StoreReceipt>(&ReceiptRequest { previous }).unwrap();
+    let (trailer, records) = world.collect();
+    assert_eq!((records.len(), trailer.sums.as_slice()[0].total), (1, 100));
+}
+
+/// A PSAM forgets a batch only for the word that names this batch and this S4.
+#[test]
+fn acknowledgements_of_other_batches() {
+    let mut world = World::with_balance(1_000);
+    let key = support::reference(Algorithm::AesCmac, 0);
+    world.pay(10).unwrap();
+    let (first, _) = world.collect();
+    world.pay(10).unwrap();
+    let (second, _) = world.collect();
+    let before = world.sam.chip().image().to_vec();
+    let mut send = |acknowledgement| world.sam.execute::<PsamAcknowledge>(&acknowledgement);
+    let early = issuer::acknowledge(second.batch, second.s4, key);
+    assert_eq!(send(early), Err(StatusWord::CONDITIONS_NOT_SATISFIED), "not the oldest");
+    let other_s4 = issuer::acknowledge(first.batch, second.s4, key);
+    assert_eq!(send(other_s4), Err(StatusWord::CONDITIONS_NOT_SATISFIED), "another S4");
+    let renamed = apdu_spec::batch::Acknowledgement { batch: first.batch, ..early };
+    assert_eq!(send(renamed), Err(StatusWord::WRONG_MAC), "renamed");
+    let unknown = issuer::acknowledge(second.batch.next().unwrap(), second.s4, key);
+    assert_eq!(send(unknown), Err(StatusWord::RECORD_NOT_FOUND), "the open batch");
+    assert!(world.sam.chip().image() == before);
+}
+
+/// A purse that nobody relieves of its receipts stops paying and loading, and loses none.
+#[test]
+fn full_receipts() {
+    let mut world = World::with_balance(1_000);
+    for _ in 0..15 {
+        world.pay(10).unwrap();
+    }
+    assert_eq!(world.information().receipts, 16);
+    let (counterpart, initialized) = world.initialize();
+    assert_eq!(world.order(&initialized, 10), Err(StatusWord::RECEIPTS_FULL), "an honest PSAM");
+    let freed = Counter::default();
+    let terms = apdu_spec::record::Terms::commitment(Mac([7; 8]));
+    let order = |taken_over| apdu_spec::record::Order {
+        amount: Amount::default(),
+        time: NOW,
+        nt: Counter::MAX,
+        taken_over,
+        terms,
+    };
+    let forged = issuer::forge_order(&initialized, counterpart, order(freed));
+    assert_eq!(world.purse.execute::<DebitIep>(&forged), Err(StatusWord::RECEIPTS_FULL), "a stolen PSAM");
+    assert_eq!(world.load(10).err(), Some(StatusWord::RECEIPTS_FULL));
+    let (counterpart, initialized) = world.initialize();
+    let beyond = issuer::forge_order(&initialized, counterpart, order(Counter::new(17).unwrap()));
+    assert_eq!(world.purse.execute::<DebitIep>(&beyond), Err(StatusWord::WRONG_DATA), "taken over ahead");
+    for nv in 1..=16 {
+        assert_eq!(world.previous_by_nv(nv).unwrap().found, 1, "NV {nv}");
+    }
+    world.take_over_up_to(1);
+    world.pay(10).unwrap();
+}
+
+/// Receipts are freed only up to the first that was not taken over.
+#[test]
+fn receipts_taken_over_with_a_gap() {
+    let mut world = World::with_balance(1_000);
+    for _ in 0..3 {
+        world.pay(10).unwrap();
+    }
+    // NV 1 is left out, NV 3 comes before NV 2.
+    for nv in [3, 2, 4] {
+        let previous = world.previous_by_nv(nv).unwrap();
+        world.sam.execute::<StoreReceipt>(&ReceiptRequest { previous }).unwrap();
+    }
+    assert_eq!(world.pay(10).unwrap().opened.order.taken_over.get(), 0);
+    assert_eq!(world.information().receipts, 5);
+    world.take_over_up_to(3);
+    assert_eq!(world.pay(10).unwrap().opened.order.taken_over.get(), 3);
+    assert_eq!(world.information().receipts, 3);
+}
+
+/// "Not debited" is final: the order is worthless afterwards, and the PSAM may forget it.
+#[test]
+fn an_order_kept_back_until_the_purse_has_denied_it() {
+    let mut world = World::with_balance(1_000);
+    let (_, initialized) = world.initialize();
+    let opened = world.order(&initialized, 100).unwrap();
+    let previous = world.previous_by_nt(initialized.statement.position.nt).unwrap();
+    assert_eq!(previous.found, 0);
+    assert_eq!(world.debit(&opened), Err(StatusWord::CONDITIONS_NOT_SATISFIED));
+    let nt = opened.order.nt;
+    world.sam.execute::<PsamComplete>(&CompleteRequest { nt, previous }).unwrap();
+    assert_eq!(world.balance(), 1_000);
+}
+
+/// A denial of one session closes no other purchase, and a denial ahead of its session none.
+#[test]
+fn a_denial_of_another_session() {
+    let mut world = World::with_balance(1_000);
+    let opened = world.pay_and_lose_the_answer(100);
+    let nt = opened.order.nt;
+    let refused = Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+    let (_, unused) = world.initialize();
+    let previous = world.previous_by_nt(unused.statement.position.nt).unwrap();
+    assert_eq!(world.sam.execute::<PsamComplete>(&CompleteRequest { nt, previous }), refused);
+    // Of a session to come: true now, and not final.
+    let next = unused.statement.position.nt.next().unwrap();
+    let ahead = world.previous_by_nt(next).unwrap();
+    assert_eq!((ahead.found, ahead.statement.position.nt < ahead.asked), (0, true));
+    assert_eq!(world.sam.execute::<PsamComplete>(&CompleteRequest { nt, previous: ahead }), refused);
+    // Debited: a receipt is no denial.
+    let receipt = world.previous_by_nv(2).unwrap();
+    assert_eq!(world.sam.execute::<PsamComplete>(&CompleteRequest { nt, previous: receipt }), refused);
+}
+
+/// The purse never denies a purchase that its log no longer reaches, cancelled or not.
+#[test]
+fn a_purchase_older_than_the_log_is_not_denied() {
+    let mut world = World::with_balance(1_000);
+    let paid = world.pay(100).unwrap();
+    let (nt_sam, nt) = (paid.opened.order.nt, paid.initialized.statement.position.nt);
+    let CancellationSecret { secret } =
+        world.sam.execute::<PsamCancel>(&CancelPurchase { nt: nt_sam }).unwrap();
+    world.purse.execute::<CreditCancellation>(&Cancel { secret }).unwrap();
+    for _ in 0..17 {
+        match world.previous_by_nt(nt) {
+            Ok(previous) => assert_eq!(previous.found, 1),
+            Err(status) => assert_eq!(status, StatusWord::RECORD_NOT_FOUND),
+        }
+        let nv = world.information().nv.get();
+        world.take_over_up_to(nv);
+        world.pay(1).unwrap();
+    }
+}
