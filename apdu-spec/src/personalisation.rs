@@ -5,38 +5,21 @@
 
 use crate::crypto::Key;
 use crate::element::{Amount, Currency, Date, KeyReference, ProviderId, SamId};
-use crate::layout;
 use crate::record::Identity;
-use crate::wire::{Element, List, Malformed, Reader, Writer};
+use crate::wire::{Element, List};
+use crate::{code, layout};
 
-/// Data grouping identifiers (project-defined; 81xx are keys).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u16)]
-pub enum DataGroup {
-    /// [`PurseParameters`]
-    Purse = 0x0101,
-    /// [`SamParameters`]
-    Sam = 0x0102,
-    /// [`TransferParameters`]
-    Transfer = 0x0103,
-    /// [`KeyData`]
-    Key = 0x8101,
-}
-
-impl Element for DataGroup {
-    const MIN: usize = 2;
-    const MAX: usize = 2;
-    fn encode(&self, writer: &mut Writer<'_>) {
-        (*self as u16).encode(writer);
-    }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(match u16::decode(reader)? {
-            0x0101 => Self::Purse,
-            0x0102 => Self::Sam,
-            0x0103 => Self::Transfer,
-            0x8101 => Self::Key,
-            _ => return Err(Malformed),
-        })
+code! {
+    /// Data grouping identifiers (project-defined; 81xx are keys).
+    pub enum DataGroup: u16 {
+        /// [`PurseParameters`]
+        Purse = 0x0101,
+        /// [`SamParameters`]
+        Sam = 0x0102,
+        /// [`TransferParameters`]
+        Transfer = 0x0103,
+        /// [`KeyData`]
+        Key = 0x8101,
     }
 }
 
@@ -82,38 +65,19 @@ layout! {
     }
 }
 
-/// What a key is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Function {
-    /// KML: S1, S2, S3 of online loads and unloads.
-    Load = 0x01,
-    /// KMP: S1, S2, S3 of purchases.
-    Purchase = 0x02,
-    /// KMC: S6.
-    Certificate = 0x03,
-    /// Record key of a SAM or transfer card: S4, S5, acknowledgements, releases.
-    Record = 0x04,
-    /// Secrets that cancel purchases; known to one PSAM alone.
-    Cancellation = 0x05,
-}
-
-impl Element for Function {
-    const MIN: usize = 1;
-    const MAX: usize = 1;
-    #[inline]
-    fn encode(&self, writer: &mut Writer<'_>) {
-        writer.put(&[*self as u8]);
-    }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(match reader.byte()? {
-            0x01 => Self::Load,
-            0x02 => Self::Purchase,
-            0x03 => Self::Certificate,
-            0x04 => Self::Record,
-            0x05 => Self::Cancellation,
-            _ => return Err(Malformed),
-        })
+code! {
+    /// What a key is for.
+    pub enum Function: u8 {
+        /// KML: S1, S2, S3 of online loads and unloads.
+        Load = 0x01,
+        /// KMP: S1, S2, S3 of purchases.
+        Purchase = 0x02,
+        /// KMC: S6.
+        Certificate = 0x03,
+        /// Record key of a SAM or transfer card: S4, S5, acknowledgements, releases.
+        Record = 0x04,
+        /// Secrets that cancel purchases; known to one PSAM alone.
+        Cancellation = 0x05,
     }
 }
 

@@ -7,8 +7,8 @@ use crate::element::{
     Amount, Balance, BatchNumber, Counter, Currency, Date, IepId, KeyReference, Kind, Mac, Random, SamId,
     Time,
 };
-use crate::layout;
-use crate::wire::{Element, Malformed, Reader, Writer, hex};
+use crate::wire::{Element, Malformed, hex};
+use crate::{code, layout, transparent};
 
 layout! {
     /// What does not change from one transaction of a purse to the next: 17 bytes.
@@ -148,18 +148,7 @@ impl fmt::Debug for Terms {
     }
 }
 
-impl Element for Terms {
-    const MIN: usize = 8;
-    const MAX: usize = 8;
-    #[inline]
-    fn encode(&self, writer: &mut Writer<'_>) {
-        writer.put(&self.0);
-    }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        reader.array().map(Self)
-    }
-}
+transparent!(Terms([u8; 8]));
 
 layout! {
     /// A value commit as the purse logs it: 85 bytes. The newest one *is* the
@@ -240,37 +229,19 @@ layout! {
     }
 }
 
-/// What became of an entry of a batch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-#[repr(u8)]
-pub enum Outcome {
-    /// Paid: S3 was verified by the PSAM.
-    Credited = 0x01,
-    /// A claim: S2 has left, nothing came back.
-    Unresolved = 0x02,
-    /// Never debited: the purse said so under a MAC.
-    NotDebited = 0x03,
-    /// Cancelled at this PSAM: it does not ask for payment.
-    Voided = 0x04,
-    /// A receipt of any value commit, taken over from a purse.
-    Receipt = 0x05,
-}
-
-impl Element for Outcome {
-    const MIN: usize = 1;
-    const MAX: usize = 1;
-    fn encode(&self, writer: &mut Writer<'_>) {
-        writer.put(&[*self as u8]);
-    }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(match reader.byte()? {
-            0x01 => Self::Credited,
-            0x02 => Self::Unresolved,
-            0x03 => Self::NotDebited,
-            0x04 => Self::Voided,
-            0x05 => Self::Receipt,
-            _ => return Err(Malformed),
-        })
+code! {
+    /// What became of an entry of a batch.
+    pub enum Outcome: u8 {
+        /// Paid: S3 was verified by the PSAM.
+        Credited = 0x01,
+        /// A claim: S2 has left, nothing came back.
+        Unresolved = 0x02,
+        /// Never debited: the purse said so under a MAC.
+        NotDebited = 0x03,
+        /// Cancelled at this PSAM: it does not ask for payment.
+        Voided = 0x04,
+        /// A receipt of any value commit, taken over from a purse.
+        Receipt = 0x05,
     }
 }
 

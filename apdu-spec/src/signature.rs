@@ -6,60 +6,36 @@
 //! transaction or key is never valid as another.
 
 use crate::element::{Amount, Balance, BatchNumber, Counter, KeyReference, Kind, Mac, SamId};
-use crate::layout;
 use crate::record::{BatchRecord, Counterpart, LogEntry, Order, Statement};
-use crate::wire::{Element, Malformed, Reader, Writer};
+use crate::wire::Element;
+use crate::{code, layout};
 
 /// Layout version of all inputs of this crate.
 pub const LAYOUT: u8 = 1;
 
-/// Names of the MACs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Name {
-    /// Purse to counterpart: its statement.
-    S1 = 0x01,
-    /// Counterpart to purse: the order.
-    S2 = 0x02,
-    /// Purse to counterpart: done.
-    S3 = 0x03,
-    /// PSAM to background: a batch.
-    S4 = 0x04,
-    /// PSAM to background: a record.
-    S5 = 0x05,
-    /// Purse to its issuer: a value commit.
-    S6 = 0x06,
-    /// Purse to whoever asks for a previous signature.
-    Previous = 0x07,
-    /// Background to PSAM: a batch is stored.
-    Acknowledgement = 0x08,
-    /// Background to transfer card: what it may forget.
-    Release = 0x09,
-    /// Commitment to the secret that cancels a purchase.
-    Commitment = 0x0A,
-}
-
-impl Element for Name {
-    const MIN: usize = 1;
-    const MAX: usize = 1;
-    #[inline]
-    fn encode(&self, writer: &mut Writer<'_>) {
-        writer.put(&[*self as u8]);
-    }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(match reader.byte()? {
-            0x01 => Self::S1,
-            0x02 => Self::S2,
-            0x03 => Self::S3,
-            0x04 => Self::S4,
-            0x05 => Self::S5,
-            0x06 => Self::S6,
-            0x07 => Self::Previous,
-            0x08 => Self::Acknowledgement,
-            0x09 => Self::Release,
-            0x0A => Self::Commitment,
-            _ => return Err(Malformed),
-        })
+code! {
+    /// Names of the MACs.
+    pub enum Name: u8 {
+        /// Purse to counterpart: its statement.
+        S1 = 0x01,
+        /// Counterpart to purse: the order.
+        S2 = 0x02,
+        /// Purse to counterpart: done.
+        S3 = 0x03,
+        /// PSAM to background: a batch.
+        S4 = 0x04,
+        /// PSAM to background: a record.
+        S5 = 0x05,
+        /// Purse to its issuer: a value commit.
+        S6 = 0x06,
+        /// Purse to whoever asks for a previous signature.
+        Previous = 0x07,
+        /// Background to PSAM: a batch is stored.
+        Acknowledgement = 0x08,
+        /// Background to transfer card: what it may forget.
+        Release = 0x09,
+        /// Commitment to the secret that cancels a purchase.
+        Commitment = 0x0A,
     }
 }
 

@@ -237,25 +237,31 @@ impl<const N: usize> Element for Octets<N> {
 
 /// Like [`Octets`], but shows its length only and is erased when it is dropped:
 /// for personalisation data, which may be a key.
-#[derive(Clone, PartialEq, Eq, Default, zeroize::ZeroizeOnDrop)]
-pub struct Concealed<const N: usize>(heapless::Vec<u8, N>);
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Concealed<const N: usize>(Octets<N>);
 
 impl<const N: usize> Concealed<N> {
     /// Copies `bytes`; fails where there are more than `N`.
     pub fn new(bytes: &[u8]) -> Result<Self, Malformed> {
-        heapless::Vec::from_slice(bytes).map(Self).map_err(|_| Malformed)
+        Octets::new(bytes).map(Self)
     }
 
     /// The bytes.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
-        &self.0
+        self.0.as_slice()
+    }
+}
+
+impl<const N: usize> Drop for Concealed<N> {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.0.0);
     }
 }
 
 impl<const N: usize> fmt::Debug for Concealed<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "({} bytes, not shown)", self.0.len())
+        write!(f, "({} bytes, not shown)", self.as_slice().len())
     }
 }
 
@@ -263,10 +269,10 @@ impl<const N: usize> Element for Concealed<N> {
     const MIN: usize = 0;
     const MAX: usize = N;
     fn encode(&self, writer: &mut Writer<'_>) {
-        writer.put(&self.0);
+        self.0.encode(writer);
     }
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Self::new(reader.rest())
+        Octets::decode(reader).map(Self)
     }
 }
 
@@ -321,6 +327,66 @@ impl<T: Element, const N: usize> Element for List<T, N> {
         }
         Ok(list)
     }
+}
+
+/// Encodes newtypes like what is inside them.
+#[macro_export]
+macro_rules! transparent {
+    ($($name:ident($inner:ty)),*) => { $(
+        impl $crate::wire::Element for $name {
+            const MIN: usize = <$inner as $crate::wire::Element>::MIN;
+            const MAX: usize = <$inner as $crate::wire::Element>::MAX;
+            #[inline]
+            fn encode(&self, writer: &mut $crate::wire::Writer<'_>) {
+                $crate::wire::Element::encode(&self.0, writer);
+            }
+            #[inline]
+            fn decode(
+                reader: &mut $crate::wire::Reader<'_>,
+            ) -> Result<Self, $crate::wire::Malformed> {
+                $crate::wire::Element::decode(reader).map(Self)
+            }
+        }
+    )* };
+}
+
+/// A closed set of codes: an enum whose unknown values are malformed.
+#[macro_export]
+macro_rules! code {
+    (
+        $(#[doc = $doc:literal])*
+        pub enum $name:ident: $width:ty {
+            $($(#[doc = $variant_doc:literal])* $variant:ident = $value:literal,)*
+        }
+    ) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+        #[repr($width)]
+        pub enum $name { $($(#[doc = $variant_doc])* $variant = $value,)* }
+
+        impl $name {
+            /// All codes.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+        }
+
+        impl $crate::wire::Element for $name {
+            const MIN: usize = size_of::<$width>();
+            const MAX: usize = size_of::<$width>();
+            #[inline]
+            fn encode(&self, writer: &mut $crate::wire::Writer<'_>) {
+                $crate::wire::Element::encode(&(*self as $width), writer);
+            }
+            #[inline]
+            fn decode(
+                reader: &mut $crate::wire::Reader<'_>,
+            ) -> Result<Self, $crate::wire::Malformed> {
+                match <$width as $crate::wire::Element>::decode(reader)? {
+                    $($value => Ok(Self::$variant),)*
+                    _ => Err($crate::wire::Malformed),
+                }
+            }
+        }
+    };
 }
 
 /// Prints bytes as upper-case hexadecimal digits.

@@ -181,9 +181,9 @@ impl Day<'_> {
     /// and the transfer card brings the last acknowledgements back.
     fn close(&mut self, progress: Progress<'_>) -> Result<(), Error> {
         let now = self.time(self.plan.payments);
-        for place in 0..TERMINALS.len() {
+        for (place, (_, connection)) in TERMINALS.iter().enumerate() {
             progress("collecting", place as u64, TERMINALS.len() as u64);
-            self.collect(place, TERMINALS[place].1, now)?;
+            self.collect(place, *connection, now)?;
         }
         self.unload_one(now)?;
         progress("settling", 0, 1);

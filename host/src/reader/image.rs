@@ -12,7 +12,7 @@
 //! last committed state. The file is locked while a card runs on it.
 
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use card_os::platform::{BLOCKS_MAX, ChipError, Platform};
@@ -83,8 +83,8 @@ impl Image {
         {
             place.copy_from_slice(&number.to_be_bytes());
         }
-        file.write_all_at(&head, 0).map_err(Error::file(path))?;
-        file.write_all_at(&image.bytes, HEAD as u64).map_err(Error::file(path))?;
+        write_at(&file, 0, &head).map_err(Error::file(path))?;
+        write_at(&file, HEAD, &image.bytes).map_err(Error::file(path))?;
         image.file = Some((file, path.into()));
         Ok(image)
     }
@@ -94,7 +94,8 @@ impl Image {
         let refuse = |reason: &str| Error::Image { path: path.into(), reason: reason.into() };
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::file(path))?;
         lock(&file, path)?;
-        let all = std::fs::read(path).map_err(Error::file(path))?;
+        let mut all = Vec::new();
+        (&file).read_to_end(&mut all).map_err(Error::file(path))?;
         let (head, bytes) = all
             .split_at_checked(HEAD)
             .filter(|(head, _)| head.starts_with(MAGIC))
@@ -131,10 +132,16 @@ impl Image {
         let place = self.bytes.get_mut(address..).and_then(|tail| tail.get_mut(..bytes.len()));
         place.ok_or(ChipError)?.copy_from_slice(bytes);
         if let Some((file, _)) = &self.file {
-            file.write_all_at(bytes, (HEAD + address) as u64).map_err(|_| ChipError)?;
+            write_at(file, HEAD + address, bytes).map_err(|_| ChipError)?;
         }
         Ok(())
     }
+}
+
+/// Writes at a place of a file; nobody else has it open.
+fn write_at(mut file: &File, place: usize, bytes: &[u8]) -> std::io::Result<()> {
+    file.seek(SeekFrom::Start(place as u64))?;
+    file.write_all(bytes)
 }
 
 /// Numbers of the head are small.

@@ -6,25 +6,25 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 /// A world in a directory that goes away with the test.
-pub struct Place {
+pub(crate) struct Place {
     directory: tempfile::TempDir,
 }
 
 /// How a run ended.
-pub struct Run {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Place {
     /// An empty place.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { directory: tempfile::tempdir().expect("a temporary directory") }
     }
 
     /// A place where a short day has been lived.
-    pub fn after_a_day(seed: u64) -> Self {
+    pub(crate) fn after_a_day(seed: u64) -> Self {
         let place = Self::new();
         let seed = seed.to_string();
         let run = place.run(&["demo", "--purses", "4", "--payments", "40", "--seed", &seed]);
@@ -33,33 +33,33 @@ impl Place {
     }
 
     /// The directory of the data.
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.directory.path().join("data")
     }
 
     /// A file beside the data.
-    pub fn file(&self, name: &str, content: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, content: &str) -> PathBuf {
         let path = self.directory.path().join(name);
         std::fs::write(&path, content).expect("write a file");
         path
     }
 
     /// The program, not started yet.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_purse"));
         command.arg("--data").arg(self.data()).args(arguments).stdin(Stdio::null());
         command
     }
 
     /// Runs the program.
-    pub fn run(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         let Output { status, stdout, stderr } = self.command(arguments).output().expect("run purse");
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
         Run { code: status.code(), out: text(stdout), err: text(stderr) }
     }
 
     /// Runs the program with `--json`, which must succeed.
-    pub fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let mut all = vec!["--json"];
         all.extend(arguments);
         let run = self.run(&all);
@@ -69,7 +69,7 @@ impl Place {
 
     /// Runs the program, which must fail with this code and say all of `words`; the
     /// report afterwards must balance still.
-    pub fn fails(&self, code: i32, arguments: &[&str], words: &[&str]) {
+    pub(crate) fn fails(&self, code: i32, arguments: &[&str], words: &[&str]) {
         let run = self.run(arguments);
         assert_eq!(run.code, Some(code), "{arguments:?}: {}{}", run.out, run.err);
         for word in words {
@@ -79,6 +79,6 @@ impl Place {
 }
 
 /// A path as an argument.
-pub fn argument(path: &Path) -> &str {
+pub(crate) fn argument(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }

@@ -1,0 +1,42 @@
+//! Closed codes: types of transaction and algorithms of keys.
+
+use crate::{code, layout};
+
+code! {
+    /// Type of transaction: P1 of INITIALIZE IEP after JR/T 0025; 06 and 07 are project-defined.
+    pub enum Kind: u8 {
+        /// Value goes into the purse, online.
+        Load = 0x00,
+        /// Value leaves the purse for a PSAM, offline.
+        Purchase = 0x01,
+        /// Value leaves the purse for its holder, online.
+        Unload = 0x05,
+        /// The last purchase comes back.
+        Cancellation = 0x06,
+        /// The purse tells what became of an earlier transaction.
+        Recovery = 0x07,
+    }
+}
+
+code! {
+    /// Algorithm of a key (ALG_IEP): it belongs to the key version.
+    pub enum Algorithm: u8 {
+        /// AES-128 CMAC (NIST SP 800-38B), truncated to eight bytes.
+        AesCmac = 0x01,
+        /// Retail MAC with two-key Triple DES (ISO/IEC 9797-1 algorithm 3, padding 2).
+        RetailMac = 0x02,
+    }
+}
+
+layout! {
+    /// Which key made a MAC: 3 bytes.
+    #[derive(Copy)]
+    pub struct KeyReference {
+        /// Algorithm of the key version.
+        algorithm: Algorithm,
+        /// Key group: 00 for loads and unloads, from 01 the acquirer's or region's.
+        group: u8,
+        /// Key version (VK).
+        version: u8,
+    }
+}

@@ -1,0 +1,18 @@
+//! The data elements: one type each, with its width, unit and bounds.
+//!
+//! Names follow EN 1546 and CEPS (`ID_IEP`, `NT_IEP`, `BAL_IEP`, `DEXP_IEP`, ...); widths
+//! are project-defined. [`number`] has identities and counters, [`money`] amounts and
+//! currencies, [`time`] days and times, [`secret`] random numbers and MACs, [`code`] closed
+//! codes.
+
+pub mod code;
+pub mod money;
+pub mod number;
+pub mod secret;
+pub mod time;
+
+pub use code::{Algorithm, KeyReference, Kind};
+pub use money::{Amount, Balance, Currency, Money};
+pub use number::{AcquirerId, BatchNumber, Counter, IepId, ProviderId, PurseNumber, SamId, SamNumber};
+pub use secret::{Mac, Random};
+pub use time::{Date, Time};
