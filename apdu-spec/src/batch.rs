@@ -9,7 +9,7 @@ use crate::wire::List;
 pub const PROVIDERS_MAX: usize = 4;
 
 layout! {
-    /// What one issuer owes for a batch: 17 bytes.
+    /// What one issuer owes for a batch: 16 bytes.
     #[derive(Copy)]
     pub struct Sum {
         /// The issuer.

@@ -54,11 +54,11 @@ const HEAD: &str = "# Commands\n\n\
     first bytes travel there.\n";
 
 fn write_row(out: &mut dyn Write, row: &Row) -> fmt::Result {
-    write!(out, "### {}\n\n{}\n\n`{:02X} {:02X} ", row.name, row.doc, row.cla, row.ins)?;
+    write!(out, "### {}\n\n{}\n\n`{:02X} {:02X}", row.name, row.doc, row.cla, row.ins)?;
     for parameter in [row.p1, row.p2] {
         match parameter {
-            Some(byte) => write!(out, "{byte:02X} ")?,
-            None => out.write_str("* ")?,
+            Some(byte) => write!(out, " {byte:02X}")?,
+            None => out.write_str(" *")?,
         }
     }
     out.write_str("`, ")?;

@@ -5,15 +5,12 @@
 
 mod support;
 
-use apdu_spec::element::{Algorithm, Amount, Counter, Kind, Mac};
+use apdu_spec::element::{Algorithm, Kind, Mac};
 use apdu_spec::purse::{
     Cancel, CreditCancellation, CreditLoad, DebitIep, DebitUnload, Execute, Executed, InitializeIep,
     InitializePurchase,
 };
-use apdu_spec::sam::{
-    CancelPurchase, CancellationSecret, CompleteRequest, OpenPurchase, PsamAcknowledge, PsamCancel,
-    PsamComplete, ReceiptRequest, StoreReceipt,
-};
+use apdu_spec::sam::{OpenPurchase, PsamAcknowledge, ReceiptRequest, StoreReceipt};
 use apdu_spec::signature::{Heading, Name, S2};
 use apdu_spec::{Command as _, Element as _, StatusWord};
 use support::world::{NOW, World};

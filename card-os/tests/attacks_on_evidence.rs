@@ -7,8 +7,11 @@
 mod support;
 
 use apdu_spec::StatusWord;
-use apdu_spec::element::{Algorithm, Amount, Counter, Mac};
-use apdu_spec::purse::{Cancel, CreditCancellation, DebitIep};
+use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
+use apdu_spec::element::{Algorithm, Amount, Counter, Kind, Mac, Random};
+use apdu_spec::personalisation::Function;
+use apdu_spec::purse::{Cancel, CreditCancellation, DebitIep, PreviousSignature};
+use apdu_spec::record::LogEntry;
 use apdu_spec::sam::{
     CancelPurchase, CancellationSecret, CompleteRequest, PsamAcknowledge, PsamCancel, PsamComplete,
     ReceiptRequest, StoreReceipt,
@@ -193,4 +196,30 @@ fn a_purchase_older_than_the_log_is_not_denied() {
         world.take_over_up_to(nv);
         world.pay(1).unwrap();
     }
+}
+
+/// A denial made before its session began closes nothing, even where the PSAM's generator
+/// repeats a challenge.
+#[test]
+fn a_denial_ahead_of_its_session() {
+    let mut world = World::with_balance(1_000);
+    let (_, initialized) = world.initialize();
+    let nt = world.order(&initialized, 100).unwrap().order.nt;
+    let asked = initialized.statement.position.nt;
+    let mut complete = |at: Counter| {
+        let counterpart = world.counterpart();
+        let mut statement = initialized.statement;
+        statement.position.nt = at;
+        let (key, receipt, mac) = (initialized.key, [0; LogEntry::WIDTH], Mac::default());
+        let mut previous = PreviousSignature { key, statement, asked, found: 0, receipt, mac };
+        let random = Random::default();
+        let context = SessionContext { kind: Kind::Recovery, nt: at, random, counterpart };
+        let card_key = support::key_of(support::iep(), Function::Purchase, key);
+        let mac_key = DerivationKey::new(card_key, key.algorithm).previous_key(&context);
+        previous.mac = mac_key.sign(&previous.input(counterpart));
+        world.sam.execute::<PsamComplete>(&CompleteRequest { nt, previous })
+    };
+    let before = Counter::new(asked.get() - 1).unwrap();
+    assert_eq!(complete(before), Err(StatusWord::CONDITIONS_NOT_SATISFIED));
+    assert_eq!(complete(asked), Ok(()));
 }

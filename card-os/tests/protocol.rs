@@ -214,3 +214,27 @@ fn batches_are_kept_until_they_are_acknowledged_and_then_forgotten() {
     assert_eq!((trailer.batch, records.len()), (BatchNumber::new(5).unwrap(), 1));
     issuer::check_batch(&trailer, &records, key);
 }
+
+#[test]
+fn a_full_psam_can_still_be_collected_and_goes_on() {
+    let mut world = World::with_balance(1_000);
+    let key = record_key(Algorithm::AesCmac);
+    for round in 0..3 {
+        let mut opened = 0;
+        let refused = loop {
+            let (_, initialized) = world.initialize();
+            match world.order(&initialized, 1) {
+                Ok(_) => opened += 1,
+                Err(status) => break status,
+            }
+        };
+        assert_eq!(refused, StatusWord::NOT_ENOUGH_MEMORY);
+        assert!(opened > 100, "{opened} openings in 32 KiB, round {round}");
+        world.sam.power_cycle().unwrap();
+        let (trailer, records) = world.collect();
+        issuer::check_batch(&trailer, &records, key);
+        assert_eq!(usize::from(trailer.unresolved), opened);
+        let word = issuer::acknowledge(trailer.batch, trailer.s4, key);
+        world.sam.execute::<PsamAcknowledge>(&word).unwrap();
+    }
+}

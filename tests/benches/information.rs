@@ -2,9 +2,9 @@
 //! once, with their widths. The purses of the measurement meet two PSAMs in turn, the
 //! PSAMs another purse each time.
 //!
-//! Not counted, because they stay: type of transaction, key, currency and provider;
-//! of the purse also its identity, the NV of its last load and cancellation, its offline
-//! load, and what was taken over; of the PSAM also its own identity. Numbers that a
+//! Not counted, because they stay: type of transaction, key, currency, provider, the NV
+//! of the last cancellation and the offline load; on the purse also its own identity, the
+//! NV of its last load and what was taken over; on the PSAM its own identity. Numbers that a
 //! record has by its place (NV of the purse's log, NT_PSAM, place in the batch) change
 //! and are counted.
 
@@ -45,11 +45,13 @@ pub(crate) const PSAM: &[Field] = &[
     ("NT_IEP", width::<Counter>()),
     ("NV_IEP", width::<Counter>()),
     ("R_IEP", width::<Random>()),
+    ("NV of the last load", width::<Counter>()),
     ("receipts held", 1),
     ("challenge", width::<Random>()),
     ("amount", width::<Amount>()),
     ("time", width::<Time>()),
     ("NT_PSAM", width::<Counter>()),
+    ("taken over up to NV", width::<Counter>()),
     ("terms: cancellation commitment", width::<Terms>()),
     ("outcome", width::<Outcome>()),
     ("S3", width::<Mac>()),

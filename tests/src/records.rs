@@ -30,9 +30,7 @@ use crate::scheme::{self, NOW, acquirer, amount, counter, identity, master, prov
 pub fn vault(folder: &Path) -> Vault {
     let line = |name: &str, function: Function| {
         let (group, key) = (reference(function).group, hex(master(function).expose()));
-        format!(
-            r#"{{"function":"{name}","group":{group},"version":1,"algorithm":"aes-cmac","key":"{key}"}}"#
-        )
+        format!(r#"{{"function":"{name}","group":{group},"version":1,"algorithm":"aes-cmac","key":"{key}"}}"#)
     };
     let keys = [
         line("load", Function::Load),
@@ -117,8 +115,7 @@ impl Payer {
         };
         let heading = |name| Heading::new(name, kind, key);
         let k1 = self.purchase.statement_key(&context);
-        let s1 =
-            S1 { heading: heading(Name::S1), statement, counterpart, amount: Amount::default() };
+        let s1 = S1 { heading: heading(Name::S1), statement, counterpart, amount: Amount::default() };
         let s1 = k1.mac_key().sign(&s1);
         let ks = k1.order_key(order.nt);
         let s2 = ks.sign(&S2 { heading: heading(Name::S2), s1, sam: counterpart.sam, order });
@@ -188,9 +185,4 @@ fn close(key: &MacKey, batch: BatchNumber, previous: Mac, values: Vec<ValueRecor
         Trailer { sam, batch, previous, count, unresolved: 0, nt, chain, s4: Mac::default(), sums };
     trailer.s4 = key.sign(&trailer.input(reference));
     Batch { trailer, records }
-}
-pub fn s6() -> S6 {
-    let b = batches(1, 1, 1);
-    let value = b[0].records[0].value;
-    S6 { heading: Heading::new(Name::S6, Kind::Purchase, value.entry.key), statement: Statement { identity: value.identity, position: value.entry.position }, counterpart: value.entry.counterpart, order: value.entry.order, s2: Mac([1; 8]), balance: value.entry.position.balance, nv: counter(3) }
 }

@@ -1,6 +1,7 @@
 //! Purses and PSAMs in this process. A terminal here does nothing but move bytes: what
 //! one card answers is, in this order, what the other one takes.
 
+use apdu_spec::Element;
 use apdu_spec::aid::Aid;
 use apdu_spec::batch::Acknowledgement;
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
@@ -14,7 +15,6 @@ use apdu_spec::record::{Counterpart, Decision, Order, Terms, balance_after};
 use apdu_spec::sam::{CloseBatch, PsamAcknowledge};
 use apdu_spec::signature::{Heading, Name, S2};
 use apdu_spec::wire::Concealed;
-use apdu_spec::Element;
 use card_os::Card;
 use card_os::applets::AppletKind;
 use card_os::kernel::Response;
@@ -37,6 +37,8 @@ pub struct Reader {
     pub apdus: usize,
     /// Bytes of commands and responses so far.
     pub bytes: usize,
+    /// Bytes programmed before answers so far: what the answer had to wait for.
+    pub awaited: usize,
 }
 
 /// A short command APDU: header, data field, and Le 00.
@@ -56,7 +58,7 @@ pub fn command(header: [u8; 4], data: &[&[u8]]) -> CommandBytes {
 impl Reader {
     fn new(kind: AppletKind, chip: Chip) -> Self {
         let card = Card::create(chip, &[kind]).expect("formatted");
-        Self { card, response: Response::new(), apdus: 0, bytes: 0 }
+        Self { card, response: Response::new(), apdus: 0, bytes: 0, awaited: 0 }
     }
 
     /// Sends a command, lets the card finish its housekeeping; the data of the answer.
@@ -64,7 +66,9 @@ impl Reader {
     /// # Panics
     /// Where the status word is not 9000.
     pub fn send(&mut self, command: &[u8]) -> &[u8] {
+        let before = self.programmed();
         self.card.process(command, &mut self.response);
+        self.awaited += self.programmed() - before;
         self.card.housekeep();
         self.apdus += 1;
         self.bytes += command.len() + self.response.len();
@@ -86,6 +90,10 @@ impl Reader {
     /// Bytes that the card has programmed so far.
     pub fn programmed(&mut self) -> usize {
         self.card.platform().programmed()
+    }
+
+    fn wear(&mut self) -> Wear {
+        Wear { total: self.programmed() as f64, awaited: self.awaited as f64 }
     }
 
     fn personalise<P: Element>(&mut self, aid: &[u8], group: DataGroup, parameters: &P, keys: &[KeyData]) {
@@ -128,10 +136,7 @@ pub fn initialize_iep(sam: &[u8], challenge: &[u8]) -> CommandBytes {
 /// INITIALIZE PSAM for Purchase: what INITIALIZE IEP answered, amount and time.
 #[must_use]
 pub fn initialize_psam(initialized: &[u8], amount: Amount) -> CommandBytes {
-    command(
-        [0x90, 0x70, 0x00, 0x00],
-        &[initialized, &amount.get().to_be_bytes(), &NOW.0.to_be_bytes()],
-    )
+    command([0x90, 0x70, 0x00, 0x00], &[initialized, &amount.get().to_be_bytes(), &NOW.0.to_be_bytes()])
 }
 
 /// DEBIT IEP for Purchase: what INITIALIZE PSAM answered.
@@ -276,7 +281,10 @@ impl Till {
     pub fn new(purses: u64, sams: u32) -> Self {
         let purses = (1..=purses).map(Purse::new).collect();
         let mut till = Self { purses, sams: (1..=sams).map(Sam::new).collect(), paid: 0 };
-        till.purses.iter_mut().for_each(|purse| purse.load(500_000));
+        // Not all of them at the same counters.
+        for purse in &mut till.purses {
+            (0..purse.number).for_each(|_| purse.load(50_000));
+        }
         till
     }
 
@@ -302,9 +310,44 @@ impl Till {
         self.sams.iter_mut().for_each(Sam::collect);
     }
 
-    /// Bytes programmed so far: all purses, all PSAMs.
-    pub fn programmed(&mut self) -> (usize, usize) {
-        let purses = self.purses.iter_mut().map(|purse| purse.reader.programmed()).sum();
-        (purses, self.sams.iter_mut().map(|sam| sam.reader.programmed()).sum())
+    /// Makes `purchases` purchases and more, to the end of a round, and averages what a
+    /// purchase programs; loads and collections are not counted.
+    pub fn wear(&mut self, purchases: usize) -> [Wear; 2] {
+        let mut sums = [Wear::default(); 2];
+        let mut made = 0;
+        while made < purchases {
+            let before = self.programmed();
+            (0..self.round()).for_each(|_| self.pay());
+            made += self.round();
+            for (sum, (after, before)) in sums.iter_mut().zip(self.programmed().into_iter().zip(before)) {
+                sum.total += after.total - before.total;
+                sum.awaited += after.awaited - before.awaited;
+            }
+            self.settle();
+        }
+        sums.map(|sum| Wear { total: sum.total / made as f64, awaited: sum.awaited / made as f64 })
+    }
+
+    fn programmed(&mut self) -> [Wear; 2] {
+        let purses = self.purses.iter_mut().map(|purse| purse.reader.wear());
+        [Wear::sum(purses), Wear::sum(self.sams.iter_mut().map(|sam| sam.reader.wear()))]
+    }
+}
+
+/// Bytes programmed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wear {
+    /// All of them, with seals and reclaiming.
+    pub total: f64,
+    /// Those that an answer waited for.
+    pub awaited: f64,
+}
+
+impl Wear {
+    fn sum(wears: impl Iterator<Item = Self>) -> Self {
+        wears.fold(Self::default(), |sum, wear| Self {
+            total: sum.total + wear.total,
+            awaited: sum.awaited + wear.awaited,
+        })
     }
 }

@@ -119,7 +119,8 @@ enum Belief {
 
 /// One payment with a fault, then one without; whether the terminal crashes in between.
 fn live(data: &Path, fault: Fault, at: usize, crash: bool) -> Belief {
-    let purse = VirtualReader::open(&data.join("cards/purse-1.card"), randomness(11), false).expect("a purse");
+    let purse =
+        VirtualReader::open(&data.join("cards/purse-1.card"), randomness(11), false).expect("a purse");
     let mut purse = Faulty { reader: purse, fault, at, exchanges: 0 };
     let mut running = terminal(data, 12);
     let belief = match running.pay(&mut purse, amount(700), NOW) {
@@ -159,8 +160,9 @@ fn every_exchange_of_a_payment_survives_every_fault() {
     let origin = tempfile::tempdir().expect("a directory");
     world(&origin.path().join("data"));
     let mut cases = 0;
-    for (fault, at, crash) in
-        FAULTS.into_iter().flat_map(|fault| (0..4).flat_map(move |at| [false, true].map(|crash| (fault, at, crash))))
+    for (fault, at, crash) in FAULTS
+        .into_iter()
+        .flat_map(|fault| (0..4).flat_map(move |at| [false, true].map(|crash| (fault, at, crash))))
     {
         let place = tempfile::tempdir().expect("a directory");
         let data = place.path().join("data");

@@ -109,6 +109,13 @@ impl<'m> Area<'m> {
         value
     }
 
+    /// Stores a data group of personalisation in a cell.
+    pub fn store<E: Element>(&mut self, cell: Cell, content: &[u8]) -> Result<E, StatusWord> {
+        let value = E::from_bytes(content).map_err(|_| StatusWord::WRONG_DATA)?;
+        let _ = self.change().set(cell, &value).commit()?;
+        Ok(value)
+    }
+
     /// A record of a log.
     pub fn record<E: Element>(&self, log: Log, number: u32) -> Option<E> {
         let mut buffer = [0; entry::BODY_MAX];

@@ -2,10 +2,10 @@
 //!
 //! Keys stay in memory; the directory in RAM tells where.
 
-use apdu_spec::StatusWord;
 use apdu_spec::crypto::Key;
 use apdu_spec::element::KeyReference;
 use apdu_spec::personalisation::{Function, KeyData};
+use apdu_spec::{Element, StatusWord};
 
 use super::area::{Area, Cell};
 
@@ -31,8 +31,10 @@ impl KeyDirectory {
         directory
     }
 
-    /// Stores a key: over the one of the same function, group and version, else behind the last.
-    pub fn store(&mut self, area: &mut Area<'_>, data: &KeyData) -> Result<(), StatusWord> {
+    /// Stores the key of a data group: over the one of the same function, group and version,
+    /// else behind the last.
+    pub fn store(&mut self, area: &mut Area<'_>, content: &[u8]) -> Result<(), StatusWord> {
+        let data = KeyData::from_bytes(content).map_err(|_| StatusWord::WRONG_DATA)?;
         let same = |held: &&(Function, KeyReference, Cell)| {
             held.0 == data.function
                 && (held.1.group, held.1.version) == (data.reference.group, data.reference.version)
@@ -43,7 +45,7 @@ impl KeyDirectory {
             None if next < KEYS_MAX => Cell(FIRST + next),
             None => return Err(StatusWord::NOT_ENOUGH_MEMORY),
         };
-        let _ = area.change().set(cell, data).commit()?;
+        let _ = area.change().set(cell, &data).commit()?;
         *self = Self::load(area);
         Ok(())
     }

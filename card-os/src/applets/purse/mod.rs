@@ -14,11 +14,11 @@ mod session;
 
 pub use layout::LOG_MAX;
 
+use apdu_spec::StatusWord;
 use apdu_spec::element::{Counter, Kind};
-use apdu_spec::personalisation::{DataGroup, Function, KeyData, PurseParameters};
+use apdu_spec::personalisation::{DataGroup, Function, PurseParameters};
 use apdu_spec::purse::PurseCommand;
 use apdu_spec::record::LogEntry;
-use apdu_spec::{Element, StatusWord};
 
 use crate::kernel::Response;
 use crate::kernel::area::Area;
@@ -67,18 +67,11 @@ impl Purse {
     /// Stores a data group of personalisation.
     pub fn store(&mut self, group: DataGroup, content: &[u8], area: &mut Area<'_>) -> Result<(), StatusWord> {
         match group {
-            DataGroup::Purse => {
-                let parameters = PurseParameters::from_bytes(content).map_err(|_| StatusWord::WRONG_DATA)?;
-                let _ = area.change().set(PARAMETERS, &parameters).commit()?;
-                self.parameters = Some(parameters);
-                Ok(())
-            }
-            DataGroup::Key => {
-                let key = KeyData::from_bytes(content).map_err(|_| StatusWord::WRONG_DATA)?;
-                self.keys.store(area, &key)
-            }
-            DataGroup::Sam | DataGroup::Transfer => Err(StatusWord::WRONG_DATA),
+            DataGroup::Purse => self.parameters = Some(area.store(PARAMETERS, content)?),
+            DataGroup::Key => self.keys.store(area, content)?,
+            DataGroup::Sam | DataGroup::Transfer => return Err(StatusWord::WRONG_DATA),
         }
+        Ok(())
     }
 
     /// Whether personalisation has brought everything: parameters and a key for each function.

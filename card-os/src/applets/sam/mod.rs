@@ -13,11 +13,11 @@ mod purchase;
 mod receipt;
 mod statement;
 
+use apdu_spec::StatusWord;
 use apdu_spec::crypto::session_key::DerivationKey;
 use apdu_spec::element::{Algorithm, BatchNumber, Counter, IepId, KeyReference, Random};
-use apdu_spec::personalisation::{DataGroup, Function, KeyData, SamParameters};
+use apdu_spec::personalisation::{DataGroup, Function, SamParameters};
 use apdu_spec::sam::{Challenge, SamCommand, SamInformation};
-use apdu_spec::{Element, StatusWord};
 
 use crate::kernel::Response;
 use crate::kernel::area::{Area, Cell};
@@ -127,18 +127,11 @@ impl Sam {
     /// Stores a data group of personalisation.
     pub fn store(&mut self, group: DataGroup, content: &[u8], area: &mut Area<'_>) -> Result<(), StatusWord> {
         match group {
-            DataGroup::Sam => {
-                let parameters = SamParameters::from_bytes(content).map_err(|_| StatusWord::WRONG_DATA)?;
-                let _ = area.change().set(PARAMETERS, &parameters).commit()?;
-                self.parameters = Some(parameters);
-                Ok(())
-            }
-            DataGroup::Key => {
-                let key = KeyData::from_bytes(content).map_err(|_| StatusWord::WRONG_DATA)?;
-                self.keys.store(area, &key)
-            }
-            DataGroup::Purse | DataGroup::Transfer => Err(StatusWord::WRONG_DATA),
+            DataGroup::Sam => self.parameters = Some(area.store(PARAMETERS, content)?),
+            DataGroup::Key => self.keys.store(area, content)?,
+            DataGroup::Purse | DataGroup::Transfer => return Err(StatusWord::WRONG_DATA),
         }
+        Ok(())
     }
 
     /// Whether personalisation has brought everything.

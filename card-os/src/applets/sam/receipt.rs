@@ -2,8 +2,8 @@
 //! got are taken over from the purse, in order, so that the purse may forget them.
 
 use apdu_spec::StatusWord;
-use apdu_spec::element::{Counter, Kind};
-use apdu_spec::record::{Outcome, ValueRecord};
+use apdu_spec::element::Kind;
+use apdu_spec::record::{Outcome, Statement, ValueRecord};
 use apdu_spec::sam::{CreditRequest, ReceiptRequest};
 
 use super::Sam;
@@ -29,39 +29,69 @@ impl Sam {
         let entry = previous.to_receipt().map_err(|_| StatusWord::WRONG_DATA)?;
         let entry = entry.ok_or(StatusWord::RECORD_NOT_FOUND)?;
         let nv = entry.nv().ok_or(StatusWord::WRONG_DATA)?;
-        let order = entry.order;
-
-        // The answer to an open purchase of our own that was lost.
-        let own = entry.kind == Kind::Purchase && entry.counterpart.sam == self.parameters()?.sam;
-        if own && self.open.contains(&order.nt) {
-            let credit = CreditRequest { nt: order.nt, s3: entry.s3, s6: entry.s6 };
-            let _ = self.credit_with(&credit, area)?;
-        } else if !own || self.outcome_of(order.nt, &self.oldest, area).is_none_or(is_claim) {
-            let value = ValueRecord { identity, entry };
-            area.ensure_room(RECEIPT_SIZE + self.open.len() * OUTCOME_SIZE + CLOSING_SIZE)?;
-            let (stored, _) = self.prepare(Outcome::Receipt, Content::Receipt(value), &value, area)?;
-            let _ = area.change().append(ENTRIES, &stored).commit()?;
+        let value = ValueRecord { identity, entry };
+        let next = self.next_to_take(&previous.statement);
+        match self.own_payment(&value, area)? {
+            Own::Open => {
+                let credit = CreditRequest { nt: entry.order.nt, s3: entry.s3, s6: entry.s6 };
+                let _ = self.credit_with(&credit, area)?;
+            }
+            Own::Claim => self.keep_receipt(&value, area)?,
+            Own::Settled => {}
+            Own::No if nv.get() < next => return Ok(()), // it came again
+            Own::No if nv.get() > next => return Err(StatusWord::CONDITIONS_NOT_SATISFIED),
+            Own::No => self.keep_receipt(&value, area)?,
         }
-        self.note_taken_over(&request.previous, nv);
+        if nv.get() == next {
+            self.taken_over = Some((identity.iep, nv));
+        }
         Ok(())
     }
 
-    /// Receipts count as taken over when they come without a gap from the oldest held.
-    fn note_taken_over(&mut self, previous: &apdu_spec::purse::PreviousSignature, nv: Counter) {
-        let statement = &previous.statement;
-        let iep = statement.identity.iep;
+    /// NV of the receipt that comes next: they come without a gap from the oldest held, so
+    /// that nobody fills the PSAM with repeats.
+    fn next_to_take(&self, statement: &Statement) -> u32 {
         let held = u32::from(statement.position.receipts);
         let freed = statement.position.nv.get().saturating_sub(held);
-        let before = match self.taken_over {
-            Some((purse, nv)) if purse == iep => nv.get().max(freed),
-            _ => freed,
-        };
-        if nv.get() == before + 1 {
-            self.taken_over = Some((iep, nv));
+        match self.taken_over {
+            Some((iep, nv)) if iep == statement.identity.iep => nv.get().max(freed) + 1,
+            _ => freed + 1,
         }
+    }
+
+    /// What this PSAM knows of a payment that was made here.
+    fn own_payment(&self, value: &ValueRecord, area: &Area<'_>) -> Result<Own, StatusWord> {
+        let entry = &value.entry;
+        if entry.kind != Kind::Purchase || entry.counterpart.sam != self.parameters()?.sam {
+            return Ok(Own::No);
+        }
+        let nt = entry.order.nt;
+        if self.open.contains(&nt) {
+            return Ok(Own::Open);
+        }
+        Ok(match self.outcome_of(nt, &self.oldest, area) {
+            Some(stored) if stored.outcome == Outcome::Unresolved => Own::Claim,
+            Some(_) => Own::Settled,
+            None => Own::No, // acknowledged long ago
+        })
+    }
+
+    fn keep_receipt(&mut self, value: &ValueRecord, area: &mut Area<'_>) -> Result<(), StatusWord> {
+        area.ensure_room(RECEIPT_SIZE + self.open.len() * OUTCOME_SIZE + CLOSING_SIZE)?;
+        let (stored, _) = self.prepare(Outcome::Receipt, Content::Receipt(*value), value, area)?;
+        let _ = area.change().append(ENTRIES, &stored).commit()?;
+        Ok(())
     }
 }
 
-fn is_claim(stored: super::layout::Stored) -> bool {
-    stored.outcome == Outcome::Unresolved
+/// A receipt as seen from the PSAM that it may name.
+enum Own {
+    /// Of another PSAM, or forgotten here.
+    No,
+    /// The answer to an open purchase of ours that was lost.
+    Open,
+    /// We have handed it in as a claim.
+    Claim,
+    /// We have its outcome.
+    Settled,
 }

@@ -7,9 +7,9 @@ mod downloads;
 mod layout;
 mod records;
 
-use apdu_spec::personalisation::{DataGroup, Function, KeyData, TransferParameters};
+use apdu_spec::StatusWord;
+use apdu_spec::personalisation::{DataGroup, Function, TransferParameters};
 use apdu_spec::transfer::{TransferCommand, TransferInformation};
-use apdu_spec::{Element, StatusWord};
 
 use crate::kernel::Response;
 use crate::kernel::area::Area;
@@ -42,19 +42,11 @@ impl Transfer {
     /// Stores a data group of personalisation.
     pub fn store(&mut self, group: DataGroup, content: &[u8], area: &mut Area<'_>) -> Result<(), StatusWord> {
         match group {
-            DataGroup::Transfer => {
-                let parameters =
-                    TransferParameters::from_bytes(content).map_err(|_| StatusWord::WRONG_DATA)?;
-                let _ = area.change().set(PARAMETERS, &parameters).commit()?;
-                self.parameters = Some(parameters);
-                Ok(())
-            }
-            DataGroup::Key => {
-                let key = KeyData::from_bytes(content).map_err(|_| StatusWord::WRONG_DATA)?;
-                self.keys.store(area, &key)
-            }
-            DataGroup::Purse | DataGroup::Sam => Err(StatusWord::WRONG_DATA),
+            DataGroup::Transfer => self.parameters = Some(area.store(PARAMETERS, content)?),
+            DataGroup::Key => self.keys.store(area, content)?,
+            DataGroup::Purse | DataGroup::Sam => return Err(StatusWord::WRONG_DATA),
         }
+        Ok(())
     }
 
     /// Whether personalisation has brought everything.

@@ -151,6 +151,11 @@ impl Body {
         }
     }
 
+    /// Lets the commit fail.
+    pub const fn refuse(&mut self) {
+        self.overflow = true;
+    }
+
     /// Bytes so far.
     #[must_use]
     pub const fn length(&self) -> usize {
@@ -196,6 +201,15 @@ pub struct Entry {
     size: usize,
     /// Low byte of its number.
     pub number: u8,
+}
+
+impl Drop for Entry {
+    /// A cell may be a key.
+    fn drop(&mut self) {
+        if self.items().any(|item| item.is_cell()) {
+            zeroize::Zeroize::zeroize(self.buffer.as_mut_slice());
+        }
+    }
 }
 
 impl Entry {

@@ -133,7 +133,11 @@ impl Change {
 
     /// Appends what `encode` writes, like [`Change::append`].
     pub fn append_with(&mut self, tag: u8, number: u32, encode: impl FnOnce(&mut Writer<'_>)) {
-        let [_, number @ ..] = number.to_be_bytes();
+        let [beyond, number @ ..] = number.to_be_bytes();
+        if beyond != 0 {
+            // Numbers have three bytes and never wrap.
+            return self.body.refuse();
+        }
         self.body.put_with(tag | entry::RECORD, &number, encode);
     }
 }

@@ -9,11 +9,11 @@ use apdu_spec::record::Outcome;
 
 use super::booking::{Booking, Standing};
 use super::deduplicate;
-use super::exception::Reason;
+use super::exception::{Exception, Reason};
 use super::post::{Item, Taken, merchant_of};
 use crate::error::Error;
 use crate::store::claims::{Claim, ClaimState};
-use crate::store::commits::{CommitState, Evidence};
+use crate::store::commits::{Commit, CommitState, Evidence};
 
 /// Keeps what a PSAM says.
 pub(crate) fn note(booking: &mut Booking<'_>, item: &Item) -> Taken {
@@ -54,11 +54,25 @@ fn fate(
     if (entry.counterpart.sam, entry.order.nt) != (claim.sam, claim.nt_sam) {
         return Ok(Some(ClaimState::NotDebited));
     }
-    if claim.state == ClaimState::Voided
-        && known.state == CommitState::Booked
-        && let Some(merchant) = merchant_of(booking, claim.sam)?
-    {
-        deduplicate::void(booking, &known, merchant)?;
+    if claim.state == ClaimState::Voided {
+        void(booking, claim, &known)?;
     }
     Ok(Some(ClaimState::Paid))
+}
+
+/// The PSAM had voided what is a payment now; after its settlement somebody has to look.
+fn void(booking: &mut Booking<'_>, claim: &Claim, known: &Commit) -> Result<(), Error> {
+    match known.state {
+        CommitState::Booked => {
+            let merchant = merchant_of(booking, claim.sam)?.ok_or(Error::Damaged("claim of no merchant"))?;
+            deduplicate::void(booking, known, merchant)
+        }
+        CommitState::Settled => {
+            let iep = known.evidence.value().identity.iep;
+            let (sam, nv, evidence) = (Some(claim.sam), Some(claim.nv), known.evidence.to_vec());
+            let exception = Exception::of_purse(Reason::VoidedLate, iep, nv, evidence);
+            booking.tx.insert_exception(&Exception { sam, ..exception }, booking.now)
+        }
+        _ => Ok(()),
+    }
 }

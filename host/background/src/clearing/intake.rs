@@ -5,16 +5,17 @@ use std::panic::resume_unwind;
 use std::thread;
 
 use apdu_spec::batch::{Acknowledgement, Trailer};
-use apdu_spec::element::{BatchNumber, IepId, Kind, Mac, Time};
+use apdu_spec::element::{BatchNumber, IepId, Kind, Time};
 use apdu_spec::record::{BatchRecord, Outcome};
 use network::{Batch, RejectionCode, batch_file};
 
 use super::booking::Booking;
 use super::exception::{Exception, Reason};
-use super::post::{Item, post};
+use super::post::{Item, is_without_word, post};
 use super::seal::Seal;
 use super::verify::verify;
 use crate::error::Error;
+use crate::store::participants::Role;
 use crate::store::{Store, Tx};
 use crate::vault::Vault;
 
@@ -31,18 +32,20 @@ pub(crate) fn submit(
 ) -> Result<Acknowledgement, Error> {
     let trailer = &batch.trailer;
     let (record_key, stored) = store.transaction("intake: look up", |tx| {
-        let key = tx.module(trailer.sam)?.and_then(|module| module.record_key);
-        Ok((key, tx.batch(trailer.sam, trailer.batch)?))
+        let psam = tx.module(trailer.sam)?.filter(|module| module.role == Role::Psam);
+        Ok((psam.and_then(|module| module.record_key), tx.batch(trailer.sam, trailer.batch)?))
     })?;
     let Some(reference) = record_key else { return reject(store, batch, Reason::UnknownModule, now) };
     let seal = Seal::new(vault, trailer, reference)?;
-    match stored {
-        Some(known) if known.s4 == trailer.s4 => return Ok(seal.acknowledge(trailer)),
-        Some(_) => return reject(store, batch, Reason::BatchDiffers, now),
-        None => {}
+    if stored.as_ref().is_some_and(|known| known.s4 == trailer.s4) {
+        return Ok(seal.acknowledge(trailer));
     }
     if let Err(reason) = seal.check(batch) {
         return reject(store, batch, reason, now);
+    }
+    // Only what the module itself has sealed says that it made two batches of one number.
+    if stored.is_some() {
+        return reject(store, batch, Reason::BatchDiffers, now);
     }
     store.transaction("intake: book", |tx| book(tx, vault, batch, now))?;
     Ok(seal.acknowledge(trailer))
@@ -91,12 +94,11 @@ fn word(record: &BatchRecord) -> (IepId, [u8; 8]) {
 /// The purse's word, where there is one. A cancellation needs its purchase, which only
 /// the transaction can look up.
 fn verdict(vault: &Vault, record: &BatchRecord) -> Result<(), Reason> {
-    let entry = &record.value.entry;
-    let without_word = entry.s3 == Mac::default() && entry.s6 == Mac::default();
-    if entry.kind == Kind::Cancellation || (without_word && record.outcome != Outcome::Credited) {
-        return Ok(());
+    let BatchRecord { outcome, value, .. } = record;
+    match value.entry.kind == Kind::Cancellation || is_without_word(*outcome, value) {
+        true => Ok(()),
+        false => verify(vault, value),
     }
-    verify(vault, &record.value)
 }
 
 /// Batches of a module follow each other by number and by S4. They may arrive in any

@@ -1,6 +1,6 @@
 //! Books one record: looks at what it is, whether its purse may do that, and posts it.
 
-use apdu_spec::element::{BatchNumber, Kind, Mac, SamId};
+use apdu_spec::element::{BatchNumber, Kind, SamId};
 use apdu_spec::record::{BatchRecord, Outcome, ValueRecord};
 
 use super::booking::Booking;
@@ -56,7 +56,7 @@ pub(crate) fn post(booking: &mut Booking<'_>, item: &Item) -> Taken {
     if let Err(reason) = known(booking, value)? {
         return booking.refuse(item, reason);
     }
-    if is_without_word(item) {
+    if is_without_word(item.outcome, value) {
         return claims::note(booking, item);
     }
     if let Err(reason) = item.verdict {
@@ -76,12 +76,12 @@ fn is_own_purchase(item: &Item) -> bool {
     entry.kind == Kind::Purchase && item.sender.is_some_and(|(sam, _)| sam == entry.counterpart.sam)
 }
 
-/// A PSAM's word alone: a claim, or that it does not ask for payment.
-fn is_without_word(item: &Item) -> bool {
-    let entry = &item.evidence.value().entry;
-    match item.outcome {
+/// A PSAM's word alone: a claim, or that it does not ask for payment. Whatever is not one
+/// of these is booked on the purse's word and needs its MACs verified.
+pub(crate) fn is_without_word(outcome: Outcome, value: &ValueRecord) -> bool {
+    match outcome {
         Outcome::NotDebited => true,
-        Outcome::Unresolved | Outcome::Voided => entry.s3 == Mac::default() && entry.s6 == Mac::default(),
+        Outcome::Unresolved | Outcome::Voided => (value.entry.s3, value.entry.s6) == Default::default(),
         Outcome::Credited | Outcome::Receipt => false,
     }
 }

@@ -111,9 +111,12 @@ fn is_rolled_back(booking: &mut Booking<'_>, request: &TransferRequest) -> Resul
     let statement = request.initialized.statement;
     let (iep, position) = (statement.identity.iep, statement.position);
     let Some(highest) = booking.purse(iep)?.map(|purse| purse.highest) else { return Ok(false) };
-    let last = booking.tx.commit(iep, highest)?;
-    let earlier = last.is_some_and(|last| last.evidence.value().entry.position.nt < position.nt);
-    if !earlier || position.nv >= highest {
+    let Some(last) = booking.tx.commit(iep, highest)? else { return Ok(false) };
+    let entry = last.evidence.value().entry;
+    // A cancellation repeats the NT of its purchase and may have come after this session:
+    // of its kind, only that purchase is known to be earlier.
+    let earlier = if entry.kind == Kind::Cancellation { entry.position.nv } else { highest };
+    if entry.position.nt >= position.nt || position.nv >= earlier {
         return Ok(false);
     }
     note(booking, request, Reason::RolledBack)?;

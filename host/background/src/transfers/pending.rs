@@ -50,7 +50,7 @@ fn is_replaced(booking: &Booking<'_>, transfer: &Transfer) -> Result<bool, Error
 }
 
 /// Closes a transfer that moved no value; a load was booked and is taken back.
-pub(crate) fn reverse(booking: &mut Booking<'_>, transfer: &Transfer) -> Result<(), Error> {
+fn reverse(booking: &mut Booking<'_>, transfer: &Transfer) -> Result<(), Error> {
     booking.tx.set_transfer_state(transfer, TransferState::Reversed)?;
     if transfer.kind() != Kind::Load {
         return Ok(());

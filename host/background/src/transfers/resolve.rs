@@ -4,12 +4,11 @@
 use apdu_spec::crypto::session_key::SessionContext;
 use apdu_spec::element::{Kind, Random, Time};
 use apdu_spec::purse::PreviousSignature;
-use apdu_spec::record::ValueRecord;
+use apdu_spec::record::{Statement, ValueRecord};
 use network::{RejectionCode, ResolveRequest};
 
 use super::complete::hand_in;
-use super::pending::reverse;
-use crate::clearing::booking::Booking;
+use crate::clearing::booking::{Booking, Standing};
 use crate::error::Error;
 use crate::store::Store;
 use crate::store::transfers::TransferState;
@@ -31,12 +30,20 @@ pub(crate) fn resolve(
         hand_in(store, vault, ValueRecord { identity: statement.identity, entry }, now)?;
         return Ok(true);
     }
-    store.transaction("transfer: resolve", |tx| {
+    let state = store.transaction("transfer: resolve", |tx| {
         let mut booking = Booking::new(tx, vault, now);
-        let credited = not_found(&mut booking, request)?;
+        let state = not_found(&mut booking, request)?;
         booking.finish()?;
-        Ok(credited)
-    })
+        Ok(state)
+    })?;
+    match state {
+        Some(TransferState::Confirmed | TransferState::Complete) => Ok(true),
+        Some(TransferState::Reversed | TransferState::Refused) | None => Ok(false),
+        Some(TransferState::Pending) => {
+            let text = "the purse has moved value since; the record of that will decide, ask again later";
+            Err(Error::rejected(RejectionCode::Unavailable, text))
+        }
+    }
 }
 
 /// Whether the purse made this answer, about this session, to this asker, and it is final.
@@ -68,22 +75,21 @@ fn check(vault: &Vault, request: &ResolveRequest) -> Result<(), Error> {
     Ok(())
 }
 
-/// The purse has no receipt of that session. A load shows in the NV of the last load even
-/// where its receipt has been taken over.
-fn not_found(booking: &mut Booking<'_>, request: &ResolveRequest) -> Result<bool, Error> {
-    let statement = &request.previous.statement;
-    let Some(transfer) = booking.tx.transfer(statement.identity.iep, request.nt)? else { return Ok(false) };
-    match transfer.state {
-        TransferState::Confirmed | TransferState::Complete => Ok(true),
-        TransferState::Reversed | TransferState::Refused => Ok(false),
-        TransferState::Pending => {
-            let loaded = transfer.kind() == Kind::Load && statement.position.nv_load > transfer.nv_before();
-            if loaded {
-                booking.tx.set_transfer_state(&transfer, TransferState::Confirmed)?;
-            } else {
-                reverse(booking, &transfer)?;
-            }
-            Ok(loaded)
-        }
+/// The purse has no receipt of that session. Its MAC does not say whether it was asked by
+/// NT or by NV, so that what counts is where it stands: its session is over, and that is
+/// as good as a statement of the next one.
+fn not_found(booking: &mut Booking<'_>, request: &ResolveRequest) -> Result<Option<TransferState>, Error> {
+    let Statement { identity, position } = request.previous.statement;
+    let state = |booking: &Booking<'_>| {
+        let transfer = booking.tx.transfer(identity.iep, request.nt)?;
+        Ok(transfer.map(|transfer| transfer.state))
+    };
+    let known = state(booking)?;
+    if known != Some(TransferState::Pending) {
+        return Ok(known);
     }
+    let nt = position.nt.next().unwrap_or(position.nt);
+    booking.observe(identity.iep, Standing { nt, ..Standing::from(position) })?;
+    booking.resolve(identity.iep)?;
+    state(booking)
 }

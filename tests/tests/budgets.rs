@@ -1,0 +1,51 @@
+//! Figures that are the same on every machine, as budgets: better may be written down
+//! here, worse needs a reason. Times are measured by the benchmark and asserted nowhere.
+
+#[path = "../benches/floor.rs"]
+mod floor;
+#[path = "../benches/information.rs"]
+mod information;
+
+use system_tests::ram;
+use system_tests::scheme::amount;
+use system_tests::till::{Purse, Sam, Till, purchase};
+
+/// Key set-ups and blocks of the cipher that a purchase cannot do without.
+const FLOOR_PURSE: (usize, usize) = (5, 22);
+const FLOOR_PSAM: (usize, usize) = (4, 30);
+/// Bytes that a purchase tells a card.
+const INFORMATION: [usize; 2] = [68, 88];
+/// Bytes programmed a purchase: purse, PSAM; with seals and reclaiming, and without.
+const PROGRAMMED: [(f64, f64); 2] = [(130.5, 118.5), (155.5, 138.0)];
+/// APDUs and bytes on the wire: purse, PSAM.
+const WIRE: [(usize, usize); 2] = [(3, 148), (3, 158)];
+/// Static RAM of a card.
+const RAM: usize = 8_192;
+
+#[test]
+fn the_floor_is_what_the_declared_inputs_need() {
+    assert_eq!(floor::totals(floor::PURSE), FLOOR_PURSE);
+    assert_eq!(floor::totals(floor::PSAM), FLOOR_PSAM);
+    assert_eq!([information::PURSE, information::PSAM].map(information::bytes), INFORMATION);
+}
+
+#[test]
+fn a_purchase_takes_no_more_than_these_bytes_on_the_wire() {
+    let (mut purse, mut sam) = (Purse::new(1), Sam::new(1));
+    purse.load(1_000);
+    for reader in [&mut purse.reader, &mut sam.reader] {
+        (reader.apdus, reader.bytes) = (0, 0);
+    }
+    purchase(&mut purse.reader, &mut sam, amount(100));
+    let passed = [&purse.reader, &sam.reader].map(|reader| (reader.apdus, reader.bytes));
+    assert_eq!(passed, WIRE);
+}
+
+#[test]
+fn a_purchase_programs_no_more_than_these_bytes() {
+    for (wear, (total, awaited)) in Till::new(9, 2).wear(1_000).into_iter().zip(PROGRAMMED) {
+        assert!(wear.total <= total && wear.awaited <= awaited, "{wear:?}");
+    }
+}
+
+const _: () = assert!(ram::CARD < RAM, "a card does not fit its RAM");
