@@ -30,7 +30,7 @@ pub(crate) fn complain_plainly(error: &dyn Display) {
 /// A table with a head; columns from `right` on are aligned to the right.
 pub(crate) fn table<const N: usize>(head: [&str; N], right: usize, rows: Vec<[String; N]>) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(head);
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(head);
     for row in rows {
         table.add_row(row);
     }
