@@ -5,9 +5,9 @@
 
 mod support;
 
-use apdu_spec::element::{Amount, BatchNumber, Counter, Kind, Mac, Random};
+use apdu_spec::element::{Amount, BatchNumber, Counter, Kind, Mac};
 use apdu_spec::purse::{InitializeIep, InitializePurchase};
-use apdu_spec::record::{LogEntry, Opening, Order, Terms};
+use apdu_spec::record::{Identity, LogEntry, Order, Position, Terms};
 use apdu_spec::sam::{CloseBatch, GetSamData};
 use apdu_spec::{Element as _, StatusWord};
 use card_os::kernel::memory::{Change, Memory, entry::RECORD};
@@ -32,6 +32,13 @@ fn write(device: &mut Device, change: impl FnOnce(&mut Change)) {
 }
 
 const LAST: u32 = 0x00FF_FFFF;
+
+/// A position as cards keep it: flags for the two fields that may be left out, no NV.
+fn stored(position: &Position) -> Vec<u8> {
+    let all = bytes(position);
+    let (balance_nt, nv_load, rest) = (&all[..7], &all[10..13], &all[13..]);
+    [&[0x03], balance_nt, nv_load, rest].concat()
+}
 
 /// An open batch: number, first entry, first NT, S4 before.
 fn open_batch(number: u32, first_nt: u32) -> Vec<u8> {
@@ -76,7 +83,10 @@ fn value_commits_of_a_purse() {
         s3: Mac::default(),
         s6: Mac::default(),
     };
-    write(&mut world.purse, |change| change.append(LOG_0, LAST, &bytes(&entry)));
+    // Type and key, position, then the rest as it is on the wire.
+    let wire = bytes(&entry);
+    let kept = [&wire[..4], &stored(&entry.position), &wire[4 + Position::MAX..]].concat();
+    write(&mut world.purse, |change| change.append(LOG_0, LAST, &kept));
     assert_eq!(world.information().nv, Counter::MAX);
     assert_eq!(world.pay(1).err(), Some(StatusWord::COUNTER_AT_MAXIMUM));
     assert_eq!(world.load(1).err(), Some(StatusWord::COUNTER_AT_MAXIMUM));
@@ -91,15 +101,15 @@ fn value_commits_of_a_purse() {
 fn purchases_of_a_psam() {
     let mut world = World::with_balance(1_000);
     let (_, initialized) = world.initialize();
-    let opening = Opening {
-        key: initialized.key,
-        statement: initialized.statement,
-        challenge: Random::default(),
-        order: Order::from_bytes(&[0; Order::MAX]).unwrap(),
-    };
+    let Identity { iep, expiry, maximum, .. } = initialized.statement.identity;
+    let position = &initialized.statement.position;
+    // Challenge, amount, time, receipts taken over, commitment.
+    let zeros = vec![0; 8 + 4 + 4 + 3 + 8];
+    let identity = [bytes(&iep), bytes(&expiry), bytes(&maximum), bytes(&position.nv)].concat();
+    let opening = [bytes(&initialized.key), identity, stored(position), zeros].concat();
     write(&mut world.sam, |change| {
         change.set(CELL_1, &open_batch(1, LAST));
-        change.append(LOG_0, LAST, &bytes(&opening));
+        change.append(LOG_0, LAST, &opening);
     });
     assert_eq!(world.sam.execute::<GetSamData>(&()).unwrap().nt, Counter::MAX);
     assert_eq!(world.pay(1).err(), Some(StatusWord::COUNTER_AT_MAXIMUM));

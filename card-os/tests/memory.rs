@@ -12,11 +12,25 @@ use proptest::prelude::*;
 type Chip = SimulatedChip<4, 1024>;
 
 const LOG: u8 = RECORD;
+/// The cell of counter 1.
+const COUNTER: u8 = 33;
+const COUNTER_START: u32 = 0x00_FFFA;
+
+/// A new memory whose counter is set.
+fn format() -> Memory<Chip> {
+    let mut memory = Memory::format(Chip::new()).unwrap();
+    let mut change = Change::default();
+    change.set(COUNTER, &COUNTER_START.to_be_bytes()[1..]);
+    memory.commit(change).map(drop).unwrap();
+    memory
+}
 
 /// What memory must hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Model {
     cells: [Vec<u8>; 4],
+    /// How often the counter was counted up; it begins just before a carry.
+    ticks: u32,
     /// Records from number 1 on.
     records: Vec<Vec<u8>>,
 }
@@ -29,6 +43,7 @@ enum Step {
     Set { cell: usize, value: Vec<u8> },
     Append { value: Vec<u8> },
     Both { cell: usize, value: Vec<u8> },
+    Tick,
     PowerCycle,
 }
 
@@ -38,6 +53,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (0..4_usize, value()).prop_map(|(cell, value)| Step::Set { cell, value }),
         3 => value().prop_map(|value| Step::Append { value }),
         1 => (0..4_usize, value()).prop_map(|(cell, value)| Step::Both { cell, value }),
+        3 => Just(Step::Tick),
         1 => Just(Step::PowerCycle),
     ];
     proptest::collection::vec(step, 1..120)
@@ -52,6 +68,7 @@ impl Model {
                 self.cells[*cell].clone_from(value);
                 self.records.push(value.clone());
             }
+            Step::Tick => self.ticks += 1,
             Step::PowerCycle => {}
         }
     }
@@ -67,7 +84,10 @@ impl Model {
             buffer[..length] == value[..]
         });
         let first = self.records.len().saturating_sub(KEPT);
+        let counted = memory.cell(COUNTER, &mut buffer) == Some(3)
+            && buffer[..3] == (COUNTER_START + self.ticks).to_be_bytes()[1..];
         cells
+            && counted
             && memory.next(LOG) as usize == self.records.len() + 1
             && self.records.iter().enumerate().skip(first).all(|(index, value)| {
                 let number = u32::try_from(index + 1).unwrap();
@@ -86,6 +106,7 @@ fn commit(memory: &mut Memory<Chip>, step: &Step) -> Result<(), MemoryError> {
             change.set(u8::try_from(*cell).unwrap(), value);
             change.append(LOG, next, value);
         }
+        Step::Tick => change.count_up(1),
         Step::PowerCycle => return Ok(()),
     }
     memory.commit(change).map(drop)
@@ -93,7 +114,7 @@ fn commit(memory: &mut Memory<Chip>, step: &Step) -> Result<(), MemoryError> {
 
 /// Plays `steps`, cutting nothing; the chip afterwards and the model.
 fn play(steps: &[Step]) -> (Chip, Model) {
-    let mut memory = Memory::format(Chip::new()).unwrap();
+    let mut memory = format();
     let mut model = Model::default();
     for step in steps {
         if matches!(step, Step::PowerCycle) {
@@ -208,7 +229,7 @@ mod shared {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
     fn every_cut_leaves_the_old_or_the_new_state(steps in steps(), last in steps()) {
@@ -230,15 +251,17 @@ proptest! {
 #[test]
 fn a_long_life_goes_round_the_ring_and_wears_evenly() {
     let step = Step::Both { cell: 1, value: vec![3; 40] };
-    let mut memory = Memory::format(Chip::new()).unwrap();
+    let mut memory = format();
     let mut model = Model::default();
     // A cell that is never written again must survive every turn of the ring.
     let first = Step::Set { cell: 0, value: vec![9; 50] };
     commit(&mut memory, &first).unwrap();
     model.apply(&first);
     for _ in 0..2_000 {
-        commit(&mut memory, &step).unwrap();
-        model.apply(&step);
+        for step in [&step, &Step::Tick] {
+            commit(&mut memory, step).unwrap();
+            model.apply(step);
+        }
         model.keep(&mut memory);
         memory.housekeep().unwrap();
     }

@@ -170,7 +170,7 @@ impl Purse {
     /// A purse of 16 KiB, personalised and empty.
     #[must_use]
     pub fn new(number: u64) -> Self {
-        let mut reader = Reader::new(AppletKind::Purse, Chip::new(16, 1 << 10, number));
+        let mut reader = Reader::new(AppletKind::Purse, Chip::new(8, 2 << 10, number));
         let (parameters, keys) = scheme::purse_data(number);
         reader.personalise(Aid::PURSE, DataGroup::Purse, &parameters, &keys);
         Self { number, reader }

@@ -4,6 +4,7 @@
 //! handler a command: check, compute, commit, answer, in that order), `deselect`, and
 //! `store` for personalisation.
 
+mod compact;
 pub mod purse;
 pub mod sam;
 pub mod transfer;

@@ -70,6 +70,9 @@ impl From<MemoryError> for StatusWord {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cell(pub u8);
 
+/// The cell of an application that can be counted up at the cost of one unit.
+pub const COUNTER: Cell = Cell(1);
+
 /// A log of an application, 0 or 1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Log(pub u8);
@@ -166,6 +169,12 @@ impl AreaChange<'_, '_> {
     pub fn set<E: Element>(&mut self, cell: Cell, value: &E) -> &mut Self {
         // In its place, so that no copy of a key is left. Too long: the commit fails.
         self.change.set_with(self.area.cell_tag(cell), |writer| value.encode(writer));
+        self
+    }
+
+    /// Adds one to [`COUNTER`], which must have been set.
+    pub fn count_up(&mut self) -> &mut Self {
+        self.change.count_up(self.area.instance);
         self
     }
 

@@ -3,7 +3,7 @@
 mod support;
 
 use apdu_spec::Element;
-use apdu_spec::element::{Algorithm, BatchNumber, Mac, Time};
+use apdu_spec::element::{Algorithm, BatchNumber, Kind, Mac, Time};
 use apdu_spec::record::{BatchRecord, Outcome};
 use background::reports::PaymentState;
 use background::{Background, Error};
@@ -339,7 +339,7 @@ fn an_expired_purse_does_not_pay() {
     let (mut purse, mut sam) = (world.purse(1), world.sam(1));
     world.load(&mut purse, 1_000);
     let counterpart = world.counterpart(sam.id);
-    let initialized = purse.initialize(apdu_spec::element::Kind::Purchase, counterpart, amount(0));
+    let initialized = purse.initialize(Kind::Purchase, counterpart, amount(0));
     let late = Time(NOW.0 + 86_400 * 400);
     let order = apdu_spec::record::Order {
         amount: amount(1),
@@ -353,6 +353,87 @@ fn an_expired_purse_does_not_pay() {
     world.collect(&mut sam);
     assert_eq!(world.reasons(), ["expired"]);
     assert_eq!(world.check().booked, 0);
+}
+
+/// Only a claim or a void may come without S3 and S6: a receipt is the purse's word.
+#[test]
+fn a_receipt_without_the_purses_word_is_not_booked() {
+    let mut world = World::new();
+    let (mut purse, mut sam, mut other) = (world.purse(1), world.sam(1), world.sam(2));
+    world.load(&mut purse, 1_000);
+    let value = world.pay(&mut purse.clone(), &mut sam, 400);
+    let request = world.ask(&mut purse, Kind::Unload, 600);
+    let answer = world.background.authorise(&request, NOW).expect("answered");
+    let unload = purse.clone().execute(&request, &answer);
+    for forged in [value, unload] {
+        other.entries.push((Outcome::Receipt, unanswered(&forged)));
+    }
+    world.collect(&mut other);
+    let books = world.check();
+    assert_eq!((books.booked, books.unloaded, books.shadow), (0, 0, 1_000));
+    assert_eq!(world.reasons(), ["wrong-mac", "wrong-mac"]);
+}
+
+#[test]
+fn a_void_without_the_purses_word_after_settlement_is_an_exception() {
+    for claim_first in [false, true] {
+        let mut world = World::new();
+        let (mut purse, mut sam, mut other) = (world.purse(1), world.sam(1), world.sam(2));
+        world.load(&mut purse, 1_000);
+        let bought = world.pay(&mut purse, &mut sam, 400);
+        sam.entries.push((Outcome::Voided, unanswered(&bought)));
+        other.entries.push((Outcome::Receipt, bought));
+        let (claim, receipt) = (sam.close(), other.close());
+        let order = if claim_first { [claim, receipt] } else { [receipt, claim] };
+        for batch in order {
+            world.submit(&batch);
+            world.background.settle(NOW).expect("settled");
+        }
+        let (voided, reasons) = if claim_first { (400, vec![]) } else { (0, vec!["voided-late"]) };
+        assert_eq!(world.check().voided, voided);
+        assert_eq!(world.reasons(), reasons);
+    }
+}
+
+/// A module that was rolled back claims twice under one number: neither claim is lost.
+#[test]
+fn two_claims_of_one_number_are_an_exception() {
+    let mut world = World::new();
+    let (mut one, mut two, mut sam) = (world.purse(1), world.purse(2), world.sam(1));
+    for purse in [&mut one, &mut two] {
+        sam.nt = counter(0);
+        let value = world.pay(purse, &mut sam, 100);
+        sam.entries.extend([(Outcome::Unresolved, unanswered(&value)); 2]);
+        world.collect(&mut sam);
+    }
+    assert_eq!(world.books().claims, 1);
+    assert_eq!(world.reasons(), ["number-reused", "number-reused"]);
+}
+
+/// Whoever does not have the module's record key cannot make it look like two modules.
+#[test]
+fn a_stranger_cannot_make_a_batch_differ() {
+    let mut world = World::new();
+    let (mut purse, mut sam) = (world.purse(1), world.sam(1));
+    world.load(&mut purse, 1_000);
+    world.buy(&mut purse, &mut sam, 100);
+    let mut batch = sam.close();
+    world.submit(&batch);
+    batch.trailer.s4 = Mac([1; 8]);
+    assert!(world.background.submit(&batch, NOW).is_err());
+    assert_eq!(world.reasons(), ["wrong-s4"]);
+}
+
+/// A module may fill a batch with bad records of one purse and NV. Comparing each with
+/// every other took minutes.
+#[test]
+fn a_batch_of_bad_records_takes_linear_time() {
+    let mut world = World::new();
+    let (mut purse, mut sam) = (world.purse(1), world.sam(1));
+    let value = world.pay(&mut purse, &mut sam, 0);
+    sam.entries = vec![(Outcome::Receipt, unanswered(&value)); usize::from(u16::MAX)];
+    world.collect(&mut sam);
+    assert_eq!(world.reasons().len(), usize::from(u16::MAX));
 }
 
 #[test]

@@ -43,7 +43,9 @@ enum Purchase {
     /// The same, and the purse says so.
     NotDebited,
     /// Voided, and the purse takes it back; perhaps after a load that came to nothing.
-    Cancelled { tried_to_load: bool },
+    Cancelled {
+        tried_to_load: bool,
+    },
     /// Voided, and the purse does not get to know.
     Torn,
     /// The purse leaves before S2.
@@ -54,6 +56,7 @@ enum Purchase {
 enum Step {
     Transfer { purse: usize, load: bool, minor: u32, how: Transfer },
     Purchase { purse: usize, sam: usize, minor: u32, how: Purchase, receipts: bool },
+    TakeOver { purse: usize, sam: usize },
     Close { sam: usize },
     Deliver { which: Index, again: bool },
     Settle,
@@ -91,8 +94,9 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0..PURSES, 0..SAMS, minor, purchase, any::<bool>()).prop_map(
             |(purse, sam, minor, how, receipts)| Step::Purchase { purse, sam, minor, how, receipts }
         ),
-        2 => (0..SAMS).prop_map(|sam| Step::Close { sam }),
-        4 => (any::<Index>(), any::<bool>()).prop_map(|(which, again)| Step::Deliver { which, again }),
+        1 => (0..PURSES, 0..SAMS).prop_map(|(purse, sam)| Step::TakeOver { purse, sam }),
+        3 => (0..SAMS).prop_map(|sam| Step::Close { sam }),
+        6 => (any::<Index>(), any::<bool>()).prop_map(|(which, again)| Step::Deliver { which, again }),
         1 => Just(Step::Settle),
     ]
 }
@@ -150,6 +154,7 @@ impl History {
             Step::Purchase { purse, sam, minor, how, receipts } => {
                 self.purchase(*purse, *sam, *minor, *how, *receipts);
             }
+            Step::TakeOver { purse, sam } => self.take_over(*purse, *sam),
             Step::Close { sam } => self.close(*sam),
             Step::Deliver { which, again } => self.deliver(*which, *again),
             Step::Settle => {

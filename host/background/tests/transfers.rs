@@ -196,6 +196,44 @@ fn a_rolled_back_purse_is_refused_and_hotlisted() {
     world.check();
 }
 
+/// A cancellation repeats the NT of its purchase: a request that was made before it and
+/// comes after it is late, and not the request of a copied purse.
+#[test]
+fn a_request_from_before_a_cancellation_accuses_nobody() {
+    let mut world = World::new();
+    let (mut purse, mut sam) = (world.purse(1), world.sam(1));
+    world.load(&mut purse, 1_000);
+    let bought = world.pay(&mut purse, &mut sam, 400);
+    let request = world.ask(&mut purse, Kind::Load, 10);
+    let back = purse.cancel(&bought);
+    sam.entries.push((apdu_spec::record::Outcome::Voided, bought));
+    sam.entries.push((apdu_spec::record::Outcome::Receipt, back));
+    world.collect(&mut sam);
+    world.background.authorise(&request, NOW).expect("answered");
+    assert_eq!(world.reasons(), [""; 0]);
+    assert!(!world.line(&purse).hotlisted);
+    assert_eq!(world.check().loaded, 1_000, "its session is over: reversed at once");
+}
+
+/// An answer by NV that finds nothing looks like one by NT: it takes no unload back that
+/// the purse may have committed.
+#[test]
+fn an_unload_is_not_reversed_by_an_answer_about_another_number() {
+    let mut world = World::new();
+    let mut purse = world.purse(1);
+    world.load(&mut purse, 1_000);
+    let request = world.ask(&mut purse, Kind::Unload, 400);
+    let answer = world.background.authorise(&request, NOW).expect("answered");
+    let value = purse.execute(&request, &answer);
+    let (by, nt) = (world.counterpart(sam_id(900)), purse.position.nt);
+    let nothing = ResolveRequest { counterpart: by, previous: purse.previous(by, nt, None), nt };
+    let error = world.background.resolve(&nothing, NOW).expect_err("undecided");
+    assert!(matches!(error, Error::Rejected(why) if why.code == RejectionCode::Unavailable));
+    world.background.complete(value, NOW).expect("complete");
+    assert_eq!(world.check().unloaded, 400);
+    assert!(!world.line(&purse).hotlisted);
+}
+
 /// What the purse has said against itself is an exception, not a second load.
 #[test]
 fn a_load_after_its_reversal_is_an_exception() {

@@ -41,17 +41,19 @@ impl Outbox {
         Ok(Self { folder })
     }
 
-    /// Takes a batch; it is durable when this returns. The same batch may come again;
-    /// another one of the same number is refused and the first one kept.
+    /// Takes a batch; it is durable when this returns. The same batch may come again, and
+    /// takes the place of a damaged file; another one of the same number is refused and
+    /// the first one kept.
     pub fn put(&self, batch: &Batch) -> Result<PathBuf, Error> {
         let path = self.path(&batch.trailer);
-        if path.exists() {
-            return match batch_file::read(&path)? == *batch {
-                true => Ok(path),
-                false => Err(Error::Conflict { path }),
-            };
+        let waiting = if path.exists() { batch_file::read(&path).map(Some) } else { Ok(None) };
+        match waiting {
+            // Whoever wrote it may have stopped before the folder was durable.
+            Ok(Some(waiting)) if waiting == *batch => synchronise(&self.folder)?,
+            Ok(Some(_)) => return Err(Error::Conflict { path }),
+            Ok(None) | Err(Error::Damaged { .. }) => batch_file::write(&path, batch)?,
+            Err(error) => return Err(error),
         }
-        batch_file::write(&path, batch)?;
         Ok(path)
     }
 
@@ -78,8 +80,11 @@ impl Outbox {
             let unreachable = matches!(outcome, Err(Error::Unreachable(_)));
             match outcome {
                 Ok(Ok(acknowledgement)) => {
-                    fs::remove_file(&path).map_err(Error::io(&path))?;
+                    // It is for the module, also where the file cannot be removed.
                     delivery.acknowledged.push(acknowledgement);
+                    if let Err(error) = fs::remove_file(&path).map_err(Error::io(&path)) {
+                        delivery.failed.push((path, error));
+                    }
                 }
                 Ok(Err(rejection)) => delivery.rejected.push((path, rejection)),
                 Err(error) => delivery.failed.push((path, error)),
@@ -88,7 +93,7 @@ impl Outbox {
                 break;
             }
         }
-        synchronise(&self.folder)?;
+        // Not synchronised: a removal that is lost costs a second delivery and no more.
         Ok(delivery)
     }
 

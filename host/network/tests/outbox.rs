@@ -82,7 +82,13 @@ fn a_damaged_file_is_named_and_left_alone() {
     let (named, error) = &delivery.failed[0];
     assert_eq!(named, &path);
     assert!(error.to_string().contains("checksum"), "{error}");
-    assert_eq!(outbox.pending().expect("pending"), [path]);
+    assert_eq!(outbox.pending().expect("pending"), std::slice::from_ref(&path));
+
+    // Collected again, as the error says, it takes the place of the damaged file.
+    assert!(error.to_string().contains("collect the batch again"), "{error}");
+    outbox.put(&support::batch(1, 2)).expect("put again");
+    assert_eq!(fs::read(&path).expect("read"), bytes);
+    assert_eq!(outbox.deliver(&mut Answers(acknowledge)).expect("deliver").acknowledged.len(), 1);
 }
 
 #[test]

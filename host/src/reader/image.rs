@@ -38,7 +38,7 @@ pub struct Geometry {
 
 impl Geometry {
     /// 16 KiB: a purse.
-    pub const PURSE: Self = Self { block_size: 1 << 10, blocks: 16 };
+    pub const PURSE: Self = Self { block_size: 2 << 10, blocks: 8 };
     /// 64 KiB: a PSAM.
     pub const SAM: Self = Self { block_size: 4 << 10, blocks: 16 };
     /// 1 MiB: a transfer card.

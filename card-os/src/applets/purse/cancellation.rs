@@ -15,7 +15,7 @@ use apdu_spec::record::{LogEntry, Statement};
 use apdu_spec::signature::{Commitment, Heading, Name, S1, S2, S3};
 
 use super::Purse;
-use super::layout::LOG;
+use super::layout::log_entry;
 use super::session::certificate;
 use crate::kernel::Response;
 use crate::kernel::area::Area;
@@ -29,8 +29,7 @@ impl Purse {
     ) -> Result<(), StatusWord> {
         self.session = None;
         let identity = self.parameters()?.identity;
-        let purchase = area
-            .record::<LogEntry>(LOG, self.state.nv.get())
+        let purchase = log_entry(area, self.state.nv.get())
             .filter(|entry| entry.kind == Kind::Purchase)
             .ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
         let statement = Statement { identity, position: purchase.position };

@@ -10,7 +10,7 @@ use apdu_spec::record::{LogEntry, Statement};
 use apdu_spec::{Element, StatusWord};
 
 use super::Purse;
-use super::layout::{LOG, LOG_MAX};
+use super::layout::{LOG_MAX, log_entry};
 use crate::kernel::Response;
 use crate::kernel::area::Area;
 use crate::kernel::dispatch::answer;
@@ -51,7 +51,7 @@ impl Purse {
     fn log<'a, 'm>(&self, area: &'a Area<'m>) -> impl Iterator<Item = LogEntry> + use<'a, 'm> {
         let nv = self.state.nv.get();
         let oldest = nv.saturating_sub(LOG_MAX - 1).max(1);
-        (oldest..=nv).rev().map_while(|number| area.record::<LogEntry>(LOG, number))
+        (oldest..=nv).rev().map_while(|number| log_entry(area, number))
     }
 
     /// Ends the session, so that "not debited" is final, and answers under a MAC.

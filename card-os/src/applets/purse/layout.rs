@@ -1,21 +1,58 @@
 //! Where a purse keeps what: cells, log, and the state that follows from the
 //! newest log entry.
 
-use apdu_spec::element::{Amount, Balance, Counter, Kind, Random};
-use apdu_spec::record::{LogEntry, Position};
+use apdu_spec::element::{Amount, Balance, Counter, KeyReference, Kind, Mac, Random};
+use apdu_spec::layout;
+use apdu_spec::record::{Counterpart, LogEntry, Order, Position};
 
-use crate::kernel::area::{Cell, Log};
+use crate::applets::compact::CompactPosition;
+use crate::kernel::area::{Area, COUNTER, Cell, Log};
 
 /// Parameters (`PurseParameters`).
 pub(super) const PARAMETERS: Cell = Cell(0);
 /// Sessions so far (NT_IEP). Written before S1 leaves.
-pub(super) const SESSIONS: Cell = Cell(1);
-/// Value commits (`LogEntry`), numbered by NV.
+pub(super) const SESSIONS: Cell = COUNTER;
+/// Value commits ([`Stored`]), numbered by NV.
 pub(super) const LOG: Log = Log(0);
 
 /// Entries that the log keeps; also the most receipts that a purse holds, because an
 /// entry that nobody has taken over is never overwritten.
 pub const LOG_MAX: u32 = 16;
+
+layout! {
+    /// A log entry in memory: 76 bytes in most lives. Its number is its NV.
+    #[derive(Copy)]
+    pub struct Stored {
+        /// Type of transaction.
+        kind: Kind,
+        /// Key of S1, S2 and S3.
+        key: KeyReference,
+        /// Where the purse stood before.
+        position: CompactPosition,
+        /// Who ordered.
+        counterpart: Counterpart,
+        /// What was ordered.
+        order: Order,
+        /// The purse's answer to the counterpart.
+        s3: Mac,
+        /// The purse's word to its issuer.
+        s6: Mac,
+    }
+}
+
+impl From<&LogEntry> for Stored {
+    fn from(entry: &LogEntry) -> Self {
+        let LogEntry { kind, key, position, counterpart, order, s3, s6 } = *entry;
+        Self { kind, key, position: CompactPosition::new(position), counterpart, order, s3, s6 }
+    }
+}
+
+/// The log entry of this NV.
+pub(super) fn log_entry(area: &Area<'_>, nv: u32) -> Option<LogEntry> {
+    let Stored { kind, key, position, counterpart, order, s3, s6 } = area.record(LOG, nv)?;
+    let before = nv.checked_sub(1).and_then(Counter::new)?;
+    Some(LogEntry { kind, key, position: position.with_nv(before), counterpart, order, s3, s6 })
+}
 
 /// What the newest log entry says about the purse. The log is the purse: there is
 /// no balance beside it.

@@ -18,12 +18,11 @@ use apdu_spec::StatusWord;
 use apdu_spec::element::{Counter, Kind};
 use apdu_spec::personalisation::{DataGroup, Function, PurseParameters};
 use apdu_spec::purse::PurseCommand;
-use apdu_spec::record::LogEntry;
 
 use crate::kernel::Response;
 use crate::kernel::area::Area;
 use crate::kernel::keys::KeyDirectory;
-use layout::{LOG, PARAMETERS, SESSIONS, State};
+use layout::{LOG, PARAMETERS, SESSIONS, State, log_entry};
 use session::Session;
 
 /// A purse that is powered: what it knows of its memory, and its session.
@@ -43,7 +42,7 @@ impl Purse {
         let state = match nv {
             0 => State::default(),
             nv => {
-                let newest = area.record::<LogEntry>(LOG, nv).ok_or("the newest log entry is missing")?;
+                let newest = log_entry(area, nv).ok_or("the newest log entry is missing")?;
                 State::after(&newest)
                     .filter(|state| state.nv.get() == nv)
                     .ok_or("the newest log entry is impossible")?

@@ -4,14 +4,14 @@
 use apdu_spec::StatusWord;
 use apdu_spec::crypto::mac::MacKey;
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext, StatementKey};
-use apdu_spec::element::{Amount, KeyReference, Kind, Mac, Random};
+use apdu_spec::element::{Amount, Counter, KeyReference, Kind, Mac, Random};
 use apdu_spec::personalisation::Function;
 use apdu_spec::purse::{Execute, Executed, InitializePurchase, InitializeTransfer, Initialized};
 use apdu_spec::record::{Counterpart, LogEntry, Order, Statement};
 use apdu_spec::signature::{Heading, Name, S1, S2, S3, S6};
 
 use super::Purse;
-use super::layout::{LOG, LOG_MAX, SESSIONS, State};
+use super::layout::{LOG, LOG_MAX, SESSIONS, State, Stored};
 use crate::kernel::Response;
 use crate::kernel::area::Area;
 use crate::kernel::memory::Committed;
@@ -126,11 +126,21 @@ impl Purse {
         let s1 = k1.mac_key().sign(&S1 { heading, statement, counterpart, amount });
 
         // NT is used up before S1 leaves.
-        let _: Committed = area.change().set(SESSIONS, &nt).commit()?;
+        let _: Committed = self.use_up(nt, area)?;
         self.nt = nt;
         let stated = Stated { kind, key, statement, counterpart, amount };
         self.session = Some(Session { stated, s1, k1 });
         dispatch::answer(response, &Initialized { key, statement, s1 })
+    }
+
+    /// Commits the number of a session: the first one is set, all others count up.
+    fn use_up(&self, nt: Counter, area: &mut Area<'_>) -> Result<Committed, StatusWord> {
+        let mut change = area.change();
+        if self.nt == Counter::default() {
+            change.set(SESSIONS, &nt).commit()
+        } else {
+            change.count_up().commit()
+        }
     }
 
     /// Takes the session and checks S2 and what the order says about receipts.
@@ -185,7 +195,7 @@ impl Purse {
         response: &mut Response,
     ) -> Result<(), StatusWord> {
         let after = State::after(entry).ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
-        let committed = area.change().append(LOG, entry).commit()?;
+        let committed = area.change().append(LOG, &Stored::from(entry)).commit()?;
         self.state = after;
         area.keep_from(LOG, after.nv.get().saturating_sub(LOG_MAX - 1));
         dispatch::answer(response, &executed(entry, &committed))

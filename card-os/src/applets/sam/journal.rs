@@ -9,7 +9,7 @@ use apdu_spec::record::{BatchRecord, LogEntry, Opening, Outcome, ValueRecord};
 use apdu_spec::signature::{Heading, Name, S5};
 
 use super::Sam;
-use super::layout::{Content, ENTRIES, OPENINGS, OpenBatch, Own, Stored};
+use super::layout::{Content, ENTRIES, OPENINGS, OpenBatch, Own, Stored, StoredOpening};
 use crate::kernel::area::Area;
 use crate::kernel::memory::Committed;
 
@@ -108,7 +108,8 @@ impl Sam {
         if nt < self.oldest.first_nt {
             return Err(StatusWord::RECORD_NOT_FOUND);
         }
-        area.record(OPENINGS, nt.get()).ok_or(StatusWord::RECORD_NOT_FOUND)
+        let stored: StoredOpening = area.record(OPENINGS, nt.get()).ok_or(StatusWord::RECORD_NOT_FOUND)?;
+        Ok(stored.to_opening(nt, self.parameters()?.currency))
     }
 
     /// The entry at `index` of `batch`, whole.

@@ -1,10 +1,13 @@
 //! Where a PSAM keeps what: cells, logs, and the shapes of what is in them.
 
-use apdu_spec::element::{BatchNumber, Counter, Mac};
+use apdu_spec::element::{
+    Amount, Balance, BatchNumber, Counter, Currency, Date, IepId, KeyReference, Mac, Random, Time,
+};
 use apdu_spec::layout;
-use apdu_spec::record::{Outcome, ValueRecord};
+use apdu_spec::record::{Identity, Opening, Order, Outcome, Statement, Terms, ValueRecord};
 use apdu_spec::wire::{Element, Malformed, Reader, Writer};
 
+use crate::applets::compact::CompactPosition;
 use crate::kernel::area::{Cell, Log};
 
 /// Parameters (`SamParameters`).
@@ -13,7 +16,7 @@ pub(super) const PARAMETERS: Cell = Cell(0);
 pub(super) const OPEN_BATCH: Cell = Cell(1);
 /// The closed batches ([`ClosedBatch`]), each in the cell of its number.
 pub(super) const CLOSED: u8 = 2;
-/// Payments opened (`Opening`), numbered by NT_PSAM.
+/// Payments opened ([`StoredOpening`]), numbered by NT_PSAM.
 pub(super) const OPENINGS: Log = Log(0);
 /// Entries of all batches ([`Stored`]).
 pub(super) const ENTRIES: Log = Log(1);
@@ -28,7 +31,7 @@ pub(super) const BATCH_MAX: u32 = 512;
 /// Bytes of the entry of one outcome, in memory.
 pub(super) const OUTCOME_SIZE: usize = 48;
 /// Bytes of an opening, in memory, its seal included.
-pub(super) const OPENING_SIZE: usize = 104;
+pub(super) const OPENING_SIZE: usize = 96;
 /// Bytes that closing and acknowledging take besides the outcomes of open purchases.
 pub(super) const CLOSING_SIZE: usize = 512;
 
@@ -54,6 +57,56 @@ layout! {
         open: OpenBatch,
         /// Its trailer.
         trailer: apdu_spec::batch::Trailer,
+    }
+}
+
+layout! {
+    /// An opening in memory: 67 bytes in most lives. Its number is NT_PSAM, its currency is
+    /// the PSAM's.
+    #[derive(Copy)]
+    pub struct StoredOpening {
+        /// Key of S1, S2 and S3.
+        key: KeyReference,
+        /// The purse.
+        iep: IepId,
+        /// Its last day.
+        expiry: Date,
+        /// Its greatest balance.
+        maximum: Balance,
+        /// Its NV.
+        nv: Counter,
+        /// Where it stood.
+        position: CompactPosition,
+        /// Challenge of the PSAM.
+        challenge: Random,
+        /// Amount.
+        amount: Amount,
+        /// When.
+        time: Time,
+        /// Receipts taken over.
+        taken_over: Counter,
+        /// Commitment.
+        terms: Terms,
+    }
+}
+
+impl From<&Opening> for StoredOpening {
+    fn from(opening: &Opening) -> Self {
+        let Opening { key, statement: Statement { identity, position }, challenge, order } = *opening;
+        let Order { amount, time, taken_over, terms, .. } = order;
+        let Identity { iep, expiry, maximum, .. } = identity;
+        let (nv, position) = (position.nv, CompactPosition::new(position));
+        Self { key, iep, expiry, maximum, nv, position, challenge, amount, time, taken_over, terms }
+    }
+}
+
+impl StoredOpening {
+    /// The opening of number `nt` at a PSAM of this currency.
+    pub(super) const fn to_opening(self, nt: Counter, currency: Currency) -> Opening {
+        let Self { key, iep, expiry, maximum, challenge, amount, time, taken_over, terms, .. } = self;
+        let identity = Identity { iep, expiry, currency, maximum };
+        let statement = Statement { identity, position: self.position.with_nv(self.nv) };
+        Opening { key, statement, challenge, order: Order { amount, time, nt, taken_over, terms } }
     }
 }
 

@@ -13,6 +13,7 @@ use apdu_spec::signature::{Commitment, Heading, Name, S2, S3};
 use super::journal::Booked;
 use super::layout::{
     BATCH_MAX, CLOSING_SIZE, Content, ENTRIES, OPEN_MAX, OPENING_SIZE, OPENINGS, OUTCOME_SIZE, Own,
+    StoredOpening,
 };
 use super::{Sam, last_nt};
 use crate::applets::purse::LOG_MAX;
@@ -136,7 +137,7 @@ impl Sam {
             None => None,
         };
         let mut change = area.change();
-        change.append(OPENINGS, &running.opening);
+        change.append(OPENINGS, &StoredOpening::from(&running.opening));
         if let Some(stored) = &claim {
             change.append(ENTRIES, stored);
         }

@@ -3,7 +3,7 @@
 //! ```text
 //! entry  := units (1)  number (1)  checksum (4)  body  padding FF to whole units
 //! body   := item*
-//! item   := tag (1)  length (1)  value             cell, opening, clean, erasing, seal
+//! item   := tag (1)  length (1)  value             cell, tick, opening, clean, erasing, seal
 //!         | tag (1)  length (1)  number (3)  value       record; length counts the value
 //! ```
 //!
@@ -28,10 +28,12 @@ pub const SEAL_SIZE: usize = size(2);
 
 /// Bit of the tag that makes an item a record.
 pub const RECORD: u8 = 0x80;
-/// Opens a block: sequence (4), clean (4), number (4), flags (1: [`ERASES`], [`VOIDS`]),
-/// next numbers of the logs (4 each).
+/// Adds one to counter `tag - TICK`: an entry of one unit, where a new value takes two.
+pub const TICK: u8 = 0xA0;
+/// Opens a block: sequence (4), number (4), flags (1: [`ERASES`], [`VOIDS`], bits 10 to 80 for
+/// logs at their end), clean blocks behind it (1), next numbers of the logs (3 each).
 pub const OPENING: u8 = 0xFE;
-/// Blocks up to this sequence (4) are erased.
+/// The block that was being erased is erased.
 pub const CLEAN: u8 = 0xFD;
 /// The oldest block is being erased.
 pub const ERASING: u8 = 0xFC;
@@ -44,13 +46,19 @@ pub const VOIDS: u8 = 0x02;
 /// Tags of the memory itself.
 const OWN: u8 = SEAL;
 /// Value bytes of an opening.
-pub const OPENING_LENGTH: usize = 13 + 4 * super::index::LOGS;
+pub const OPENING_LENGTH: usize = 10 + 3 * super::index::LOGS;
 
 // On a bare chip the checksum takes the small table; the result is the same.
 #[cfg(target_os = "none")]
 static CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 #[cfg(not(target_os = "none"))]
 static CRC: Crc<u32, crc::Table<16>> = Crc::<u32, crc::Table<16>>::new(&CRC_32_ISO_HDLC);
+
+/// The cell of a counter: cell 1 of each 32.
+#[must_use]
+pub const fn counter_cell(counter: u8) -> u8 {
+    counter * 32 + 1
+}
 
 /// Bytes that an entry with a body of this length takes.
 #[must_use]
@@ -91,7 +99,13 @@ impl Item {
     /// Whether it is a record of an applet.
     #[must_use]
     pub const fn is_record(&self) -> bool {
-        self.tag & RECORD != 0 && self.tag < OWN
+        self.tag & RECORD != 0 && self.tag < TICK
+    }
+
+    /// The cell that it counts up.
+    #[must_use]
+    pub const fn counter(&self) -> Option<u8> {
+        if self.tag >= TICK && self.tag < OWN { Some(counter_cell(self.tag - TICK)) } else { None }
     }
 
     /// Whether it is a cell of an applet.
@@ -272,11 +286,13 @@ impl Entry {
         let item = self.items().find(|item| item.tag == OPENING)?;
         let mut reader = apdu_spec::Reader::new(self.value(&item));
         let mut word = || reader.array().ok().map(u32::from_be_bytes);
-        let (sequence, clean, number) = (word()?, word()?, word()?);
+        let (sequence, number) = (word()?, word()?);
         let flags = reader.byte().ok()?;
+        let clean = sequence.checked_add(u32::from(reader.byte().ok()?))?;
         let mut next = [0; super::index::LOGS];
-        for place in &mut next {
-            *place = u32::from_be_bytes(reader.array().ok()?);
+        for (log, place) in next.iter_mut().enumerate() {
+            let [a, b, c] = reader.array().ok()?;
+            *place = u32::from_be_bytes([(flags >> (4 + log)) & 1, a, b, c]);
         }
         Some(Opening { sequence, clean, number, flags, next })
     }

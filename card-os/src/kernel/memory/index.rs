@@ -24,9 +24,17 @@ struct Range {
     end: u32,
 }
 
+/// A cell: where its value is, and how often it was counted up since that was written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cell {
+    pub(super) tag: u8,
+    pub(super) place: Place,
+    pub(super) ticks: u32,
+}
+
 #[derive(Debug)]
 pub(super) struct Index {
-    cells: heapless::Vec<(u8, Place), CELLS_MAX>,
+    cells: heapless::Vec<Cell, CELLS_MAX>,
     ranges: [[Range; LOGS]; BLOCKS_MAX],
     next: [u32; LOGS],
     floor: [u32; LOGS],
@@ -52,10 +60,15 @@ impl Index {
         let address = item.place.address + u32::try_from(body).unwrap_or(u32::MAX);
         let place = Place { address, length: item.place.length };
         if item.is_cell() {
-            match self.cells.iter_mut().find(|(tag, _)| *tag == item.tag) {
-                Some((_, old)) => *old = place,
+            let new = Cell { tag: item.tag, place, ticks: 0 };
+            match self.cells.iter_mut().find(|cell| cell.tag == item.tag) {
+                Some(cell) => *cell = new,
                 // The kernel's tags are fewer than the capacity.
-                None => drop(self.cells.push((item.tag, place))),
+                None => drop(self.cells.push(new)),
+            }
+        } else if let Some(tag) = item.counter() {
+            if let Some(cell) = self.cells.iter_mut().find(|cell| cell.tag == tag) {
+                cell.ticks += 1;
             }
         } else if item.is_record() {
             self.take_record(block, item);
@@ -78,8 +91,21 @@ impl Index {
         }
     }
 
-    pub(super) fn cell(&self, tag: u8) -> Option<Place> {
-        self.cells.iter().find(|(cell, _)| *cell == tag).map(|(_, place)| *place)
+    pub(super) fn cell(&self, tag: u8) -> Option<Cell> {
+        self.cells.iter().find(|cell| cell.tag == tag).copied()
+    }
+
+    /// The cells whose last value lies at these addresses.
+    pub(super) fn cells_at(&self, addresses: core::ops::Range<usize>) -> impl Iterator<Item = &Cell> {
+        self.cells.iter().filter(move |cell| addresses.contains(&(cell.place.address as usize)))
+    }
+
+    /// Tag and number of the records that a block may hold and that are wanted.
+    pub(super) fn wanted_in(&self, block: usize) -> impl Iterator<Item = (u8, u32)> {
+        let ranges = self.ranges.get(block).into_iter().flatten().zip(&self.floor);
+        (RECORD..).zip(ranges).flat_map(|(tag, (range, floor))| {
+            (range.first.max(*floor)..range.end).map(move |number| (tag, number))
+        })
     }
 
     pub(super) fn next(&self, tag: u8) -> u32 {
@@ -99,13 +125,6 @@ impl Index {
     /// Whether a record is still wanted.
     pub(super) fn is_wanted(&self, tag: u8, number: u32) -> bool {
         self.floor.get(log_of(tag)).is_some_and(|floor| number >= *floor)
-    }
-
-    /// Whether a block, which lies at `addresses`, has no record that is wanted and no cell.
-    pub(super) fn is_dead(&self, block: usize, addresses: core::ops::Range<usize>) -> bool {
-        let ranges = self.ranges.get(block).into_iter().flatten();
-        ranges.zip(&self.floor).all(|(range, floor)| range.end <= *floor)
-            && !self.cells.iter().any(|(_, place)| addresses.contains(&(place.address as usize)))
     }
 
     pub(super) fn may_hold(&self, block: usize, tag: u8, number: u32) -> bool {

@@ -2,7 +2,8 @@
 //!
 //! # Definitions
 //!
-//! A **cell** is a small value under a tag; the last one written wins. A **record**
+//! A **cell** is a small value under a tag; the last one written wins. A **counter** is a
+//! cell that is also counted up; it is a number, big endian. A **record**
 //! has a log and a number; numbers of a log start at 1 and have no gaps. A
 //! **commit** updates cells and appends records, all or nothing.
 //!
@@ -125,6 +126,11 @@ impl Change {
         self.body.put_with(tag & !entry::RECORD, &[], encode);
     }
 
+    /// Adds one to a counter whose cell has been set.
+    pub fn count_up(&mut self, counter: u8) {
+        self.body.put(entry::TICK + counter, &[], &[]);
+    }
+
     /// Appends to the log `tag` (80 and above) the record `number`, which must be the
     /// log's next.
     pub fn append(&mut self, tag: u8, number: u32, value: &[u8]) {
@@ -157,8 +163,6 @@ pub struct Memory<P> {
     clean: u32,
     /// Whether the block of sequence `clean + 1 - n` is being erased.
     erasing: bool,
-    /// Where reclaiming goes on, within the oldest block.
-    cursor: usize,
     /// Whether a seal is due after the answer.
     unsealed: bool,
     /// Oldest block and head when reclaiming last did not pay. Asked again when the head
@@ -199,8 +203,10 @@ impl<P: Platform> Memory<P> {
     /// Copies the value of a cell into `buffer`; its length, or nothing where it was
     /// never set or does not fit.
     pub fn cell(&self, tag: u8, buffer: &mut [u8]) -> Option<usize> {
-        let place = self.index.cell(tag)?;
-        self.read_value(place, buffer)
+        let cell = self.index.cell(tag)?;
+        let length = self.read_value(cell.place, buffer)?;
+        count_up(buffer.get_mut(..length)?, cell.ticks);
+        Some(length)
     }
 
     fn read_value(&self, place: Place, buffer: &mut [u8]) -> Option<usize> {
@@ -228,19 +234,20 @@ impl<P: Platform> Memory<P> {
 
     /// The last place of a record, in the blocks from `oldest` on.
     fn find(&self, tag: u8, number: u32, oldest: u32) -> Option<Place> {
-        (oldest..=self.head).rev().find_map(|sequence| {
-            if !self.index.may_hold(self.block_of(sequence), tag, number) {
-                return None;
-            }
-            let mut found = None;
-            self.walk(sequence, 0, &mut |item| {
+        (oldest..=self.head).rev().find_map(|sequence| self.find_in(sequence, tag, number))
+    }
+
+    /// The last place of a record in one block.
+    fn find_in(&self, sequence: u32, tag: u8, number: u32) -> Option<Place> {
+        let mut found = None;
+        if self.index.may_hold(self.block_of(sequence), tag, number) {
+            self.walk(sequence, &mut |item| {
                 if item.tag == tag && item.number == number {
                     found = Some(item.place);
                 }
-                true
             });
-            found
-        })
+        }
+        found
     }
 
     /// Makes sure that entries of `bytes` in all can follow, without touching the block
@@ -320,22 +327,25 @@ impl<P: Platform> Memory<P> {
 
     /// Programs an entry at the tail under the current number and takes it into the index.
     fn program(&mut self, body: &mut Body) -> Result<(), MemoryError> {
+        let at = self.burn(body)?;
+        let block = self.block_of(self.head);
+        body.items().for_each(|item| self.index.take(block, at, &item));
+        Ok(())
+    }
+
+    /// Programs an entry at the tail; where its body is on the chip.
+    fn burn(&mut self, body: &mut Body) -> Result<usize, MemoryError> {
         if self.failed {
             return Err(MemoryError::Chip);
         }
-        let (head, tail) = (self.head, self.tail);
-        let base = self.base_of(head);
-        let bytes = body.finish(self.number, head, tail);
+        let place = self.base_of(self.head) + self.tail;
+        let bytes = body.finish(self.number, self.head, self.tail);
         let size = bytes.len();
-        if let Err(error) = self.platform.program(base + tail, bytes) {
+        if let Err(error) = self.platform.program(place, bytes) {
             return Err(self.fail(error));
         }
         self.tail += size;
-        let block = self.block_of(head);
-        for item in body.items() {
-            self.index.take(block, base + tail + HEADER, &item);
-        }
-        Ok(())
+        Ok(place + HEADER)
     }
 
     /// Opens the next clean block.
@@ -355,12 +365,15 @@ impl<P: Platform> Memory<P> {
     fn opening(&self, flags: u8) -> Body {
         let mut value = [0; entry::OPENING_LENGTH];
         let mut writer = Writer::new(&mut value);
-        for number in [self.head, self.clean, self.number] {
-            writer.put(&number.to_be_bytes());
-        }
-        writer.put(&[flags | if self.erasing { entry::ERASES } else { 0 }]);
-        for next in self.index.nexts() {
-            writer.put(&next.to_be_bytes());
+        writer.put(&self.head.to_be_bytes());
+        writer.put(&self.number.to_be_bytes());
+        let clean = self.clean.saturating_sub(self.head).to_be_bytes()[3];
+        // A log whose last number is used up goes on at 2^24: that bit is a flag.
+        let nexts = self.index.nexts().map(u32::to_be_bytes);
+        let ended = (4..).zip(nexts).fold(0, |bits, (bit, [top, ..])| bits | (top & 1) << bit);
+        writer.put(&[flags | ended | if self.erasing { entry::ERASES } else { 0 }, clean]);
+        for [_, next @ ..] in nexts {
+            writer.put(&next);
         }
         let mut body = Body::default();
         body.put(entry::OPENING, &[], &value);
@@ -407,6 +420,16 @@ impl<P: Platform> Memory<P> {
             end -= UNIT;
         }
         Ok(0)
+    }
+}
+
+/// Adds to a number, big endian.
+fn count_up(number: &mut [u8], ticks: u32) {
+    let mut carry = u64::from(ticks);
+    for byte in number.iter_mut().rev() {
+        carry += u64::from(*byte);
+        *byte = carry.to_be_bytes()[7];
+        carry >>= 8;
     }
 }
 

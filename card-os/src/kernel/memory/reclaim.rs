@@ -1,5 +1,7 @@
 //! Reclaiming: making the oldest block the next clean one, a few items at a time.
 
+use core::ops::{Range, RangeInclusive};
+
 use super::entry::{self, Body, Entry, HEADER, Item};
 use super::index::Place;
 use super::{Memory, MemoryError};
@@ -15,12 +17,11 @@ pub(super) const OPENING_SIZE: usize = entry::size(2 + entry::OPENING_LENGTH);
 pub(super) const RESERVE: usize = 6 * UNIT;
 
 impl<P: Platform> Memory<P> {
-    /// Calls `visit` for each item of a block, from `from` on, until it answers false;
-    /// item places are addresses on the chip. Returns where the walk ended.
-    pub(super) fn walk(&self, sequence: u32, from: usize, visit: &mut dyn FnMut(&Item) -> bool) -> usize {
+    /// Calls `visit` for each item of a block; item places are addresses on the chip.
+    pub(super) fn walk(&self, sequence: u32, visit: &mut dyn FnMut(&Item)) {
         let base = self.base_of(sequence);
         let end = if sequence == self.head { self.tail } else { self.platform.block_size() };
-        let mut at = from;
+        let mut at = 0;
         while at < end {
             let Some(entry) = self.read_entry(Some(sequence), at) else {
                 at += UNIT;
@@ -28,13 +29,10 @@ impl<P: Platform> Memory<P> {
             };
             for mut item in entry.items() {
                 item.place.address += u32::try_from(base + at + HEADER).unwrap_or(u32::MAX);
-                if !visit(&item) {
-                    return at;
-                }
+                visit(&item);
             }
             at += entry.size();
         }
-        at
     }
 
     /// The valid entry at a place of a block.
@@ -51,44 +49,40 @@ impl<P: Platform> Memory<P> {
         })
     }
 
-    /// Whether an item of the oldest block must be copied before the block is erased.
-    fn is_live(&self, item: &Item) -> bool {
-        if item.is_cell() {
-            return self.index.cell(item.tag) == Some(item.place);
-        }
-        item.is_record()
-            && self.index.is_wanted(item.tag, item.number)
-            && self.find(item.tag, item.number, self.oldest() + 1).is_none()
+    /// Bytes that the live items of these blocks would take as entries of their own.
+    pub(super) fn live_bytes(&self, sequences: RangeInclusive<u32>) -> usize {
+        sequences.map(|sequence| self.live_cell_bytes(sequence) + self.live_record_bytes(sequence)).sum()
     }
 
-    /// Bytes that the live items of these blocks would take as entries of their own.
-    pub(super) fn live_bytes(&self, sequences: core::ops::RangeInclusive<u32>) -> usize {
+    fn live_cell_bytes(&self, sequence: u32) -> usize {
+        let cells = self.index.cells_at(self.addresses(sequence));
+        cells.map(|cell| entry::size(5 + usize::from(cell.place.length))).sum()
+    }
+
+    /// A walk, where the block holds records that are wanted.
+    fn live_record_bytes(&self, sequence: u32) -> usize {
         let mut bytes = 0;
-        for sequence in sequences.filter(|sequence| !self.is_dead(*sequence)) {
-            self.walk(sequence, 0, &mut |item| {
-                let live = if item.is_cell() {
-                    self.index.cell(item.tag) == Some(item.place)
-                } else {
-                    item.is_record() && self.index.is_wanted(item.tag, item.number)
-                };
+        if self.index.wanted_in(self.block_of(sequence)).next().is_some() {
+            self.walk(sequence, &mut |item| {
+                let live = item.is_record() && self.index.is_wanted(item.tag, item.number);
                 bytes += if live { entry::size(5 + usize::from(item.place.length)) } else { 0 };
-                true
             });
         }
         bytes
     }
 
-    /// Whether the index knows, without a walk, that nothing of a block is wanted.
-    fn is_dead(&self, sequence: u32) -> bool {
+    /// Where a block lies on the chip.
+    fn addresses(&self, sequence: u32) -> Range<usize> {
         let base = self.base_of(sequence);
-        self.index.is_dead(self.block_of(sequence), base..base + self.platform.block_size())
+        base..base + self.platform.block_size()
     }
 
-    /// Whether the oldest block is mostly dead.
+    /// Whether the oldest block is mostly dead. Where it is not, it is asked again when the
+    /// head has moved on.
     pub(super) fn reclaim_pays(&mut self) -> bool {
         let (oldest, now) = (self.oldest(), Some((self.oldest(), self.head)));
-        if self.erasing || self.cursor > 0 {
-            return true; // begun
+        if self.erasing {
+            return true;
         }
         if self.unpaid == now {
             return false;
@@ -116,32 +110,30 @@ impl<P: Platform> Memory<P> {
             return Ok(());
         }
         for _ in 0..limit {
-            let Some((item, at)) = self.next_live() else {
+            let Some(item) = self.next_live() else {
                 let mut body = Body::default();
                 body.put(entry::ERASING, &[], &[]);
                 self.write(&mut body)?;
                 self.erasing = true;
                 return self.erase_oldest();
             };
-            self.cursor = at;
             self.copy(&item)?;
         }
         Ok(())
     }
 
-    /// The first live item of the oldest block from the cursor on, and its entry's place.
-    fn next_live(&self) -> Option<(Item, usize)> {
-        if self.is_dead(self.oldest()) {
-            return None;
+    /// An item of the oldest block that must be copied before the block is erased: a cell
+    /// whose last value is here, or a wanted record that is nowhere else.
+    fn next_live(&self) -> Option<Item> {
+        let oldest = self.oldest();
+        if let Some(cell) = self.index.cells_at(self.addresses(oldest)).next() {
+            return Some(Item { tag: cell.tag, number: 0, place: cell.place });
         }
-        let mut found = None;
-        let at = self.walk(self.oldest(), self.cursor, &mut |item| {
-            if self.is_live(item) {
-                found = Some(*item);
-            }
-            found.is_none()
-        });
-        found.map(|item| (item, at))
+        self.index.wanted_in(self.block_of(oldest)).find_map(|(tag, number)| {
+            let place = self.find_in(oldest, tag, number)?;
+            let only_here = self.find(tag, number, oldest + 1).is_none();
+            only_here.then_some(Item { tag, number, place })
+        })
     }
 
     fn copy(&mut self, item: &Item) -> Result<(), MemoryError> {
@@ -149,6 +141,10 @@ impl<P: Platform> Memory<P> {
         let Place { length, .. } = item.place;
         let value = value.get_mut(..usize::from(length)).ok_or(MemoryError::TooLong)?;
         self.platform.read(item.place.address as usize, value)?;
+        if let Some(cell) = self.index.cell(item.tag).filter(|_| item.is_cell()) {
+            // The copy has counted; ticks before it are dead.
+            super::count_up(value, cell.ticks);
+        }
         let mut body = Body::default();
         let [_, number @ ..] = item.number.to_be_bytes();
         body.put(item.tag, if item.is_record() { &number } else { &[] }, value);
@@ -164,11 +160,10 @@ impl<P: Platform> Memory<P> {
         self.platform.erase(block).map_err(|error| self.fail(error))?;
         self.index.clear_block(block);
         let mut body = Body::default();
-        body.put(entry::CLEAN, &[], &sequence.to_be_bytes());
+        body.put(entry::CLEAN, &[], &[]);
         self.write(&mut body)?;
         self.clean = sequence;
         self.erasing = false;
-        self.cursor = 0;
         self.platform.sync().map_err(|error| self.fail(error))
     }
 }

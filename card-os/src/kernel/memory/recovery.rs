@@ -39,7 +39,6 @@ impl<P: Platform> Memory<P> {
             number: 0,
             clean: 0,
             erasing: false,
-            cursor: 0,
             unsealed: false,
             unpaid: None,
             failed: false,
@@ -242,8 +241,7 @@ impl<P: Platform> Memory<P> {
         match item.tag {
             entry::ERASING => self.erasing = true,
             entry::CLEAN => {
-                let value = entry.value(item).first_chunk().copied();
-                self.clean = value.map_or(self.clean, u32::from_be_bytes);
+                self.clean += 1;
                 self.erasing = false;
             }
             entry::OPENING => {
@@ -289,6 +287,11 @@ impl<P: Platform> Memory<P> {
             // Many power cuts in a row have used up the reserve of this block.
             return self.open_block(0);
         }
-        self.program(&mut body)
+        let at = self.burn(&mut body)?;
+        let block = self.block_of(self.head);
+        // A tick has been counted already.
+        let items = body.items().filter(|item| item.counter().is_none());
+        items.for_each(|item| self.index.take(block, at, &item));
+        Ok(())
     }
 }

@@ -124,7 +124,11 @@ impl<'t> Booking<'t> {
         let exception =
             Exception::of_purse(reason, value.identity.iep, value.entry.nv(), item.evidence.to_vec());
         let (sam, batch) = item.sender.unzip();
-        self.tx.insert_exception(&Exception { sam, batch, ..exception }, self.now)?;
+        let exception = Exception { sam, batch, ..exception };
+        match item.sender {
+            Some(_) => self.tx.append_exception(&exception, self.now)?,
+            None => self.tx.insert_exception(&exception, self.now)?,
+        }
         Ok(Err(reason))
     }
 

@@ -25,7 +25,9 @@ pub(crate) fn note(booking: &mut Booking<'_>, item: &Item) -> Taken {
     let (Evidence::Batch(record), Some(nv)) = (&item.evidence, item.evidence.value().entry.nv()) else {
         return booking.refuse(item, Reason::OutOfBounds);
     };
-    booking.tx.upsert_claim(record, nv, state)?;
+    if !booking.tx.upsert_claim(record, nv, state)? {
+        return booking.refuse(item, Reason::NumberReused);
+    }
     booking.doubt(record.value.identity.iep)?;
     Ok(Ok(()))
 }

@@ -40,9 +40,10 @@ pub struct Claim {
 }
 
 impl Tx<'_> {
-    /// Stores what a PSAM says. What the purse has said stands; a voided purchase stays
-    /// voided; anything else gives way to what comes later.
-    pub fn upsert_claim(&self, record: &BatchRecord, nv: Counter, state: ClaimState) -> Result<(), Error> {
+    /// Stores what a PSAM says; false where its number is that of another purchase. What the
+    /// purse has said stands; a voided purchase stays voided; anything else gives way to
+    /// what comes later.
+    pub fn upsert_claim(&self, record: &BatchRecord, nv: Counter, state: ClaimState) -> Result<bool, Error> {
         let sql = "INSERT INTO claim VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
                    ON CONFLICT DO UPDATE SET state = excluded.state, evidence = excluded.evidence
                    WHERE claim.state = 1 AND claim.purse = excluded.purse AND claim.nv = excluded.nv";
@@ -57,7 +58,16 @@ impl Tx<'_> {
             state,
             Bytes::of(record)
         ];
-        self.execute(sql, row).map(drop)
+        Ok(self.execute(sql, row)? == 1 || self.has_claim(record, nv)?)
+    }
+
+    /// Whether something is known of this very purchase.
+    fn has_claim(&self, record: &BatchRecord, nv: Counter) -> Result<bool, Error> {
+        let sql = "SELECT 1 FROM claim WHERE sam = ?1 AND nt_sam = ?2 AND purse = ?3 AND nv = ?4";
+        let ValueRecord { identity, entry } = &record.value;
+        let (sam, nt_sam) = (code::sam(entry.counterpart.sam), entry.order.nt.get());
+        let row = params![sam, nt_sam, code::purse(identity.iep), nv.get()];
+        self.first(sql, row, |_| Ok(())).map(|found| found.is_some())
     }
 
     /// Claims of a purse that are open, or voided without the purse's word.

@@ -13,9 +13,27 @@ impl Tx<'_> {
     /// Keeps an exception. The very same one is kept once, so that a sender who repeats
     /// does not fill the disk.
     pub fn insert_exception(&self, exception: &Exception, now: Time) -> Result<(), Error> {
+        let sql = "SELECT 1 FROM exception WHERE sam IS ?1 AND batch IS ?2 AND reason = ?3 AND evidence = ?4
+                   AND purse IS ?5 AND nv IS ?6";
+        let row = params![
+            exception.sam.map(code::sam),
+            exception.batch.map(BatchNumber::get),
+            exception.reason.code(),
+            exception.evidence,
+            exception.purse.map(code::purse),
+            exception.nv.map(|nv| nv.get())
+        ];
+        match self.first(sql, row, |_| Ok(()))? {
+            Some(()) => Ok(()),
+            None => self.append_exception(exception, now),
+        }
+    }
+
+    /// Keeps an exception about what comes once, as a record of a batch does: nothing is
+    /// compared, which would take the square of a batch whose records are all alike.
+    pub fn append_exception(&self, exception: &Exception, now: Time) -> Result<(), Error> {
         let sql = "INSERT INTO exception (reason, time, sam, batch, purse, nv, detail, evidence)
-                   SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE NOT EXISTS (SELECT 1 FROM exception
-                   WHERE sam IS ?3 AND batch IS ?4 AND reason = ?1 AND evidence = ?8 AND purse IS ?5 AND nv IS ?6)";
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let row = params![
             exception.reason.code(),
             now.0,

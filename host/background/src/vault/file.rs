@@ -1,6 +1,6 @@
 //! The vault's file: JSON, keys in hexadecimal, readable by its owner alone.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
 
@@ -66,7 +66,8 @@ impl Vault {
         let text = Zeroizing::new(serde_json::to_vec_pretty(&file).map_err(bad)?);
         let temporary = path.with_extension("partial");
         write_secret(&temporary, &text).map_err(Error::io(&temporary))?;
-        fs::rename(&temporary, path).map_err(Error::io(path))
+        fs::rename(&temporary, path).map_err(Error::io(path))?;
+        synchronise(path)
     }
 
     /// Reads the keys from `path`.
@@ -94,6 +95,12 @@ fn master(line: &KeyLine) -> Result<Master, String> {
         algorithm: value(&ALGORITHMS, &line.algorithm)?,
         key: Key::new(*bytes),
     })
+}
+
+/// Makes the new name durable, before a card is issued under these keys.
+fn synchronise(path: &Path) -> Result<(), Error> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io(folder))
 }
 
 fn write_secret(path: &Path, text: &[u8]) -> std::io::Result<()> {
