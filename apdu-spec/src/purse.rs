@@ -4,7 +4,7 @@
 //! A load is the same with CREDIT IEP, and the issuer in place of the PSAM.
 
 use crate::crypto::Key;
-use crate::element::{Amount, Balance, Counter, Currency, KeyReference, Kind, Mac, SamId, Time};
+use crate::element::{Amount, Balance, Counter, Currency, KeyReference, Kind, Mac, SamId, Search, Time};
 use crate::record::{Counterpart, Identity, LogEntry, Order, Statement};
 use crate::{command_set, layout};
 
@@ -93,13 +93,16 @@ layout! {
 }
 
 layout! {
-    /// What became of an earlier transaction: 151 bytes.
+    /// What became of an earlier transaction: 152 bytes.
     #[derive(Copy)]
     pub struct PreviousSignature {
         /// Key of the MAC.
         key: KeyReference,
         /// The purse, where it stands now.
         statement: Statement,
+        /// By which number it was asked: under the MAC, so that nobody passes a question by NV
+        /// off as one by NT.
+        by: Search,
         /// The number asked for.
         asked: Counter,
         /// 01 where a receipt follows; 00 where that transaction moved no value. This
@@ -123,6 +126,7 @@ impl PreviousSignature {
                 self.key,
             ),
             counterpart,
+            by: self.by,
             asked: self.asked,
             found: self.found,
             statement: self.statement,

@@ -5,7 +5,7 @@
 //! Every input begins with the [`Heading`], so that a MAC of one name, type of
 //! transaction or key is never valid as another.
 
-use crate::element::{Amount, Balance, BatchNumber, Counter, KeyReference, Kind, Mac, SamId};
+use crate::element::{Amount, Balance, BatchNumber, Counter, KeyReference, Kind, Mac, SamId, Search};
 use crate::record::{BatchRecord, Counterpart, LogEntry, Order, Statement};
 use crate::wire::Element;
 use crate::{code, layout};
@@ -134,7 +134,9 @@ layout! {
         heading: Heading,
         /// Who asks, with a fresh challenge.
         counterpart: Counterpart,
-        /// The number asked for, NT or NV as P1 said.
+        /// By which number it was asked.
+        by: Search,
+        /// The number asked for.
         asked: Counter,
         /// 01 where a receipt follows, 00 where there is none.
         found: u8,

@@ -162,7 +162,7 @@ def story(algorithm):
     recovery = bytes([RECOVERY]) + number(NT_IEP, 3) + bytes(8) + asker
     kp = out["KP"] = derive(algorithm, kdp, K_PREVIOUS, recovery)
     now = identity + position(5_000 - AMOUNT, NV + 1, bytes(8), 3)
-    answered = heading(PREVIOUS, RECOVERY) + asker + number(NT_IEP, 3) + b"\x01" + now + entry
+    answered = heading(PREVIOUS, RECOVERY) + asker + b"\x00" + number(NT_IEP, 3) + b"\x01" + now + entry
     out["PREVIOUS"] = mac(algorithm, kp, answered)
 
     kt = derive(algorithm, kdt, K_RECORD, number(0, 3))

@@ -211,7 +211,8 @@ fn a_denial_ahead_of_its_session() {
         let mut statement = initialized.statement;
         statement.position.nt = at;
         let (key, receipt, mac) = (initialized.key, [0; LogEntry::WIDTH], Mac::default());
-        let mut previous = PreviousSignature { key, statement, asked, found: 0, receipt, mac };
+        let by = apdu_spec::element::Search::Nt;
+        let mut previous = PreviousSignature { key, statement, by, asked, found: 0, receipt, mac };
         let random = Random::default();
         let context = SessionContext { kind: Kind::Recovery, nt: at, random, counterpart };
         let card_key = support::key_of(support::iep(), Function::Purchase, key);
@@ -222,4 +223,21 @@ fn a_denial_ahead_of_its_session() {
     let before = Counter::new(asked.get() - 1).unwrap();
     assert_eq!(complete(before), Err(StatusWord::CONDITIONS_NOT_SATISFIED));
     assert_eq!(complete(asked), Ok(()));
+}
+
+/// The purse was debited, and a terminal that wants its payment forgotten asks it for a
+/// receipt with the number of the session. "No such receipt" is no denial.
+#[test]
+fn a_question_by_nv_is_no_denial() {
+    let mut world = World::with_balance(1_000);
+    world.initialize(); // from here on, NT is ahead of NV
+    let (_, initialized) = world.initialize();
+    let opened = world.order(&initialized, 100).unwrap();
+    world.debit(&opened).unwrap();
+    let nt = initialized.statement.position.nt;
+    let previous = world.previous_by_nv(nt.get()).unwrap();
+    assert_eq!(previous.found, 0);
+    let request = CompleteRequest { nt: opened.order.nt, previous };
+    let refused = world.sam.execute::<PsamComplete>(&request);
+    assert_eq!(refused.err(), Some(StatusWord::CONDITIONS_NOT_SATISFIED));
 }

@@ -28,6 +28,16 @@ code! {
     }
 }
 
+code! {
+    /// What GET PREVIOUS IEP SIGNATURE was asked by (its P1).
+    pub enum Search: u8 {
+        /// By NT: what became of a session. "Nothing found" says that it moved no value.
+        Nt = 0x00,
+        /// By NV: a receipt. "Nothing found" says nothing about a session.
+        Nv = 0x01,
+    }
+}
+
 layout! {
     /// Which key made a MAC: 3 bytes.
     #[derive(Copy)]

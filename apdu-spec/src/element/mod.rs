@@ -11,7 +11,7 @@ pub mod number;
 pub mod secret;
 pub mod time;
 
-pub use code::{Algorithm, KeyReference, Kind};
+pub use code::{Algorithm, KeyReference, Kind, Search};
 pub use money::{Amount, Balance, Currency, Money};
 pub use number::{AcquirerId, BatchNumber, Counter, IepId, ProviderId, PurseNumber, SamId, SamNumber};
 pub use secret::{Mac, Random};

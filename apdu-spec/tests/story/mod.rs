@@ -183,6 +183,7 @@ impl Story {
         let mut previous = PreviousSignature {
             key,
             statement: Statement { identity: identity(), position: position(3_750, 4, random, 3) },
+            by: apdu_spec::element::Search::Nt,
             asked: nt,
             found: 1,
             receipt,

@@ -2,7 +2,7 @@
 
 use apdu_spec::aid::Aid;
 use apdu_spec::crypto::Key;
-use apdu_spec::element::{Amount, Counter, Kind};
+use apdu_spec::element::{Amount, Counter, Kind, Search};
 use apdu_spec::purse::{
     BalanceResponse, Cancel, CreditCancellation, CreditLoad, DebitIep, DebitUnload, Execute, Executed,
     GetBalance, GetPurseData, InitializeIep, InitializeLoad, InitializePurchase, InitializeTransfer,
@@ -110,7 +110,8 @@ impl<'r> PurseCard<'r> {
     }
 }
 
-/// The number asked for as the answer must repeat it.
-pub(crate) fn check_asked(previous: &PreviousSignature, asked: Counter) -> Result<(), Error> {
-    if previous.asked == asked { Ok(()) } else { Err(Error::Answer { command: PreviousByNt::ROW.name }) }
+/// The answer must repeat the question.
+pub(crate) fn check_asked(previous: &PreviousSignature, by: Search, asked: Counter) -> Result<(), Error> {
+    let same = (previous.by, previous.asked) == (by, asked);
+    if same { Ok(()) } else { Err(Error::Answer { command: PreviousByNt::ROW.name }) }
 }

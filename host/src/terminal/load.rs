@@ -4,7 +4,7 @@
 //! A load that is in doubt needs no journal here: the authority has it, and the purse's
 //! next S1 tells whether it took place. [`LoadTerminal::resolve`] asks at once.
 
-use apdu_spec::element::{Amount, Counter, Kind, Mac, Random, SamId, Time};
+use apdu_spec::element::{Amount, Counter, Kind, Mac, Random, SamId, Search, Time};
 use apdu_spec::purse::{Execute, Executed, Initialized, PreviousRequest, PreviousSignature};
 use apdu_spec::record::{Counterpart, LogEntry, ValueRecord};
 use apdu_spec::{Element as _, StatusWord};
@@ -112,7 +112,7 @@ impl<'a> LoadTerminal<'a> {
         let (group, version) = (LOAD_GROUP, u8::MAX);
         let request = PreviousRequest { group, version, counterpart, number: nt };
         let previous = purse.previous_by_nt(&request)?;
-        check_asked(&previous, nt)?;
+        check_asked(&previous, Search::Nt, nt)?;
         self.authority.resolve(counterpart, &previous, nt)
     }
 

@@ -1,7 +1,7 @@
 //! Taking over the receipts that a purse holds, so that it may forget them.
 
 use apdu_spec::StatusWord;
-use apdu_spec::element::Counter;
+use apdu_spec::element::{Counter, Search};
 use apdu_spec::record::Statement;
 
 use super::PaymentTerminal;
@@ -27,7 +27,7 @@ impl PaymentTerminal {
         for number in (freed + 1..=nv).take(count as usize).filter_map(Counter::new) {
             let request = self.previous_request(number)?;
             let previous = purse.previous_by_nv(&request)?;
-            check_asked(&previous, number)?;
+            check_asked(&previous, Search::Nv, number)?;
             match self.sam.store_receipt(previous) {
                 // No room: the next terminal takes it over.
                 Err(error) if error.status() == Some(StatusWord::NOT_ENOUGH_MEMORY) => return Ok(()),

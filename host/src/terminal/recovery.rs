@@ -3,7 +3,7 @@
 //! terminal; at another terminal the purse's receipt is taken over instead.
 
 use apdu_spec::StatusWord;
-use apdu_spec::element::IepId;
+use apdu_spec::element::{IepId, Search};
 
 use super::PaymentTerminal;
 use super::journal::Intent;
@@ -51,7 +51,7 @@ impl PaymentTerminal {
     ) -> Result<Option<Receipt>, Error> {
         let request = self.previous_request(intent.nt_iep)?;
         let previous = purse.previous_by_nt(&request)?;
-        check_asked(&previous, intent.nt_iep)?;
+        check_asked(&previous, Search::Nt, intent.nt_iep)?;
         let iep = previous.statement.identity.iep;
         if iep != intent.iep {
             return Err(Error::OtherPurse { found: iep, wanted: intent.iep });

@@ -1,7 +1,7 @@
 //! What a purse tells without moving value: previous signatures, balance, log.
 
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
-use apdu_spec::element::{Kind, Mac, Random};
+use apdu_spec::element::{Kind, Mac, Random, Search};
 use apdu_spec::personalisation::Function;
 use apdu_spec::purse::{
     BalanceResponse, LogLine, PreviousRequest, PreviousSignature, PurseInformation, ReadLog,
@@ -33,7 +33,7 @@ impl Purse {
         if found.is_none() && oldest.is_some_and(|oldest| oldest.position.nt >= request.number) {
             return Err(StatusWord::RECORD_NOT_FOUND);
         }
-        self.previous(request, found, area, response)
+        self.previous(Search::Nt, request, found, area, response)
     }
 
     /// GET PREVIOUS IEP SIGNATURE by NV: a receipt to be taken over.
@@ -44,7 +44,7 @@ impl Purse {
         response: &mut Response,
     ) -> Result<(), StatusWord> {
         let found = self.log(area).find(|entry| entry.nv() == Some(request.number));
-        self.previous(request, found, area, response)
+        self.previous(Search::Nv, request, found, area, response)
     }
 
     /// The entries of the log, newest first.
@@ -57,6 +57,7 @@ impl Purse {
     /// Ends the session, so that "not debited" is final, and answers under a MAC.
     fn previous(
         &mut self,
+        by: Search,
         request: &PreviousRequest,
         found: Option<LogEntry>,
         area: &Area<'_>,
@@ -74,6 +75,7 @@ impl Purse {
         let mut previous = PreviousSignature {
             key,
             statement: Statement { identity, position: self.state.position(self.nt, Random::default()) },
+            by,
             asked: request.number,
             found: u8::from(found.is_some()),
             receipt,

@@ -4,7 +4,7 @@ use apdu_spec::StatusWord;
 use apdu_spec::crypto::mac::MacKey;
 use apdu_spec::crypto::session_key::SecretContext;
 use apdu_spec::crypto::{Key, session_key::StatementKey};
-use apdu_spec::element::{Counter, IepId, KeyReference, Kind, Mac, Random};
+use apdu_spec::element::{Counter, IepId, KeyReference, Kind, Mac, Random, Search};
 use apdu_spec::personalisation::Function;
 use apdu_spec::record::{Opening, Order, Outcome, Statement, Terms};
 use apdu_spec::sam::{CompleteRequest, CreditRequest, Credited, OpenPurchase, Opened};
@@ -237,7 +237,7 @@ impl Sam {
         let position = &opening.statement.position;
         // Final once the NT of the purchase has passed.
         let same = previous.statement.identity.iep == opening.statement.identity.iep
-            && previous.asked == position.nt
+            && (previous.by, previous.asked) == (Search::Nt, position.nt)
             && previous.statement.position.nt >= position.nt;
         if !same || previous.found != 0 {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED);

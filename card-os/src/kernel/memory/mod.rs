@@ -163,6 +163,8 @@ pub struct Memory<P> {
     clean: u32,
     /// Whether the block of sequence `clean + 1 - n` is being erased.
     erasing: bool,
+    /// Records of the oldest block before this place need no copying any more.
+    cursor: usize,
     /// Whether a seal is due after the answer.
     unsealed: bool,
     /// Oldest block and head when reclaiming last did not pay. Asked again when the head

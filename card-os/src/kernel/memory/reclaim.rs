@@ -19,9 +19,18 @@ pub(super) const RESERVE: usize = 6 * UNIT;
 impl<P: Platform> Memory<P> {
     /// Calls `visit` for each item of a block; item places are addresses on the chip.
     pub(super) fn walk(&self, sequence: u32, visit: &mut dyn FnMut(&Item)) {
+        self.walk_from(sequence, 0, &mut |item| {
+            visit(item);
+            true
+        });
+    }
+
+    /// The same from the entry at `from` on, until `visit` answers false; the place of the
+    /// entry where the walk ended.
+    fn walk_from(&self, sequence: u32, from: usize, visit: &mut dyn FnMut(&Item) -> bool) -> usize {
         let base = self.base_of(sequence);
         let end = if sequence == self.head { self.tail } else { self.platform.block_size() };
-        let mut at = 0;
+        let mut at = from;
         while at < end {
             let Some(entry) = self.read_entry(Some(sequence), at) else {
                 at += UNIT;
@@ -29,10 +38,13 @@ impl<P: Platform> Memory<P> {
             };
             for mut item in entry.items() {
                 item.place.address += u32::try_from(base + at + HEADER).unwrap_or(u32::MAX);
-                visit(&item);
+                if !visit(&item) {
+                    return at;
+                }
             }
             at += entry.size();
         }
+        at
     }
 
     /// The valid entry at a place of a block.
@@ -124,16 +136,21 @@ impl<P: Platform> Memory<P> {
 
     /// An item of the oldest block that must be copied before the block is erased: a cell
     /// whose last value is here, or a wanted record that is nowhere else.
-    fn next_live(&self) -> Option<Item> {
+    fn next_live(&mut self) -> Option<Item> {
         let oldest = self.oldest();
         if let Some(cell) = self.index.cells_at(self.addresses(oldest)).next() {
             return Some(Item { tag: cell.tag, number: 0, place: cell.place });
         }
-        self.index.wanted_in(self.block_of(oldest)).find_map(|(tag, number)| {
-            let place = self.find_in(oldest, tag, number)?;
-            let only_here = self.find(tag, number, oldest + 1).is_none();
-            only_here.then_some(Item { tag, number, place })
-        })
+        self.index.wanted_in(self.block_of(oldest)).next()?;
+        let mut found = None;
+        self.cursor = self.walk_from(oldest, self.cursor, &mut |item| {
+            let wanted = item.is_record() && self.index.is_wanted(item.tag, item.number);
+            if wanted && self.find(item.tag, item.number, oldest + 1).is_none() {
+                found = Some(*item);
+            }
+            found.is_none()
+        });
+        found
     }
 
     fn copy(&mut self, item: &Item) -> Result<(), MemoryError> {
@@ -164,6 +181,7 @@ impl<P: Platform> Memory<P> {
         self.write(&mut body)?;
         self.clean = sequence;
         self.erasing = false;
+        self.cursor = 0;
         self.platform.sync().map_err(|error| self.fail(error))
     }
 }

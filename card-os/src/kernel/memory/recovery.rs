@@ -39,6 +39,7 @@ impl<P: Platform> Memory<P> {
             number: 0,
             clean: 0,
             erasing: false,
+            cursor: 0,
             unsealed: false,
             unpaid: None,
             failed: false,

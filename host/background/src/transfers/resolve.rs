@@ -2,7 +2,7 @@
 //! or that the session moved no value, which is final because the session is over.
 
 use apdu_spec::crypto::session_key::SessionContext;
-use apdu_spec::element::{Kind, Random, Time};
+use apdu_spec::element::{Kind, Random, Search, Time};
 use apdu_spec::purse::PreviousSignature;
 use apdu_spec::record::{Statement, ValueRecord};
 use network::{RejectionCode, ResolveRequest};
@@ -50,7 +50,7 @@ pub(crate) fn resolve(
 fn check(vault: &Vault, request: &ResolveRequest) -> Result<(), Error> {
     let ResolveRequest { counterpart, previous, nt } = request;
     let wrong = |text: &str| Error::rejected(RejectionCode::WrongMac, text);
-    if previous.asked != *nt {
+    if (previous.by, previous.asked) != (Search::Nt, *nt) {
         return Err(wrong("the purse was asked about another session; ask again"));
     }
     if previous.key.group != 0 {
