@@ -365,7 +365,7 @@ impl Purse {
         let unsigned = PreviousSignature {
             key: data.reference,
             statement: self.statement(),
-            by: apdu_spec::element::Search::Nt,
+            by: Search::Nt,
             asked,
             found: found.is_some().into(),
             receipt,
