@@ -411,15 +411,18 @@ impl<P: Platform> Memory<P> {
     /// Behind the last unit of a block that does not read erased, and one more where
     /// the block is not empty: a torn write may have touched it without a trace.
     fn first_free(&self, sequence: u32) -> Result<usize, MemoryError> {
+        const PIECE: usize = 8 * UNIT;
         let base = self.base_of(sequence);
         let mut end = self.platform.block_size();
-        let mut unit = [0; UNIT];
-        while end >= UNIT {
-            self.platform.read(base + end - UNIT, &mut unit)?;
-            if unit != [0xFF; UNIT] {
-                return Ok(end + UNIT);
+        let mut piece = [0; PIECE];
+        while end > 0 {
+            let length = PIECE.min(end);
+            let bytes = piece.get_mut(..length).unwrap_or_default();
+            self.platform.read(base + end - length, bytes)?;
+            if let Some(last) = bytes.iter().rposition(|byte| *byte != 0xFF) {
+                return Ok(end - length + (last + 1).next_multiple_of(UNIT) + UNIT);
             }
-            end -= UNIT;
+            end -= length;
         }
         Ok(0)
     }
