@@ -24,7 +24,7 @@
 //! entry to entry. A **seal** repeats the number of the entry before it and says
 //! that this entry was completely written.
 //!
-//! *Reading* ([`recovery`]): entries are taken in order, each only when the next one is
+//! *Reading* (`recovery`): entries are taken in order, each only when the next one is
 //! seen: an entry followed by one of the same number, or by a seal of the number
 //! before, was torn and is void, even if it can be read today. A gap in the numbers
 //! is damage, and the image is refused.
@@ -37,7 +37,7 @@
 //! proves the first. The first write after each power-up leaves one unit free,
 //! because a torn write may have touched it without a trace.
 //!
-//! *Reclaiming* ([`reclaim`]): the oldest block's live items are copied to the end, a few
+//! *Reclaiming* (`reclaim`): the oldest block's live items are copied to the end, a few
 //! after each answer; then a commit says that the block is being erased, it is
 //! erased, a commit says that it is clean. Only blocks that a commit calls clean are
 //! opened; a block that is being erased is not read. One clean block is always kept
