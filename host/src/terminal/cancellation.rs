@@ -12,9 +12,6 @@ impl PaymentTerminal {
     /// The PSAM voids the payment `nt_psam`, then the purse takes the amount back. When the
     /// purse is gone in between, the same call again finishes it; should that never
     /// happen, the background system refunds on the purse's evidence.
-    ///
-    /// Returns where the purse stands now: nothing is believed but the balance it states
-    /// under S1 at its next session.
     pub fn cancel(&mut self, purse: &mut dyn Reader, nt_psam: Counter) -> Result<(), Error> {
         let mut purse = PurseCard::select(purse)?;
         let secret = self.sam.cancel(nt_psam)?.secret;

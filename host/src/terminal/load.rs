@@ -4,10 +4,10 @@
 //! A load that is in doubt needs no journal here: the authority has it, and the purse's
 //! next S1 tells whether it took place. [`LoadTerminal::resolve`] asks at once.
 
+use apdu_spec::StatusWord;
 use apdu_spec::element::{Amount, Counter, Kind, Mac, Random, SamId, Search, Time};
 use apdu_spec::purse::{Execute, Executed, Initialized, PreviousRequest, PreviousSignature};
 use apdu_spec::record::{Counterpart, LogEntry, ValueRecord};
-use apdu_spec::{Element as _, StatusWord};
 use rand_core::Rng;
 
 use crate::Error;
@@ -140,19 +140,20 @@ impl<'a> LoadTerminal<'a> {
             Ok(executed) => executed,
             // Under the MAC of S2, so it may be believed; nothing was held for it.
             Err(error) if refused(&execute, &error) => return Err(Error::RefusedByIssuer),
-            Err(_) => return self.find_out(&mut purse, &request, &execute),
+            Err(error) => return self.find_out(&mut purse, &request, &execute, error),
         };
         let record = evidence(&request, &execute, executed);
         let reported = self.authority.complete(&record).is_ok();
         Ok(Transferred { record, reported })
     }
 
-    /// The answer of the purse was not good: asked in the same tap.
+    /// The answer of the purse was not good, with this error: asked in the same tap.
     fn find_out(
         &mut self,
         purse: &mut PurseCard<'_>,
         request: &TransferRequest,
         execute: &Execute,
+        error: Error,
     ) -> Result<Transferred, Error> {
         let statement = request.initialized.statement;
         match self.resolve_with(purse, statement.position.nt) {
@@ -160,9 +161,7 @@ impl<'a> LoadTerminal<'a> {
                 let none = Executed { s3: Mac::default(), s6: Mac::default() };
                 Ok(Transferred { record: evidence(request, execute, none), reported: true })
             }
-            Ok(false) => {
-                Err(Error::Status { command: "CreditLoad", status: StatusWord::CONDITIONS_NOT_SATISFIED })
-            }
+            Ok(false) => Err(error),
             Err(_) => Err(Error::InDoubt(statement.identity.iep)),
         }
     }
@@ -191,5 +190,3 @@ fn evidence(request: &TransferRequest, execute: &Execute, executed: Executed) ->
         },
     }
 }
-
-const _: () = assert!(ValueRecord::MAX == 102);
