@@ -8,8 +8,8 @@
 //! ```
 //!
 //! The checksum (CRC-32/ISO-HDLC) is over the block's sequence (4), the entry's place in
-//! the block (4), `units`, `number` and the padded body: an entry is valid in its
-//! place and nowhere else.
+//! the block (4), `units`, `number` and the padded body, then FF up to a multiple of 16
+//! bytes: an entry is valid in its place and nowhere else.
 
 use apdu_spec::Writer;
 use crc::{CRC_32_ISO_HDLC, Crc};
@@ -71,17 +71,21 @@ const PREFIX: usize = 10;
 /// Room before an entry in its buffer, so that the prefix fits before the body and the
 /// checksum is one run over whole words.
 const LEAD: usize = PREFIX - HEADER;
+/// The checksum runs over whole steps of its table; what it reads behind the entry is FF.
+const STEP: usize = 16;
+/// The buffer of an entry.
+const BUFFER: usize = (LEAD + ENTRY_MAX).next_multiple_of(STEP);
 
 /// The checksum of the entry of `size` bytes in its place. It stands in `buffer` behind
 /// [`LEAD`] bytes; its header is overwritten.
-fn checksum(buffer: &mut [u8; LEAD + ENTRY_MAX], size: usize, entry: (u32, usize, u8, u8)) -> u32 {
+fn checksum(buffer: &mut [u8; BUFFER], size: usize, entry: (u32, usize, u8, u8)) -> u32 {
     let (sequence, place, units, number) = entry;
     if let Some(prefix) = buffer.first_chunk_mut::<PREFIX>() {
         let [a, b, c, d] = sequence.to_be_bytes();
         let [e, f, g, h] = u32::try_from(place).unwrap_or(u32::MAX).to_be_bytes();
         *prefix = [a, b, c, d, e, f, g, h, units, number];
     }
-    CRC.checksum(buffer.get(..LEAD + size).unwrap_or_default())
+    CRC.checksum(buffer.get(..(LEAD + size).next_multiple_of(STEP)).unwrap_or_default())
 }
 
 /// An item of an entry.
@@ -118,7 +122,7 @@ impl Item {
 /// A body in the making, in the buffer that will be programmed.
 #[derive(Debug)]
 pub struct Body {
-    buffer: [u8; LEAD + ENTRY_MAX],
+    buffer: [u8; BUFFER],
     length: usize,
     overflow: bool,
     has_record: bool,
@@ -126,7 +130,7 @@ pub struct Body {
 
 impl Default for Body {
     fn default() -> Self {
-        Self { buffer: [0xFF; LEAD + ENTRY_MAX], length: 0, overflow: false, has_record: false }
+        Self { buffer: [0xFF; BUFFER], length: 0, overflow: false, has_record: false }
     }
 }
 
@@ -149,7 +153,7 @@ impl Body {
     /// Appends an item whose value `encode` writes, in its place.
     pub fn put_with(&mut self, tag: u8, number: &[u8], encode: impl FnOnce(&mut Writer<'_>)) {
         self.has_record |= !number.is_empty();
-        let free = self.buffer.get_mut(PREFIX + self.length..).unwrap_or_default();
+        let free = self.buffer.get_mut(PREFIX + self.length..LEAD + ENTRY_MAX).unwrap_or_default();
         let mut writer = Writer::new(free);
         writer.put(&[tag, 0]);
         writer.put(number);
@@ -211,7 +215,7 @@ impl Body {
 /// A valid entry that was read.
 #[derive(Debug)]
 pub struct Entry {
-    buffer: [u8; LEAD + ENTRY_MAX],
+    buffer: [u8; BUFFER],
     size: usize,
     /// Low byte of its number.
     pub number: u8,
@@ -244,7 +248,7 @@ impl Entry {
         if !(UNIT..=ENTRY_MAX).contains(&size) {
             return None;
         }
-        let mut entry = Self { buffer: [0xFF; LEAD + ENTRY_MAX], size, number };
+        let mut entry = Self { buffer: [0xFF; BUFFER], size, number };
         if !read(place, entry.buffer.get_mut(LEAD..LEAD + size)?) {
             return None;
         }
@@ -360,6 +364,16 @@ mod tests {
     fn checksum_has_the_published_check_value() {
         assert_eq!(CRC.checksum(b"123456789"), 0xCBF4_3926);
         assert_eq!(Crc::<u32>::new(&CRC_32_ISO_HDLC).checksum(b"123456789"), 0xCBF4_3926);
+    }
+
+    #[test]
+    fn the_longest_body_fits_and_one_byte_more_does_not() {
+        for (length, fits) in [(BODY_MAX - 2, true), (BODY_MAX - 1, false)] {
+            let mut body = Body::default();
+            body.put(1, &[], &[7; 256][..length]);
+            assert_eq!(body.overflow(), !fits);
+            assert!(!fits || body.finish(1, 1, 0).len() == ENTRY_MAX);
+        }
     }
 
     #[test]

@@ -419,6 +419,10 @@ impl<P: Platform> Memory<P> {
             let length = PIECE.min(end);
             let bytes = piece.get_mut(..length).unwrap_or_default();
             self.platform.read(base + end - length, bytes)?;
+            if bytes == [0xFF; PIECE] {
+                end -= length;
+                continue;
+            }
             if let Some(last) = bytes.iter().rposition(|byte| *byte != 0xFF) {
                 return Ok(end - length + (last + 1).next_multiple_of(UNIT) + UNIT);
             }
