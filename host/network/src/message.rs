@@ -9,7 +9,7 @@ use apdu_spec::batch::{Acknowledgement, Trailer};
 use apdu_spec::element::{Amount, Counter, Kind, Time};
 use apdu_spec::purse::{Execute, Initialized, PreviousSignature};
 use apdu_spec::record::{BatchRecord, Counterpart, ValueRecord};
-use apdu_spec::{Element, Malformed, Reader, Writer};
+use apdu_spec::{Element, Malformed, Reader};
 
 use crate::codec::{put, put_list, put_text, take_bool, take_list, take_text};
 use crate::error::Error;
@@ -17,38 +17,9 @@ use crate::error::Error;
 /// The version that is spoken here.
 pub const VERSION: u8 = 1;
 
-/// One-byte codes of this protocol.
-macro_rules! code {
-    ($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $variant_doc:literal])* $variant:ident = $value:literal,)* }) => {
-        $(#[doc = $doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-        #[repr(u8)]
-        pub enum $name { $($(#[doc = $variant_doc])* $variant = $value,)* }
-
-        impl $name {
-            /// All codes.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-        }
-
-        impl Element for $name {
-            const MIN: usize = 1;
-            const MAX: usize = 1;
-            fn encode(&self, writer: &mut Writer<'_>) {
-                writer.put(&[*self as u8]);
-            }
-            fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-                match reader.byte()? {
-                    $($value => Ok(Self::$variant),)*
-                    _ => Err(Malformed),
-                }
-            }
-        }
-    };
-}
-
-code! {
+apdu_spec::code! {
     /// Where the money of a load comes from, or that of an unload goes to.
-    Funding {
+    pub enum Funding: u8 {
         /// The holder's account.
         Account = 0x01,
         /// Cash at the terminal.
@@ -58,9 +29,9 @@ code! {
     }
 }
 
-code! {
+apdu_spec::code! {
     /// Why a request was not carried out.
-    RejectionCode {
+    pub enum RejectionCode: u8 {
         /// The bytes are no message of this version.
         Malformed = 0x01,
         /// The terminal, module or purse is not registered.
