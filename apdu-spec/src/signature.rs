@@ -192,7 +192,7 @@ layout! {
 }
 
 /// Longest input of all, in bytes: the size of the buffer that they are built in.
-pub const INPUT_MAX: usize = 256;
+pub const INPUT_MAX: usize = 176;
 
 const _: () = {
     assert!(S1::MAX == 70 && S2::MAX == 42 && S6::MAX == 103 && S3::MAX == 22);

@@ -190,7 +190,10 @@ impl Application {
 /// Appends the data of an answer.
 pub(crate) fn answer<R: Element>(response: &mut Response, value: &R) -> Result<(), StatusWord> {
     const { assert!(R::MAX <= 256, "an answer is longer than a short response") };
-    let mut buffer = [0; 256];
-    let bytes = value.to_slice(&mut buffer).map_err(|_| StatusWord::INTERNAL_ERROR)?;
-    response.extend_from_slice(bytes).map_err(|_| StatusWord::INTERNAL_ERROR)
+    let before = response.len();
+    response.resize_default(before + R::MAX).map_err(|_| StatusWord::INTERNAL_ERROR)?;
+    let free = response.get_mut(before..).unwrap_or_default();
+    let written = value.to_slice(free).map_err(|_| StatusWord::INTERNAL_ERROR)?.len();
+    response.truncate(before + written);
+    Ok(())
 }
