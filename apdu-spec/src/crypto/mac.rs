@@ -24,8 +24,13 @@ pub struct MacKey(Schedule);
 
 #[allow(clippy::large_enum_variant)] // one lives on the stack at a time; there is no heap
 enum Schedule {
-    Aes { cipher: Aes128Enc, subkey: u128 },
-    Des { left: Des, right: Des },
+    Aes {
+        cipher: Aes128Enc,
+        subkey: u128,
+    },
+    /// Two DES schedules would make every key half as large again, so they are computed
+    /// for each MAC.
+    Des(Key),
 }
 
 impl fmt::Debug for MacKey {
@@ -60,13 +65,7 @@ impl MacKey {
                 cipher.encrypt_block(&mut zero);
                 Self(Schedule::Aes { cipher, subkey: double(u128::from_be_bytes(zero.into())) })
             }
-            Algorithm::RetailMac => {
-                let [a, b, c, d, e, f, g, h, rest @ ..] = *key.expose();
-                Self(Schedule::Des {
-                    left: Des::new(&Array::from([a, b, c, d, e, f, g, h])),
-                    right: Des::new(&Array::from(rest)),
-                })
-            }
+            Algorithm::RetailMac => Self(Schedule::Des(key.clone())),
         }
     }
 
@@ -87,7 +86,7 @@ impl MacKey {
                 let [a, b, c, d, e, f, g, h, ..] = cmac(cipher, *subkey, message);
                 Mac([a, b, c, d, e, f, g, h])
             }
-            Schedule::Des { left, right } => Mac(retail_mac(left, right, message).to_be_bytes()),
+            Schedule::Des(key) => Mac(retail_mac(key, message).to_be_bytes()),
         }
     }
 
@@ -95,7 +94,7 @@ impl MacKey {
     pub(super) fn full_cmac(&self, message: &[u8]) -> Option<[u8; 16]> {
         match &self.0 {
             Schedule::Aes { cipher, subkey } => Some(cmac(cipher, *subkey, message)),
-            Schedule::Des { .. } => None,
+            Schedule::Des(_) => None,
         }
     }
 }
@@ -115,7 +114,10 @@ fn xor(left: &[u8; 16], right: &[u8; 16]) -> [u8; 16] {
 }
 
 /// Retail MAC of `message` (ISO/IEC 9797-1 algorithm 3, padding method 2).
-fn retail_mac(left: &Des, right: &Des, message: &[u8]) -> u64 {
+fn retail_mac(key: &Key, message: &[u8]) -> u64 {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = *key.expose();
+    let left = Des::new(&Array::from([a, b, c, d, e, f, g, h]));
+    let right = Des::new(&Array::from(rest));
     let encrypt = |state: u64| {
         let mut block = Array::from(state.to_be_bytes());
         left.encrypt_block(&mut block);
