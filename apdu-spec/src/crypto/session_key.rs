@@ -87,7 +87,7 @@ impl DerivationKey {
     #[must_use]
     #[inline]
     pub fn statement_key(&self, context: &SessionContext) -> StatementKey {
-        StatementKey::new(self.derive(Label::Statement, context), self.algorithm)
+        StatementKey(Self::new(self.derive(Label::Statement, context), self.algorithm))
     }
 
     /// Key of S6 (from the certificate key).
@@ -116,41 +116,21 @@ impl DerivationKey {
     }
 }
 
-/// K1 of a session.
+/// K1 of a session: makes S1, and derives KS.
 #[derive(Debug)]
-pub struct StatementKey {
-    algorithm: Algorithm,
-    key: Key,
-    mac: MacKey,
-}
+pub struct StatementKey(DerivationKey);
 
 impl StatementKey {
-    #[inline]
-    fn new(key: Key, algorithm: Algorithm) -> Self {
-        let mac = MacKey::new(&key, algorithm);
-        Self { algorithm, key, mac }
-    }
-
     /// The key of S1.
     #[must_use]
     pub const fn mac_key(&self) -> &MacKey {
-        &self.mac
+        &self.0.mac
     }
 
     /// KS, which makes S2 and S3: K1 and the counterpart's number of the transaction.
     #[must_use]
     #[inline]
     pub fn order_key(&self, nt: Counter) -> MacKey {
-        let mut buffer = [0; 8];
-        let mut writer = Writer::new(&mut buffer);
-        writer.put(&[0x01, Label::Order as u8, 0x00]);
-        nt.encode(&mut writer);
-        writer.put(&128_u16.to_be_bytes());
-        let message = writer.finish().unwrap_or_default();
-        let key = match self.mac.full_cmac(message) {
-            Some(bytes) => Key::new(bytes),
-            None => tdea_pair(&self.key, [0x01, 0x02], message.get(1..).unwrap_or_default()),
-        };
-        MacKey::new(&key, self.algorithm)
+        MacKey::new(&self.0.derive(Label::Order, &nt), self.0.algorithm)
     }
 }

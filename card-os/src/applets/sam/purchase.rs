@@ -205,9 +205,7 @@ impl Sam {
             return Err(StatusWord::RECORD_NOT_FOUND);
         }
         let value = self.own_value(&own, opening)?;
-        let (stored, booked) = self.prepare(Outcome::Receipt, Content::Receipt(value), &value, area)?;
-        let committed = area.change().append(ENTRIES, &stored).commit()?;
-        Ok((booked, committed))
+        self.keep_receipt(&value, area)
     }
 
     /// Computes again what CREDIT PSAM needs of a purchase that was opened before.

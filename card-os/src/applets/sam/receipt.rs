@@ -7,8 +7,10 @@ use apdu_spec::record::{Outcome, Statement, ValueRecord};
 use apdu_spec::sam::{CreditRequest, ReceiptRequest};
 
 use super::Sam;
+use super::journal::Booked;
 use super::layout::{CLOSING_SIZE, Content, ENTRIES, OUTCOME_SIZE};
 use crate::kernel::area::Area;
+use crate::kernel::memory::Committed;
 
 /// Bytes of a receipt entry, in memory.
 const RECEIPT_SIZE: usize = 136;
@@ -36,11 +38,12 @@ impl Sam {
                 let credit = CreditRequest { nt: entry.order.nt, s3: entry.s3, s6: entry.s6 };
                 let _ = self.credit_with(&credit, area)?;
             }
-            Own::Claim => self.keep_receipt(&value, area)?,
             Own::Settled => {}
             Own::No if nv.get() < next => return Ok(()), // it came again
             Own::No if nv.get() > next => return Err(StatusWord::CONDITIONS_NOT_SATISFIED),
-            Own::No => self.keep_receipt(&value, area)?,
+            Own::Claim | Own::No => {
+                let _ = self.keep_receipt(&value, area)?;
+            }
         }
         if nv.get() == next {
             self.taken_over = Some((identity.iep, nv));
@@ -76,11 +79,17 @@ impl Sam {
         })
     }
 
-    fn keep_receipt(&mut self, value: &ValueRecord, area: &mut Area<'_>) -> Result<(), StatusWord> {
+    /// Commits a receipt to the open batch, and leaves the room that open purchases have
+    /// been promised.
+    pub(super) fn keep_receipt(
+        &mut self,
+        value: &ValueRecord,
+        area: &mut Area<'_>,
+    ) -> Result<(Booked, Committed), StatusWord> {
         area.ensure_room(RECEIPT_SIZE + self.open.len() * OUTCOME_SIZE + CLOSING_SIZE)?;
-        let (stored, _) = self.prepare(Outcome::Receipt, Content::Receipt(*value), value, area)?;
-        let _ = area.change().append(ENTRIES, &stored).commit()?;
-        Ok(())
+        let (stored, booked) = self.prepare(Outcome::Receipt, Content::Receipt(*value), value, area)?;
+        let committed = area.change().append(ENTRIES, &stored).commit()?;
+        Ok((booked, committed))
     }
 }
 
