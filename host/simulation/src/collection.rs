@@ -126,7 +126,7 @@ impl World {
         for (sam, batch) in &delivery.incomplete {
             cleared.refused.push(format!("batch {batch} of PSAM {sam}: incomplete; the PSAM still has it"));
         }
-        if acknowledgements.is_empty() {
+        if acknowledgements.is_empty() && delivery.incomplete.is_empty() {
             return Ok(());
         }
         let parcels = if all_stored { delivery.next_parcel } else { 1 };

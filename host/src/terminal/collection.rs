@@ -111,18 +111,19 @@ pub fn unpack(transfer: &mut dyn Reader) -> Result<Delivery, Error> {
     for parcel in aboard(&mut card)? {
         let key = (parcel.sam, parcel.batch);
         let content = parcel.content.as_slice();
-        let refuse = |_| Error::Parcel(format!("a parcel of batch {} of PSAM {} is damaged", key.1, key.0));
+        // Anybody can put a parcel on board: one that is nonsense is a piece that is missing.
         if parcel.index != TRAILER_INDEX {
-            let record = BatchRecord::from_bytes(content).map_err(refuse)?;
-            records.entry(key).or_default().insert(parcel.index, record);
-            continue;
-        }
-        let trailer = Trailer::from_bytes(content).map_err(refuse)?;
-        let found: Vec<_> = records.remove(&key).unwrap_or_default().into_values().collect();
-        if found.len() == usize::from(trailer.count) {
-            delivery.batches.push(CollectedBatch { trailer, records: found });
+            let found = records.entry(key).or_default();
+            found.extend(BatchRecord::from_bytes(content).map(|record| (parcel.index, record)));
+        } else if let Ok(trailer) = Trailer::from_bytes(content) {
+            let found: Vec<_> = records.remove(&key).unwrap_or_default().into_values().collect();
+            if found.len() == usize::from(trailer.count) {
+                delivery.batches.push(CollectedBatch { trailer, records: found });
+            } else {
+                delivery.incomplete.push(key);
+            }
         } else {
-            delivery.incomplete.push(key);
+            records.entry(key).or_default();
         }
     }
     delivery.incomplete.extend(records.into_keys());
