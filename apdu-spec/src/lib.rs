@@ -31,6 +31,7 @@ pub mod interindustry;
 pub mod life_cycle;
 pub mod management;
 pub mod personalisation;
+pub mod protections;
 pub mod purse;
 pub mod record;
 pub mod sam;

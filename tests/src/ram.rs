@@ -1,5 +1,6 @@
 //! Static RAM of a card: everything it has, since it has no heap.
 
+use apdu_spec::protections::All;
 use card_os::Card;
 use card_os::applets::purse::Purse;
 use card_os::applets::sam::Sam;
@@ -41,5 +42,8 @@ impl Platform for Nothing {
 pub const CARD: usize = size_of::<Card<Nothing>>() + size_of::<Response>() + COMMAND;
 
 /// State of each applet alone.
-pub const APPLETS: [(&str, usize); 3] =
-    [("purse", size_of::<Purse>()), ("PSAM", size_of::<Sam>()), ("transfer card", size_of::<Transfer>())];
+pub const APPLETS: [(&str, usize); 3] = [
+    ("purse", size_of::<Purse<All>>()),
+    ("PSAM", size_of::<Sam<All>>()),
+    ("transfer card", size_of::<Transfer>()),
+];

@@ -12,6 +12,7 @@ pub mod transfer;
 use apdu_spec::declare::Row;
 use apdu_spec::life_cycle::LifeCycle;
 use apdu_spec::personalisation::DataGroup;
+use apdu_spec::protections::Protections;
 use apdu_spec::purse::PurseCommand;
 use apdu_spec::sam::SamCommand;
 use apdu_spec::transfer::TransferCommand;
@@ -51,16 +52,16 @@ impl AppletKind {
 /// An applet with its state in RAM.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant)] // static memory: the card is as large as its largest applet
-pub enum Applet {
+pub enum Applet<X> {
     /// The purse.
-    Purse(Purse),
+    Purse(Purse<X>),
     /// The security module of a payment terminal.
-    Sam(Sam),
+    Sam(Sam<X>),
     /// The transfer card.
     Transfer(Transfer),
 }
 
-impl Applet {
+impl<X: Protections> Applet<X> {
     /// Reads an applet's state from its part of memory; the error names what is missing.
     pub fn attach(kind: AppletKind, area: &mut Area<'_>) -> Result<Self, &'static str> {
         Ok(match kind {

@@ -5,6 +5,7 @@ use apdu_spec::declare::refusal;
 use apdu_spec::interindustry::{self, InterindustryCommand, SelectRequest};
 use apdu_spec::life_cycle::LifeCycle;
 use apdu_spec::management::{DataBlock, LAST, MORE, ManagementCommand};
+use apdu_spec::protections::{All, Protections};
 use apdu_spec::{Apdu, Element, StatusWord};
 
 use super::area::{Area, Cell};
@@ -25,16 +26,17 @@ const LIFE_CYCLE: Cell = Cell(31);
 
 /// An installed application.
 #[derive(Debug)]
-struct Application {
-    applet: Applet,
+struct Application<X> {
+    applet: Applet<X>,
     state: LifeCycle,
 }
 
-/// A card that is powered.
+/// A card that is powered. What it checks is a type; [`All`] of it, unless a simulation says
+/// otherwise.
 #[derive(Debug)]
-pub struct Card<P> {
+pub struct Card<P, X = All> {
     memory: Memory<P>,
-    applications: heapless::Vec<Application, APPLICATIONS_MAX>,
+    applications: heapless::Vec<Application<X>, APPLICATIONS_MAX>,
     selected: Option<usize>,
 }
 
@@ -48,6 +50,18 @@ impl<P: Platform> Card<P> {
     /// Formats the chip and installs applications, not yet personalised. Whatever was on
     /// the chip is lost.
     pub fn create(platform: P, kinds: &[AppletKind]) -> Result<Self, MemoryError> {
+        Self::format(platform, kinds)
+    }
+
+    /// Powers a card up: opens its memory at the last committed state.
+    pub fn open(platform: P) -> Result<Self, MemoryError> {
+        Self::power_up(platform)
+    }
+}
+
+impl<P: Platform, X: Protections> Card<P, X> {
+    /// [`Card::create`] under any protections.
+    pub fn format(platform: P, kinds: &[AppletKind]) -> Result<Self, MemoryError> {
         let mut memory = Memory::format(platform)?;
         let mut codes = [0; APPLICATIONS_MAX];
         if kinds.len() > APPLICATIONS_MAX {
@@ -59,8 +73,8 @@ impl<P: Platform> Card<P> {
         Self::attach(memory)
     }
 
-    /// Powers a card up: opens its memory at the last committed state.
-    pub fn open(platform: P) -> Result<Self, MemoryError> {
+    /// [`Card::open`] under any protections.
+    pub fn power_up(platform: P) -> Result<Self, MemoryError> {
         Self::attach(Memory::open(platform)?)
     }
 
@@ -166,7 +180,7 @@ impl<P: Platform> Card<P> {
     }
 }
 
-impl Application {
+impl<X: Protections> Application<X> {
     /// STORE DATA (GlobalPlatform 2.3.1, 11.11): one data group, or the last one.
     fn personalise(&mut self, block: &DataBlock, area: &mut Area<'_>) -> Result<(), StatusWord> {
         if ![MORE, LAST].contains(&block.last) {

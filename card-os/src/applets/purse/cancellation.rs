@@ -10,6 +10,7 @@ use apdu_spec::crypto::mac::MacKey;
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
 use apdu_spec::element::{Amount, Kind, Mac};
 use apdu_spec::personalisation::Function;
+use apdu_spec::protections::Protections;
 use apdu_spec::purse::Cancel;
 use apdu_spec::record::{LogEntry, Statement};
 use apdu_spec::signature::{Commitment, Heading, Name, S1, S2, S3};
@@ -20,7 +21,7 @@ use super::session::certificate;
 use crate::kernel::Response;
 use crate::kernel::area::Area;
 
-impl Purse {
+impl<X: Protections> Purse<X> {
     pub(super) fn cancel(
         &mut self,
         request: &Cancel,
@@ -60,11 +61,11 @@ impl Purse {
         let Statement { position, .. } = *statement;
         let kind = Kind::Purchase;
         let card_key = self.keys.key(area, Function::Purchase, key)?;
-        let context = SessionContext { kind, nt: position.nt, random: position.random, counterpart };
+        let (statement, random) = (X::covered(*statement), position.random);
+        let context = SessionContext { kind, nt: statement.position.nt, random, counterpart };
         let k1 = DerivationKey::new(card_key, key.algorithm).statement_key(&context);
         let heading = |name| Heading::new(name, kind, key);
-        let s1 =
-            S1 { heading: heading(Name::S1), statement: *statement, counterpart, amount: Amount::default() };
+        let s1 = S1 { heading: heading(Name::S1), statement, counterpart, amount: Amount::default() };
         let s1 = k1.mac_key().sign(&s1);
         let ks = k1.order_key(order.nt);
         let s2 = ks.sign(&S2 { heading: heading(Name::S2), s1, sam: counterpart.sam, order });

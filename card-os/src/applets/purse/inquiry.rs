@@ -3,6 +3,7 @@
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
 use apdu_spec::element::{Kind, Mac, Random, Search};
 use apdu_spec::personalisation::Function;
+use apdu_spec::protections::Protections;
 use apdu_spec::purse::{
     BalanceResponse, LogLine, PreviousRequest, PreviousSignature, PurseInformation, ReadLog,
 };
@@ -15,7 +16,7 @@ use crate::kernel::Response;
 use crate::kernel::area::Area;
 use crate::kernel::dispatch::answer;
 
-impl Purse {
+impl<X: Protections> Purse<X> {
     /// GET PREVIOUS IEP SIGNATURE by NT: what became of a session.
     pub(super) fn previous_by_nt(
         &mut self,
@@ -48,8 +49,8 @@ impl Purse {
     }
 
     /// The entries of the log, newest first.
-    fn log<'a, 'm>(&self, area: &'a Area<'m>) -> impl Iterator<Item = LogEntry> + use<'a, 'm> {
-        let nv = self.state.nv.get();
+    fn log<'a, 'm>(&self, area: &'a Area<'m>) -> impl Iterator<Item = LogEntry> + use<'a, 'm, X> {
+        let nv = if X::RECEIPT_KEPT { self.state.nv.get() } else { 0 };
         let oldest = nv.saturating_sub(LOG_MAX - 1).max(1);
         (oldest..=nv).rev().map_while(|number| log_entry(area, number))
     }

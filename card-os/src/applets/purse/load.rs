@@ -3,6 +3,7 @@
 
 use apdu_spec::StatusWord;
 use apdu_spec::element::{Balance, Kind};
+use apdu_spec::protections::Protections;
 use apdu_spec::purse::Execute;
 use apdu_spec::record::{Decision, balance_after};
 
@@ -10,7 +11,7 @@ use super::Purse;
 use crate::kernel::Response;
 use crate::kernel::area::Area;
 
-impl Purse {
+impl<X: Protections> Purse<X> {
     pub(super) fn transfer(
         &mut self,
         kind: Kind,

@@ -14,9 +14,12 @@ mod session;
 
 pub use layout::LOG_MAX;
 
+use core::marker::PhantomData;
+
 use apdu_spec::StatusWord;
 use apdu_spec::element::{Counter, Kind};
 use apdu_spec::personalisation::{DataGroup, Function, PurseParameters};
+use apdu_spec::protections::Protections;
 use apdu_spec::purse::PurseCommand;
 
 use crate::kernel::Response;
@@ -27,15 +30,16 @@ use session::Session;
 
 /// A purse that is powered: what it knows of its memory, and its session.
 #[derive(Debug)]
-pub struct Purse {
+pub struct Purse<X> {
     parameters: Option<PurseParameters>,
     keys: KeyDirectory,
     state: State,
     nt: Counter,
     session: Option<Session>,
+    protections: PhantomData<X>,
 }
 
-impl Purse {
+impl<X: Protections> Purse<X> {
     /// Reads the purse after power-up.
     pub fn attach(area: &mut Area<'_>) -> Result<Self, &'static str> {
         let nv = area.next(LOG) - 1;
@@ -55,6 +59,7 @@ impl Purse {
             state,
             nt: area.get(SESSIONS).unwrap_or_default(),
             session: None,
+            protections: PhantomData,
         })
     }
 

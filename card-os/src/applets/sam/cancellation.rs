@@ -2,6 +2,7 @@
 
 use apdu_spec::StatusWord;
 use apdu_spec::crypto::Key;
+use apdu_spec::protections::Protections;
 use apdu_spec::record::Outcome;
 use apdu_spec::sam::{CancelPurchase, CancellationSecret};
 
@@ -11,7 +12,7 @@ use crate::kernel::Response;
 use crate::kernel::area::Area;
 use crate::kernel::dispatch::answer;
 
-impl Sam {
+impl<X: Protections> Sam<X> {
     /// PSAM CANCEL PURCHASE: of the open batch alone, since what is collected is paid.
     pub(super) fn cancel(
         &mut self,

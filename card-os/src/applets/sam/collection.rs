@@ -3,6 +3,7 @@
 
 use apdu_spec::batch::{Acknowledgement, Sum, Trailer};
 use apdu_spec::element::{Kind, Mac};
+use apdu_spec::protections::Protections;
 use apdu_spec::record::{BatchRecord, Outcome};
 use apdu_spec::sam::{CollectRequest, TrailerRequest};
 use apdu_spec::signature::{ChainLink, Heading, Name};
@@ -16,7 +17,7 @@ use crate::kernel::Response;
 use crate::kernel::area::Area;
 use crate::kernel::dispatch::answer;
 
-impl Sam {
+impl<X: Protections> Sam<X> {
     /// INITIALIZE PSAM for Collection.
     pub(super) fn close_batch(
         &mut self,
@@ -136,8 +137,8 @@ impl Sam {
         area: &mut Area<'_>,
     ) -> Result<(), StatusWord> {
         let key = self.batch_key(request.batch, area)?;
-        if request.sam != self.parameters()?.sam || key.mac.sign(&request.input(key.reference)) != request.mac
-        {
+        let right = key.mac.sign(&request.input(key.reference)) == request.mac;
+        if request.sam != self.parameters()?.sam || !right && X::ACKNOWLEDGEMENT_VERIFIED {
             return Err(StatusWord::WRONG_MAC);
         }
         if request.batch < self.oldest.number {

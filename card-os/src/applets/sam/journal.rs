@@ -5,6 +5,7 @@ use apdu_spec::crypto::mac::MacKey;
 use apdu_spec::crypto::session_key::DerivationKey;
 use apdu_spec::element::{BatchNumber, Counter, KeyReference, Kind, Mac};
 use apdu_spec::personalisation::Function;
+use apdu_spec::protections::Protections;
 use apdu_spec::record::{BatchRecord, LogEntry, Opening, Outcome, ValueRecord};
 use apdu_spec::signature::{Heading, Name, S5};
 
@@ -28,7 +29,7 @@ pub(super) struct Booked {
     pub(super) s5: Mac,
 }
 
-impl Sam {
+impl<X: Protections> Sam<X> {
     /// The record key of `batch`.
     pub(super) fn batch_key(&self, batch: BatchNumber, area: &Area<'_>) -> Result<BatchKey, StatusWord> {
         let reference = self.keys.choose(Function::Record, 0, 0, u8::MAX)?;

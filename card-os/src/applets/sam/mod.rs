@@ -13,10 +13,13 @@ mod purchase;
 mod receipt;
 mod statement;
 
+use core::marker::PhantomData;
+
 use apdu_spec::StatusWord;
 use apdu_spec::crypto::session_key::DerivationKey;
 use apdu_spec::element::{Algorithm, BatchNumber, Counter, IepId, KeyReference, Random};
 use apdu_spec::personalisation::{DataGroup, Function, SamParameters};
+use apdu_spec::protections::Protections;
 use apdu_spec::sam::{Challenge, SamCommand, SamInformation};
 
 use crate::kernel::Response;
@@ -31,7 +34,7 @@ use purchase::Running;
 
 /// A PSAM that is powered.
 #[derive(Debug)]
-pub struct Sam {
+pub struct Sam<X> {
     parameters: Option<SamParameters>,
     keys: KeyDirectory,
     batch: OpenBatch,
@@ -50,6 +53,7 @@ pub struct Sam {
     /// stays powered, so their schedules are kept.
     master: Option<Kept>,
     cancellation: Option<Kept>,
+    protections: PhantomData<X>,
 }
 
 /// A key, the algorithm it is used with, and its schedule.
@@ -58,7 +62,7 @@ type Kept = ((KeyReference, Algorithm), DerivationKey);
 /// The batch of a PSAM that has never closed one.
 const FIRST_BATCH: (u32, u32, u32) = (1, 1, 1);
 
-impl Sam {
+impl<X: Protections> Sam<X> {
     /// Reads the PSAM after power-up.
     pub fn attach(area: &mut Area<'_>) -> Result<Self, &'static str> {
         let (number, first_entry, first_nt) = FIRST_BATCH;
@@ -81,6 +85,7 @@ impl Sam {
             journal: None,
             master: None,
             cancellation: None,
+            protections: PhantomData,
         };
         sam.find_oldest(area);
         sam.find_open(area)?;

@@ -3,6 +3,7 @@
 
 use apdu_spec::StatusWord;
 use apdu_spec::element::Kind;
+use apdu_spec::protections::Protections;
 use apdu_spec::record::{Outcome, Statement, ValueRecord};
 use apdu_spec::sam::{CreditRequest, ReceiptRequest};
 
@@ -15,7 +16,7 @@ use crate::kernel::memory::Committed;
 /// Bytes of a receipt entry, in memory.
 const RECEIPT_SIZE: usize = 136;
 
-impl Sam {
+impl<X: Protections> Sam<X> {
     /// PSAM STORE RECEIPT.
     pub(super) fn store_receipt(
         &mut self,

@@ -5,6 +5,7 @@ use apdu_spec::StatusWord;
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext, StatementKey};
 use apdu_spec::element::{Amount, KeyReference, Kind, Mac, Random, Time};
 use apdu_spec::personalisation::Function;
+use apdu_spec::protections::Protections;
 use apdu_spec::purse::PreviousSignature;
 use apdu_spec::record::{Counterpart, Identity, Statement};
 use apdu_spec::sam::VerifyContact;
@@ -13,7 +14,7 @@ use apdu_spec::signature::{Heading, Name, S1};
 use super::Sam;
 use crate::kernel::area::Area;
 
-impl Sam {
+impl<X: Protections> Sam<X> {
     /// The derivation key of a purse, from this PSAM's master key.
     pub(super) fn purse_key(
         &mut self,
@@ -41,7 +42,7 @@ impl Sam {
     ) -> Result<StatementKey, StatusWord> {
         let context = SessionContext {
             kind: Kind::Purchase,
-            nt: statement.position.nt,
+            nt: X::covered(*statement).position.nt,
             random: statement.position.random,
             counterpart: self.counterpart(challenge)?,
         };
@@ -63,7 +64,7 @@ impl Sam {
     ) -> Result<Mac, StatusWord> {
         Ok(k1.mac_key().sign(&S1 {
             heading: Heading::new(Name::S1, Kind::Purchase, reference),
-            statement: *statement,
+            statement: X::covered(*statement),
             counterpart: self.counterpart(challenge)?,
             amount: Amount::default(),
         }))

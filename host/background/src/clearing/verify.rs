@@ -94,9 +94,10 @@ fn order_mac(vault: &Vault, value: &ValueRecord) -> Result<(MacKey, Mac), Reason
         return Err(Reason::UnknownKey);
     }
     let statement = statement(value);
-    let context = context(kind, &statement, counterpart);
+    let covered = vault.covered(statement);
+    let context = context(kind, &covered, counterpart);
     let k1 = vault.statement_key(value.identity.iep, key, &context).map_err(|_| Reason::UnknownKey)?;
-    let s1 = statement_mac(&k1, kind, key, statement, counterpart, order.amount);
+    let s1 = statement_mac(&k1, kind, key, covered, counterpart, order.amount);
     let order_key = k1.order_key(order.nt);
     let s2 = order_signature(&order_key, kind, key, s1, counterpart.sam, order);
     Ok((order_key, s2))
@@ -116,7 +117,8 @@ fn check_word(vault: &Vault, value: &ValueRecord, order_key: &MacKey, s2: Mac) -
     let certificate =
         vault.certificate_key(value.identity.iep, key, &context).map_err(|_| Reason::UnknownKey)?;
     let heading = Heading::new(Name::S6, kind, key);
-    if certificate.sign(&S6 { heading, statement, counterpart, order, s2, balance, nv }) != s6 {
+    let right = certificate.sign(&S6 { heading, statement, counterpart, order, s2, balance, nv }) == s6;
+    if !right && vault.verifies_certificates() {
         return Err(Reason::ForgedPurse);
     }
     Ok(())

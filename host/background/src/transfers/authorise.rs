@@ -55,11 +55,12 @@ fn verified(vault: &Vault, request: &TransferRequest) -> Result<StatementKey, Er
         return Err(wrong("the purse used a key that does not make loads and unloads"));
     }
     let statement = initialized.statement;
-    let context = context(kind, &statement, counterpart);
+    let covered = vault.covered(statement);
+    let context = context(kind, &covered, counterpart);
     let key = vault
         .statement_key(statement.identity.iep, initialized.key, &context)
         .map_err(|error| wrong(&error.to_string()))?;
-    let s1 = statement_mac(&key, kind, initialized.key, statement, counterpart, amount);
+    let s1 = statement_mac(&key, kind, initialized.key, covered, counterpart, amount);
     if s1 != initialized.s1 {
         return Err(wrong("the MAC over the purse's statement (S1) is wrong; start the session again"));
     }

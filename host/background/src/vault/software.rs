@@ -12,6 +12,8 @@ use apdu_spec::crypto::mac::MacKey;
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext, StatementKey};
 use apdu_spec::element::{Algorithm, BatchNumber, IepId, KeyReference, SamId};
 use apdu_spec::personalisation::{Function, KeyData};
+use apdu_spec::protections::{Protections, unnumbered};
+use apdu_spec::record::Statement;
 use rand_core::CryptoRng;
 
 use crate::error::Error;
@@ -30,6 +32,15 @@ pub(super) struct Master {
 #[derive(Default)]
 pub struct Vault {
     pub(super) masters: BTreeMap<Slot, Master>,
+    /// What a simulation has switched off.
+    off: Switches,
+}
+
+/// Protections of an issuer that are off.
+#[derive(Clone, Copy, Default)]
+struct Switches {
+    numbers: bool,
+    certificates: bool,
 }
 
 impl fmt::Debug for Vault {
@@ -48,6 +59,24 @@ impl Vault {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The vault of an issuer with these protections: everything, unless a simulation says
+    /// otherwise.
+    #[must_use]
+    pub const fn under<X: Protections>(mut self) -> Self {
+        self.off = Switches { numbers: !X::NUMBERS_UNDER_MAC, certificates: !X::CERTIFICATE_VERIFIED };
+        self
+    }
+
+    /// What K1 and S1 cover of a statement.
+    pub(crate) fn covered(&self, statement: Statement) -> Statement {
+        if self.off.numbers { unnumbered(statement) } else { statement }
+    }
+
+    /// Whether S6 has to be right.
+    pub(crate) const fn verifies_certificates(&self) -> bool {
+        !self.off.certificates
     }
 
     /// A new version of every key: load, certificate and record keys, and a purchase key
