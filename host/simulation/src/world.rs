@@ -175,7 +175,8 @@ impl World {
         self.make_card(&self.sam_path(number), AppletKind::Sam, Aid::PSAM, &blocks)
     }
 
-    /// A card from blank to personalised.
+    /// A card from blank to personalised. It gets its name last: who is interrupted leaves
+    /// no half card behind.
     fn make_card(
         &mut self,
         path: &Path,
@@ -184,8 +185,15 @@ impl World {
         blocks: &[DataBlock],
     ) -> Result<(), Error> {
         let randomness = self.randomness();
-        let mut reader = VirtualReader::create(path, kind, randomness)?;
-        Ok(personalise(&mut reader, aid, blocks)?)
+        let blank = path.with_extension("blank");
+        match std::fs::remove_file(&blank) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(&blank)(error))?,
+            _ => {}
+        }
+        let mut reader = VirtualReader::create(&blank, kind, randomness)?;
+        personalise(&mut reader, aid, blocks)?;
+        drop(reader);
+        std::fs::rename(&blank, path).map_err(Error::file(path))
     }
 
     /// A generator of its own for a card.
