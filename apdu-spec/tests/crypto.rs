@@ -69,9 +69,9 @@ fn keys_and_macs_of_one_purchase_as_computed_elsewhere() {
             let right = match what {
                 "K1" => same(story.k1.mac_key(), expected, algorithm),
                 "KS" => same(&story.ks, expected, algorithm),
-                "K6" => same(&story.k6, expected, algorithm),
+                "K6" => *story.k6.key() == key(expected),
                 "KR" => same(&story.kr, expected, algorithm),
-                "KP" => same(&story.kp, expected, algorithm),
+                "KP" => *story.kp.key() == key(expected),
                 "SECRET" => story.secret == key(expected),
                 "COMMITMENT" => mac(story.order.terms.to_commitment()),
                 "S1" => mac(story.s1),

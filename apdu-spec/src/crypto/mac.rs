@@ -17,20 +17,24 @@ use super::Key;
 use super::chain::chain;
 use crate::element::{Algorithm, Mac};
 use crate::signature::INPUT_MAX;
-use crate::wire::Element;
+use crate::wire::{Element, Writer};
 
-/// A key that is ready to make MACs: its schedule is computed once.
+/// A key that makes more than one MAC: its schedule is computed once, and stays where it is.
 pub struct MacKey(Schedule);
 
-#[allow(clippy::large_enum_variant)] // one lives on the stack at a time; there is no heap
+#[allow(clippy::large_enum_variant)] // there is no heap
 enum Schedule {
-    Aes {
-        cipher: Aes128Enc,
-        subkey: u128,
-    },
+    Aes(CmacKey),
     /// Two DES schedules would make every key half as large again, so they are computed
     /// for each MAC.
     Des(Key),
+}
+
+/// The first of the two subkeys (SP 800-38B clause 6.1), and the cipher behind it, where it
+/// is aligned.
+struct CmacKey {
+    subkey: u128,
+    cipher: Aes128Enc,
 }
 
 impl fmt::Debug for MacKey {
@@ -39,11 +43,44 @@ impl fmt::Debug for MacKey {
     }
 }
 
-impl Drop for MacKey {
+impl Drop for CmacKey {
     fn drop(&mut self) {
-        // The ciphers erase themselves.
-        if let Schedule::Aes { subkey, .. } = &mut self.0 {
-            subkey.zeroize();
+        // The cipher erases itself.
+        self.subkey.zeroize();
+    }
+}
+
+/// A key that makes one MAC. Its schedule is computed, used and erased in one place:
+/// a schedule that has just been written is slow to move.
+#[derive(Debug)]
+pub struct OneTimeKey {
+    key: Key,
+    algorithm: Algorithm,
+}
+
+impl OneTimeKey {
+    /// A key for one MAC.
+    #[must_use]
+    #[inline]
+    pub const fn new(key: Key, algorithm: Algorithm) -> Self {
+        Self { key, algorithm }
+    }
+
+    /// The key.
+    #[must_use]
+    pub const fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// The MAC of an input that [`signature`](crate::signature) declares.
+    #[must_use]
+    #[inline]
+    pub fn sign<I: Element>(&self, input: &I) -> Mac {
+        const { assert!(I::MAX <= INPUT_MAX, "a MAC input is longer than its buffer") };
+        let message = Message::<INPUT_BLOCKS>::new(|writer| input.encode(writer));
+        match self.algorithm {
+            Algorithm::AesCmac => truncated(cmac_once(&self.key, message.front(), message.last())),
+            Algorithm::RetailMac => Mac(retail_mac(&self.key, message.bytes()).to_be_bytes()),
         }
     }
 }
@@ -53,17 +90,22 @@ const fn double(value: u128) -> u128 {
     (value << 1) ^ ((value >> 127) * 0x87)
 }
 
+/// The first subkey (SP 800-38B clause 6.1).
+#[inline]
+fn subkey(cipher: &Aes128Enc) -> u128 {
+    let mut zero = Block::default();
+    cipher.encrypt_block(&mut zero);
+    double(u128::from_be_bytes(zero.into()))
+}
+
 impl MacKey {
     /// Computes the key schedule.
     #[must_use]
-    #[inline] // else the schedule is copied once more
     pub fn new(key: &Key, algorithm: Algorithm) -> Self {
         match algorithm {
             Algorithm::AesCmac => {
                 let cipher = Aes128Enc::new(&Array::from(*key.expose()));
-                let mut zero = Block::default();
-                cipher.encrypt_block(&mut zero);
-                Self(Schedule::Aes { cipher, subkey: double(u128::from_be_bytes(zero.into())) })
+                Self(Schedule::Aes(CmacKey { subkey: subkey(&cipher), cipher }))
             }
             Algorithm::RetailMac => Self(Schedule::Des(key.clone())),
         }
@@ -71,46 +113,109 @@ impl MacKey {
 
     /// The MAC of an input that [`signature`](crate::signature) declares.
     #[must_use]
+    #[inline]
     pub fn sign<I: Element>(&self, input: &I) -> Mac {
         const { assert!(I::MAX <= INPUT_MAX, "a MAC input is longer than its buffer") };
-        let mut buffer = [0; INPUT_MAX];
         // The assertion above leaves no way to overflow.
-        self.mac(input.to_slice(&mut buffer).unwrap_or_default())
+        let message = Message::<INPUT_BLOCKS>::new(|writer| input.encode(writer));
+        match &self.0 {
+            Schedule::Aes(key) => truncated(cmac(key, message.front(), message.last())),
+            Schedule::Des(key) => Mac(retail_mac(key, message.bytes()).to_be_bytes()),
+        }
     }
 
     /// The MAC of `message`: the first eight bytes.
     #[must_use]
     pub fn mac(&self, message: &[u8]) -> Mac {
         match &self.0 {
-            Schedule::Aes { cipher, subkey } => {
-                let [a, b, c, d, e, f, g, h, ..] = cmac(cipher, *subkey, message);
-                Mac([a, b, c, d, e, f, g, h])
+            Schedule::Aes(key) => {
+                let (front, end) = message.split_at(message.len().saturating_sub(1) / 16 * 16);
+                let last = Message::<1>::new(|writer| writer.put(end));
+                truncated(cmac(key, front.as_chunks().0, last.last()))
             }
             Schedule::Des(key) => Mac(retail_mac(key, message).to_be_bytes()),
         }
     }
 
-    /// The untruncated CMAC, for key derivation; nothing for a retail MAC key.
-    pub(super) fn full_cmac(&self, message: &[u8]) -> Option<[u8; 16]> {
+    /// The untruncated CMAC, for key derivation; of a retail MAC key, the key itself.
+    #[inline]
+    pub(super) fn full_cmac<const BLOCKS: usize>(&self, message: &Message<BLOCKS>) -> Result<[u8; 16], &Key> {
         match &self.0 {
-            Schedule::Aes { cipher, subkey } => Some(cmac(cipher, *subkey, message)),
-            Schedule::Des(_) => None,
+            Schedule::Aes(key) => Ok(cmac(key, message.front(), message.last())),
+            Schedule::Des(key) => Err(key),
         }
     }
 }
 
-/// CMAC of `message` (SP 800-38B clause 6.2).
-fn cmac(cipher: &Aes128Enc, subkey: u128, message: &[u8]) -> [u8; 16] {
-    let (blocks, rest) = message.as_chunks::<16>();
-    let (blocks, last) = match (blocks, rest) {
-        ([blocks @ .., last], []) => (blocks, xor(last, &subkey.to_be_bytes())),
-        _ => (blocks, xor(&padded(rest), &double(subkey).to_be_bytes())),
-    };
-    chain(cipher, blocks, last)
+/// Blocks of the longest input.
+const INPUT_BLOCKS: usize = INPUT_MAX.div_ceil(16);
+
+/// A message in a buffer of whole blocks, zero behind its end, so that it is padded where
+/// it stands.
+pub(super) struct Message<const BLOCKS: usize> {
+    blocks: [[u8; 16]; BLOCKS],
+    length: usize,
 }
 
-fn xor(left: &[u8; 16], right: &[u8; 16]) -> [u8; 16] {
-    (u128::from_ne_bytes(*left) ^ u128::from_ne_bytes(*right)).to_ne_bytes()
+impl<const BLOCKS: usize> Message<BLOCKS> {
+    /// What `encode` writes; nothing where that does not fit.
+    #[inline(always)] // else all of it is copied once more
+    pub(super) fn new(encode: impl FnOnce(&mut Writer<'_>)) -> Self {
+        let mut message = Self { blocks: [[0; 16]; BLOCKS], length: 0 };
+        let mut writer = Writer::new(message.blocks.as_flattened_mut());
+        encode(&mut writer);
+        message.length = writer.finish().map_or(0, <[u8]>::len);
+        message
+    }
+
+    /// The message.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.blocks.as_flattened().get(..self.length).unwrap_or_default()
+    }
+
+    /// All blocks but the last.
+    pub(super) fn front(&self) -> &[[u8; 16]] {
+        self.blocks.get(..self.length.saturating_sub(1) / 16).unwrap_or_default()
+    }
+
+    /// The last block.
+    pub(super) fn last(&self) -> Last {
+        let before = self.length.saturating_sub(1) / 16;
+        (self.blocks.get(before).copied().unwrap_or_default(), self.length - before * 16)
+    }
+}
+
+const fn truncated(cmac: [u8; 16]) -> Mac {
+    let [a, b, c, d, e, f, g, h, ..] = cmac;
+    Mac([a, b, c, d, e, f, g, h])
+}
+
+/// A last block, zero behind the bytes that count, and how many these are.
+type Last = ([u8; 16], usize);
+
+/// CMAC of `blocks` and a last one (SP 800-38B clause 6.2).
+fn cmac(key: &CmacKey, blocks: &[[u8; 16]], last: Last) -> [u8; 16] {
+    chain(&key.cipher, blocks, masked(last, key.subkey))
+}
+
+/// CMAC under a key that is used once.
+pub(super) fn cmac_once(key: &Key, blocks: &[[u8; 16]], last: Last) -> [u8; 16] {
+    let cipher = Aes128Enc::new(&Array::from(*key.expose()));
+    let mut subkey = subkey(&cipher);
+    let mac = chain(&cipher, blocks, masked(last, subkey));
+    subkey.zeroize();
+    mac
+}
+
+/// The last block, padded with a bit 1 where it is not whole, under its subkey.
+#[inline]
+fn masked((last, length): Last, subkey: u128) -> [u8; 16] {
+    let last = u128::from_be_bytes(last);
+    let masked = match length {
+        16 => last ^ subkey,
+        _ => last ^ (0x80 << (120 - 8 * length)) ^ double(subkey),
+    };
+    masked.to_be_bytes()
 }
 
 /// Retail MAC of `message` (ISO/IEC 9797-1 algorithm 3, padding method 2).

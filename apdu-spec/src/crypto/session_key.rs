@@ -6,11 +6,11 @@
 
 use super::Key;
 use super::derivation::tdea_pair;
-use super::mac::MacKey;
+use super::mac::{MacKey, Message, OneTimeKey, cmac_once};
 use crate::element::{Algorithm, BatchNumber, Counter, IepId, Kind, Random};
 use crate::layout;
 use crate::record::Counterpart;
-use crate::wire::{Element, Writer};
+use crate::wire::Element;
 
 /// What a derived key is for.
 #[derive(Clone, Copy, Debug)]
@@ -52,34 +52,42 @@ layout! {
     }
 }
 
-/// A key from which other keys are derived, its schedule computed once.
+/// What a derived key is made from.
+fn input<C: Element>(label: Label, context: &C) -> Message<3> {
+    const { assert!(C::MAX + 5 <= 48, "a context is longer than its buffer") };
+    Message::new(|writer| {
+        writer.put(&[0x01, label as u8, 0x00]);
+        context.encode(writer);
+        writer.put(&128_u16.to_be_bytes());
+    })
+}
+
+/// Triple DES takes two blocks, numbered 1 and 2.
+fn derive_tdea(key: &Key, input: &Message<3>) -> Key {
+    tdea_pair(key, [0x01, 0x02], input.bytes().get(1..).unwrap_or_default())
+}
+
+/// A key from which another key is derived.
 #[derive(Debug)]
 pub struct DerivationKey {
-    pub(super) algorithm: Algorithm,
-    pub(super) key: Key,
-    pub(super) mac: MacKey,
+    key: Key,
+    algorithm: Algorithm,
 }
 
 impl DerivationKey {
-    /// Prepares `key`.
+    /// Derives from `key`.
     #[must_use]
     #[inline]
-    pub fn new(key: Key, algorithm: Algorithm) -> Self {
-        let mac = MacKey::new(&key, algorithm);
-        Self { algorithm, key, mac }
+    pub const fn new(key: Key, algorithm: Algorithm) -> Self {
+        Self { key, algorithm }
     }
 
+    #[inline]
     fn derive<C: Element>(&self, label: Label, context: &C) -> Key {
-        const { assert!(C::MAX <= 32, "a context is longer than its buffer") };
-        let mut buffer = [0; 40];
-        let mut writer = Writer::new(&mut buffer);
-        writer.put(&[0x01, label as u8, 0x00]);
-        context.encode(&mut writer);
-        writer.put(&128_u16.to_be_bytes());
-        let message = writer.finish().unwrap_or_default();
-        match self.mac.full_cmac(message) {
-            Some(bytes) => Key::new(bytes),
-            None => tdea_pair(&self.key, [0x01, 0x02], message.get(1..).unwrap_or_default()),
+        let input = input(label, context);
+        match self.algorithm {
+            Algorithm::AesCmac => Key::new(cmac_once(&self.key, input.front(), input.last())),
+            Algorithm::RetailMac => derive_tdea(&self.key, &input),
         }
     }
 
@@ -87,20 +95,21 @@ impl DerivationKey {
     #[must_use]
     #[inline]
     pub fn statement_key(&self, context: &SessionContext) -> StatementKey {
-        StatementKey(Self::new(self.derive(Label::Statement, context), self.algorithm))
+        let algorithm = self.algorithm;
+        StatementKey { mac: MacKey::new(&self.derive(Label::Statement, context), algorithm), algorithm }
     }
 
     /// Key of S6 (from the certificate key).
     #[must_use]
     #[inline]
-    pub fn certificate_key(&self, context: &SessionContext) -> MacKey {
-        MacKey::new(&self.derive(Label::Certificate, context), self.algorithm)
+    pub fn certificate_key(&self, context: &SessionContext) -> OneTimeKey {
+        OneTimeKey::new(self.derive(Label::Certificate, context), self.algorithm)
     }
 
     /// Key of the answer to GET PREVIOUS IEP SIGNATURE; the context's random number is zero.
     #[must_use]
-    pub fn previous_key(&self, context: &SessionContext) -> MacKey {
-        MacKey::new(&self.derive(Label::Previous, context), self.algorithm)
+    pub fn previous_key(&self, context: &SessionContext) -> OneTimeKey {
+        OneTimeKey::new(self.derive(Label::Previous, context), self.algorithm)
     }
 
     /// Key of S4, S5, the chain and the acknowledgement of one batch (from the record key).
@@ -108,29 +117,55 @@ impl DerivationKey {
     pub fn record_key(&self, batch: BatchNumber) -> MacKey {
         MacKey::new(&self.derive(Label::Record, &batch), self.algorithm)
     }
+}
+
+/// A key from which many keys are derived: its schedule is kept.
+#[derive(Debug)]
+pub struct MasterKey(pub(super) MacKey);
+
+impl MasterKey {
+    /// Prepares `key`.
+    #[must_use]
+    pub fn new(key: &Key, algorithm: Algorithm) -> Self {
+        Self(MacKey::new(key, algorithm))
+    }
 
     /// The secret that cancels one purchase (from the cancellation key).
     #[must_use]
     pub fn cancellation_secret(&self, context: &SecretContext) -> Key {
-        self.derive(Label::Secret, context)
+        self.0.derive(Label::Secret, context)
+    }
+}
+
+impl MacKey {
+    #[inline]
+    fn derive<C: Element>(&self, label: Label, context: &C) -> Key {
+        let input = input(label, context);
+        match self.full_cmac(&input) {
+            Ok(bytes) => Key::new(bytes),
+            Err(key) => derive_tdea(key, &input),
+        }
     }
 }
 
 /// K1 of a session: makes S1, and derives KS.
 #[derive(Debug)]
-pub struct StatementKey(DerivationKey);
+pub struct StatementKey {
+    mac: MacKey,
+    algorithm: Algorithm,
+}
 
 impl StatementKey {
     /// The key of S1.
     #[must_use]
     pub const fn mac_key(&self) -> &MacKey {
-        &self.0.mac
+        &self.mac
     }
 
     /// KS, which makes S2 and S3: K1 and the counterpart's number of the transaction.
     #[must_use]
     #[inline]
     pub fn order_key(&self, nt: Counter) -> MacKey {
-        MacKey::new(&self.0.derive(Label::Order, &nt), self.0.algorithm)
+        MacKey::new(&self.mac.derive(Label::Order, &nt), self.algorithm)
     }
 }

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use apdu_spec::batch::{Acknowledgement, Sum, Trailer};
 use apdu_spec::crypto::Key;
 use apdu_spec::crypto::derivation::{Holder, card_key};
-use apdu_spec::crypto::mac::MacKey;
-use apdu_spec::crypto::session_key::{DerivationKey, SecretContext, SessionContext, StatementKey};
+use apdu_spec::crypto::mac::{MacKey, OneTimeKey};
+use apdu_spec::crypto::session_key::{DerivationKey, MasterKey, SecretContext, SessionContext, StatementKey};
 use apdu_spec::download::Release;
 use apdu_spec::element::{
     AcquirerId, Algorithm, Amount, Balance, BatchNumber, Counter, Currency, Date, IepId, KeyReference, Kind,
@@ -96,9 +96,9 @@ pub struct Story {
     pub key: KeyReference,
     pub k1: StatementKey,
     pub ks: MacKey,
-    pub k6: MacKey,
+    pub k6: OneTimeKey,
     pub kr: MacKey,
-    pub kp: MacKey,
+    pub kp: OneTimeKey,
     pub secret: Key,
     pub order: Order,
     pub s1: Mac,
@@ -136,11 +136,11 @@ impl Story {
         let ks = k1.order_key(nt_psam);
         let k6 = derivation("KDC").certificate_key(&context);
         let kr = derivation("KDR").record_key(batch());
-        let secret =
-            derivation("KDX").cancellation_secret(&SecretContext { iep: iep(), nt_iep: nt, nt_psam });
+        let cancellation = MasterKey::new(&card_keys["KDX"], algorithm);
+        let secret = cancellation.cancellation_secret(&SecretContext { iep: iep(), nt_iep: nt, nt_psam });
 
         let heading = |name| Heading::new(name, Kind::Purchase, key);
-        let commitment = MacKey::new(&secret, algorithm).sign(&Commitment {
+        let commitment = OneTimeKey::new(secret.clone(), algorithm).sign(&Commitment {
             heading: heading(Name::Commitment),
             statement,
             sam: sam(),

@@ -6,7 +6,7 @@
 //! commit is no purchase any more.
 
 use apdu_spec::StatusWord;
-use apdu_spec::crypto::mac::MacKey;
+use apdu_spec::crypto::mac::{MacKey, OneTimeKey};
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
 use apdu_spec::element::{Amount, Kind, Mac};
 use apdu_spec::personalisation::Function;
@@ -75,7 +75,7 @@ impl<X: Protections> Purse<X> {
 
 /// The commitment that this secret makes for that purchase.
 fn commitment(request: &Cancel, statement: &Statement, purchase: &LogEntry) -> Mac {
-    MacKey::new(&request.secret, purchase.key.algorithm).sign(&Commitment {
+    OneTimeKey::new(request.secret.clone(), purchase.key.algorithm).sign(&Commitment {
         heading: Heading::new(Name::Commitment, Kind::Purchase, purchase.key),
         statement: *statement,
         sam: purchase.counterpart.sam,

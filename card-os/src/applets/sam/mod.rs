@@ -16,7 +16,7 @@ mod statement;
 use core::marker::PhantomData;
 
 use apdu_spec::StatusWord;
-use apdu_spec::crypto::session_key::DerivationKey;
+use apdu_spec::crypto::session_key::MasterKey;
 use apdu_spec::element::{Algorithm, BatchNumber, Counter, IepId, KeyReference, Random};
 use apdu_spec::personalisation::{DataGroup, Function, SamParameters};
 use apdu_spec::protections::Protections;
@@ -57,7 +57,7 @@ pub struct Sam<X> {
 }
 
 /// A key, the algorithm it is used with, and its schedule.
-type Kept = ((KeyReference, Algorithm), DerivationKey);
+type Kept = ((KeyReference, Algorithm), MasterKey);
 
 /// The batch of a PSAM that has never closed one.
 const FIRST_BATCH: (u32, u32, u32) = (1, 1, 1);
@@ -159,10 +159,10 @@ impl<X: Protections> Sam<X> {
         area: &Area<'_>,
         function: Function,
         wanted: (KeyReference, Algorithm),
-    ) -> Result<&'k DerivationKey, StatusWord> {
+    ) -> Result<&'k MasterKey, StatusWord> {
         if kept.as_ref().is_none_or(|(held, _)| *held != wanted) {
             let key = keys.key(area, function, wanted.0)?;
-            *kept = Some((wanted, DerivationKey::new(key, wanted.1)));
+            *kept = Some((wanted, MasterKey::new(&key, wanted.1)));
         }
         kept.as_ref().map(|(_, key)| key).ok_or(StatusWord::INTERNAL_ERROR)
     }

@@ -1,7 +1,7 @@
 //! INITIALIZE PSAM for Purchase, CREDIT PSAM, PSAM COMPLETE.
 
 use apdu_spec::StatusWord;
-use apdu_spec::crypto::mac::MacKey;
+use apdu_spec::crypto::mac::{MacKey, OneTimeKey};
 use apdu_spec::crypto::session_key::SecretContext;
 use apdu_spec::crypto::{Key, session_key::StatementKey};
 use apdu_spec::element::{Counter, IepId, KeyReference, Kind, Mac, Random, Search};
@@ -69,7 +69,7 @@ impl<X: Protections> Sam<X> {
         let taken_over = self.free_up_to(statement)?;
         let iep = statement.identity.iep;
         let secret = self.secret(iep, request.key, statement.position.nt, nt, area)?;
-        let commitment = MacKey::new(&secret, request.key.algorithm).sign(&Commitment {
+        let commitment = OneTimeKey::new(secret, request.key.algorithm).sign(&Commitment {
             heading: Heading::new(Name::Commitment, Kind::Purchase, request.key),
             statement: *statement,
             sam: self.parameters()?.sam,

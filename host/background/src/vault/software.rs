@@ -8,7 +8,7 @@ use std::fmt;
 
 use apdu_spec::crypto::Key;
 use apdu_spec::crypto::derivation::{Holder, card_key};
-use apdu_spec::crypto::mac::MacKey;
+use apdu_spec::crypto::mac::{MacKey, OneTimeKey};
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext, StatementKey};
 use apdu_spec::element::{Algorithm, BatchNumber, IepId, KeyReference, SamId};
 use apdu_spec::personalisation::{Function, KeyData};
@@ -173,7 +173,7 @@ impl Vault {
         iep: IepId,
         reference: KeyReference,
         context: &SessionContext,
-    ) -> Result<MacKey, Error> {
+    ) -> Result<OneTimeKey, Error> {
         let reference = KeyReference { group: 0, ..reference };
         Ok(self.derivation(iep.into(), Function::Certificate, reference)?.certificate_key(context))
     }
@@ -184,7 +184,7 @@ impl Vault {
         iep: IepId,
         reference: KeyReference,
         context: &SessionContext,
-    ) -> Result<MacKey, Error> {
+    ) -> Result<OneTimeKey, Error> {
         Ok(self.derivation(iep.into(), Function::Load, reference)?.previous_key(context))
     }
 
