@@ -236,14 +236,24 @@ macro_rules! layout {
             const MAX: usize = 0 $(+ <$ty as $crate::wire::Element>::MAX)*;
             #[inline]
             fn encode(&self, writer: &mut $crate::wire::Writer<'_>) {
-                $( $crate::wire::Element::encode(&self.$field, writer); )*
+                let encode = |writer: &mut $crate::wire::Writer<'_>| {
+                    $( $crate::wire::Element::encode(&self.$field, writer); )*
+                };
+                if Self::MIN == Self::MAX { writer.chunk(Self::MAX, encode) } else { encode(writer) }
             }
             #[inline]
             fn decode(
                 reader: &mut $crate::wire::Reader<'_>,
             ) -> Result<Self, $crate::wire::Malformed> {
-                $( let $field = $crate::wire::Element::decode(reader)?; )*
-                Ok(Self { $( $field, )* })
+                let decode = |reader: &mut $crate::wire::Reader<'_>| {
+                    $( let $field = $crate::wire::Element::decode(reader)?; )*
+                    Ok(Self { $( $field, )* })
+                };
+                if Self::MIN == Self::MAX {
+                    decode(&mut $crate::wire::Reader::new(reader.take(Self::MAX)?))
+                } else {
+                    decode(reader)
+                }
             }
         }
 

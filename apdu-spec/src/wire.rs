@@ -126,6 +126,20 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Appends exactly `length` bytes, which `encode` writes: their bounds are checked once.
+    #[inline]
+    pub fn chunk(&mut self, length: usize, encode: impl FnOnce(&mut Writer<'_>)) {
+        match self.buffer.get_mut(self.length..).and_then(|tail| tail.get_mut(..length)) {
+            Some(place) => {
+                let mut writer = Writer::new(place);
+                encode(&mut writer);
+                self.overflow |= writer.overflow || writer.length != length;
+                self.length += length;
+            }
+            None => self.overflow = true,
+        }
+    }
+
     /// How many bytes have been written.
     #[must_use]
     pub const fn len(&self) -> usize {

@@ -6,6 +6,7 @@ use card_os::platform::{ChipError, Platform};
 #[derive(Debug)]
 pub struct Chip {
     bytes: Vec<u8>,
+    blocks: usize,
     block_size: usize,
     programmed: usize,
     random: u64,
@@ -15,7 +16,7 @@ impl Chip {
     /// A chip of `blocks` erase blocks of `block_size` bytes.
     #[must_use]
     pub fn new(blocks: usize, block_size: usize, seed: u64) -> Self {
-        Self { bytes: vec![0xFF; blocks * block_size], block_size, programmed: 0, random: seed | 1 }
+        Self { bytes: vec![0xFF; blocks * block_size], blocks, block_size, programmed: 0, random: seed | 1 }
     }
 
     /// Bytes programmed so far, padding included.
@@ -35,7 +36,7 @@ impl Platform for Chip {
     }
 
     fn blocks(&self) -> usize {
-        self.bytes.len() / self.block_size
+        self.blocks
     }
 
     fn read(&self, address: usize, buffer: &mut [u8]) -> Result<(), ChipError> {

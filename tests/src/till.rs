@@ -25,8 +25,26 @@ use crate::scheme::{self, GROUP, NOW, VERSION, amount, counter, sam_id};
 /// Purchases that a purse makes before [`Till::settle`]: it holds this many receipts.
 pub const PURCHASES_A_PURSE: usize = 15;
 
-/// A command APDU in the making.
-pub type CommandBytes = heapless::Vec<u8, 261>;
+/// A command APDU.
+#[derive(Clone, Copy, Debug)]
+pub struct CommandBytes {
+    bytes: [u8; 261],
+    length: usize,
+}
+
+impl core::ops::Deref for CommandBytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl CommandBytes {
+    fn put(&mut self, part: &[u8]) {
+        self.bytes[self.length..][..part.len()].copy_from_slice(part);
+        self.length += part.len();
+    }
+}
 
 /// A card with its reader, which counts what passes.
 #[derive(Debug)]
@@ -42,17 +60,21 @@ pub struct Reader {
 }
 
 /// A short command APDU: header, data field, and Le 00.
+///
+/// # Panics
+/// Where the data field is longer than 255 bytes.
 #[must_use]
+#[inline]
 pub fn command(header: [u8; 4], data: &[&[u8]]) -> CommandBytes {
-    let mut bytes = CommandBytes::new();
+    let mut command = CommandBytes { bytes: [0; 261], length: 0 };
     let length = data.iter().map(|part| part.len()).sum::<usize>();
-    let _ = bytes.extend_from_slice(&header);
+    command.put(&header);
     if length > 0 {
-        let _ = bytes.push(u8::try_from(length).unwrap_or(u8::MAX));
-        data.iter().for_each(|part| drop(bytes.extend_from_slice(part)));
+        command.put(&[u8::try_from(length).expect("a short command")]);
+        data.iter().for_each(|part| command.put(part));
     }
-    let _ = bytes.push(0);
-    bytes
+    command.put(&[0]);
+    command
 }
 
 impl Reader {
