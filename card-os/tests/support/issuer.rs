@@ -4,7 +4,7 @@
 use apdu_spec::batch::{Acknowledgement, Trailer};
 use apdu_spec::crypto::mac::MacKey;
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
-use apdu_spec::element::{Amount, Balance, BatchNumber, Counter, KeyReference, Kind, Mac, Time};
+use apdu_spec::element::{Amount, Balance, BatchNumber, Counter, KeyReference, Kind, Mac, SamId, Time};
 use apdu_spec::personalisation::Function;
 use apdu_spec::purse::{Execute, Initialized};
 use apdu_spec::record::{
@@ -13,18 +13,19 @@ use apdu_spec::record::{
 };
 use apdu_spec::signature::{ChainLink, Heading, Name, S1, S2, S5, S6};
 
-use super::{iep, key_of, sam_id};
+use super::{key_of, sam_id};
 
 /// The session keys of a purse, from a master key.
 fn session(
     function: Function,
     key: KeyReference,
     kind: Kind,
-    stated: &Position,
+    stated: &Statement,
     counterpart: Counterpart,
 ) -> (DerivationKey, SessionContext) {
-    let card_key = key_of(iep(), function, key);
-    let context = SessionContext { kind, nt: stated.nt, random: stated.random, counterpart };
+    let card_key = key_of(stated.identity.iep, function, key);
+    let Position { nt, random, .. } = stated.position;
+    let context = SessionContext { kind, nt, random, counterpart };
     (DerivationKey::new(card_key, key.algorithm), context)
 }
 
@@ -38,7 +39,7 @@ pub fn authorise(
 ) -> Execute {
     let Initialized { key, statement, s1 } = *initialized;
     let position = statement.position;
-    let (card_key, context) = session(Function::Load, key, kind, &position, counterpart);
+    let (card_key, context) = session(Function::Load, key, kind, &statement, counterpart);
     let k1 = card_key.statement_key(&context);
     let heading = Heading::new(Name::S1, kind, key);
     assert_eq!(k1.mac_key().sign(&S1 { heading, statement, counterpart, amount }), s1, "S1");
@@ -75,8 +76,7 @@ pub fn sign_order(
 /// what an honest PSAM never orders.
 pub fn forge_order(initialized: &Initialized, counterpart: Counterpart, order: Order) -> Execute {
     let Initialized { key, statement, s1 } = *initialized;
-    let (card_key, context) =
-        session(Function::Purchase, key, Kind::Purchase, &statement.position, counterpart);
+    let (card_key, context) = session(Function::Purchase, key, Kind::Purchase, &statement, counterpart);
     sign_order(&card_key, &context, key, s1, counterpart, order)
 }
 
@@ -89,7 +89,7 @@ pub fn check_s6(value: &ValueRecord, stated: Position) -> Balance {
     let session_kind = if kind == Kind::Cancellation { Kind::Purchase } else { kind };
     let function = if session_kind == Kind::Purchase { Function::Purchase } else { Function::Load };
     let statement = Statement { identity, position: stated };
-    let (card_key, context) = session(function, key, session_kind, &stated, counterpart);
+    let (card_key, context) = session(function, key, session_kind, &statement, counterpart);
     let k1 = card_key.statement_key(&context);
     let amount = if session_kind == Kind::Purchase { Amount::default() } else { order.amount };
     let heading = |name| Heading::new(name, session_kind, key);
@@ -98,7 +98,8 @@ pub fn check_s6(value: &ValueRecord, stated: Position) -> Balance {
     let s2 = ks.sign(&S2 { heading: heading(Name::S2), s1, sam: counterpart.sam, order });
 
     let certificate = KeyReference { group: 0, ..key };
-    let (card_key, context) = session(Function::Certificate, certificate, session_kind, &stated, counterpart);
+    let (card_key, context) =
+        session(Function::Certificate, certificate, session_kind, &statement, counterpart);
     let balance = entry.balance_after().unwrap();
     let expected = card_key.certificate_key(&context).sign(&S6 {
         heading: Heading::new(Name::S6, kind, key),
@@ -113,14 +114,14 @@ pub fn check_s6(value: &ValueRecord, stated: Position) -> Balance {
     balance
 }
 
-fn record_key(batch: BatchNumber, reference: KeyReference) -> MacKey {
-    let key = key_of(sam_id(), Function::Record, reference);
+pub fn record_key(sam: SamId, batch: BatchNumber, reference: KeyReference) -> MacKey {
+    let key = key_of(sam, Function::Record, reference);
     DerivationKey::new(key, reference.algorithm).record_key(batch)
 }
 
 /// A batch is whole and genuine.
 pub fn check_batch(trailer: &Trailer, records: &[BatchRecord], reference: KeyReference) {
-    let key = record_key(trailer.batch, reference);
+    let key = record_key(trailer.sam, trailer.batch, reference);
     assert_eq!(usize::from(trailer.count), records.len());
     let mut chain = Mac::default();
     for record in records {
@@ -137,7 +138,12 @@ pub fn check_batch(trailer: &Trailer, records: &[BatchRecord], reference: KeyRef
 
 /// The acknowledgement of a batch with this S4.
 pub fn acknowledge(batch: BatchNumber, s4: Mac, reference: KeyReference) -> Acknowledgement {
-    let mut acknowledgement = Acknowledgement { sam: sam_id(), batch, s4, mac: Mac::default() };
-    acknowledgement.mac = record_key(batch, reference).sign(&acknowledgement.input(reference));
+    acknowledge_to(sam_id(), batch, s4, reference)
+}
+
+/// The same for another PSAM.
+pub fn acknowledge_to(sam: SamId, batch: BatchNumber, s4: Mac, reference: KeyReference) -> Acknowledgement {
+    let mut acknowledgement = Acknowledgement { sam, batch, s4, mac: Mac::default() };
+    acknowledgement.mac = record_key(sam, batch, reference).sign(&acknowledgement.input(reference));
     acknowledgement
 }

@@ -9,6 +9,8 @@
 pub mod issuer;
 pub mod world;
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::OnceLock;
 
 use apdu_spec::aid::Aid;
@@ -84,11 +86,26 @@ pub fn key_of(holder: impl Into<Holder>, function: Function, reference: KeyRefer
     card_key(&master(function), holder.into(), function, reference)
 }
 
+/// What somebody who listens has heard.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Exchange {
+    /// The card.
+    pub kind: AppletKind,
+    /// What it was sent; nothing where its power went off and on.
+    pub command: Vec<u8>,
+    /// What it answered.
+    pub answer: Vec<u8>,
+}
+
+/// One tape for all the cards that somebody listens to.
+pub type Tape = Rc<RefCell<Vec<Exchange>>>;
+
 /// A card on a simulated chip, powered.
 #[derive(Debug)]
 pub struct Device {
     card: Option<Card<Chip>>,
     pub kind: AppletKind,
+    pub tape: Option<Tape>,
 }
 
 const fn aid(kind: AppletKind) -> &'static [u8] {
@@ -102,7 +119,7 @@ const fn aid(kind: AppletKind) -> &'static [u8] {
 impl Device {
     /// A blank card, its application selected.
     pub fn blank(kind: AppletKind) -> Self {
-        let mut device = Self { card: Some(Card::create(Chip::new(), &[kind]).unwrap()), kind };
+        let mut device = Self { card: Some(Card::create(Chip::new(), &[kind]).unwrap()), kind, tape: None };
         device.select();
         device
     }
@@ -111,19 +128,22 @@ impl Device {
     pub fn personalised(kind: AppletKind, algorithm: Algorithm) -> Self {
         static CHIPS: [OnceLock<Chip>; 6] = [const { OnceLock::new() }; 6];
         let place = (kind as usize - 1) * 2 + algorithm as usize - 1;
-        let chip = CHIPS[place].get_or_init(|| {
-            let mut device = Self::blank(kind);
-            for block in personalisation(kind, algorithm) {
-                device.execute::<StoreData>(&block).unwrap();
-            }
-            device.power_off()
-        });
+        let chip = CHIPS[place].get_or_init(|| Self::issued(kind, algorithm, iep(), sam_id()).power_off());
         Self::power_on(kind, chip.clone()).unwrap()
+    }
+
+    /// The same card for another purse or PSAM.
+    pub fn issued(kind: AppletKind, algorithm: Algorithm, iep: IepId, sam: SamId) -> Self {
+        let mut device = Self::blank(kind);
+        for block in personalisation(kind, algorithm, iep, sam) {
+            device.execute::<StoreData>(&block).unwrap();
+        }
+        device
     }
 
     /// Powers a card up and selects its application.
     pub fn power_on(kind: AppletKind, chip: Chip) -> Result<Self, MemoryError> {
-        let mut device = Self { card: Some(Card::open(chip)?), kind };
+        let mut device = Self { card: Some(Card::open(chip)?), kind, tape: None };
         device.select();
         Ok(device)
     }
@@ -137,6 +157,7 @@ impl Device {
         let mut chip = self.card.take().unwrap().power_off();
         chip.power_up();
         self.card = Some(Card::open(chip)?);
+        self.note(&[], &[]);
         self.select();
         Ok(())
     }
@@ -158,7 +179,15 @@ impl Device {
         let answer = response.to_vec();
         assert!((2..=258).contains(&answer.len()), "{} bytes of answer", answer.len());
         card.housekeep();
+        self.note(command, &answer);
         answer
+    }
+
+    fn note(&self, command: &[u8], answer: &[u8]) {
+        if let Some(tape) = &self.tape {
+            let (command, answer) = (command.to_vec(), answer.to_vec());
+            tape.borrow_mut().push(Exchange { kind: self.kind, command, answer });
+        }
     }
 
     /// The status word that a command gets.
@@ -182,7 +211,7 @@ pub fn status_of(answer: &[u8]) -> StatusWord {
 }
 
 /// The data groups of a card.
-fn personalisation(kind: AppletKind, algorithm: Algorithm) -> Vec<DataBlock> {
+fn personalisation(kind: AppletKind, algorithm: Algorithm, iep: IepId, sam: SamId) -> Vec<DataBlock> {
     let currency = Currency::EUR;
     let mut groups = Vec::new();
     let mut group = |group, content: Vec<u8>| groups.push((group, content));
@@ -194,7 +223,7 @@ fn personalisation(kind: AppletKind, algorithm: Algorithm) -> Vec<DataBlock> {
     };
     match kind {
         AppletKind::Purse => {
-            let identity = Identity { iep: iep(), expiry: Date(30_000), currency, maximum: Balance(MAXIMUM) };
+            let identity = Identity { iep, expiry: Date(30_000), currency, maximum: Balance(MAXIMUM) };
             let parameters = PurseParameters {
                 identity,
                 overdraft: amount(500),
@@ -202,15 +231,15 @@ fn personalisation(kind: AppletKind, algorithm: Algorithm) -> Vec<DataBlock> {
                 key_floor: VERSION,
             };
             group(DataGroup::Purse, bytes(&parameters));
-            group(DataGroup::Key, own(iep().into(), Function::Load, 0));
-            group(DataGroup::Key, own(iep().into(), Function::Purchase, GROUP));
-            group(DataGroup::Key, own(iep().into(), Function::Certificate, 0));
+            group(DataGroup::Key, own(iep.into(), Function::Load, 0));
+            group(DataGroup::Key, own(iep.into(), Function::Purchase, GROUP));
+            group(DataGroup::Key, own(iep.into(), Function::Certificate, 0));
         }
         AppletKind::Sam => {
             let mut providers = List::new();
-            providers.push(iep().provider).unwrap();
+            providers.push(iep.provider).unwrap();
             let parameters = SamParameters {
-                sam: sam_id(),
+                sam,
                 expiry: Date(30_000),
                 currency,
                 purchase_limit: amount(LIMIT),
@@ -219,8 +248,8 @@ fn personalisation(kind: AppletKind, algorithm: Algorithm) -> Vec<DataBlock> {
             };
             group(DataGroup::Sam, bytes(&parameters));
             group(DataGroup::Key, key(Function::Purchase, GROUP, master(Function::Purchase)));
-            group(DataGroup::Key, own(sam_id().into(), Function::Record, 0));
-            group(DataGroup::Key, own(sam_id().into(), Function::Cancellation, 0));
+            group(DataGroup::Key, own(sam.into(), Function::Record, 0));
+            group(DataGroup::Key, own(sam.into(), Function::Cancellation, 0));
         }
         AppletKind::Transfer => {
             group(DataGroup::Transfer, bytes(&TransferParameters { card: transfer_id() }));

@@ -10,12 +10,12 @@ use apdu_spec::purse::{
 };
 use apdu_spec::record::{BatchRecord, Counterpart};
 use apdu_spec::sam::{
-    CloseBatch, CollectRequest, CreditPsam, CreditRequest, Credited, GetChallenge, InitializePsam,
-    OpenPurchase, Opened, PsamCollect, ReceiptRequest, StoreReceipt,
+    CloseBatch, CollectRequest, CreditPsam, CreditRequest, Credited, GetChallenge, GetSamData,
+    InitializePsam, OpenPurchase, Opened, PsamCollect, ReceiptRequest, StoreReceipt,
 };
 use card_os::applets::AppletKind;
 
-use super::{Device, GROUP, VERSION, amount, issuer, load_terminal, sam_id};
+use super::{Device, GROUP, VERSION, amount, issuer, load_terminal};
 
 /// The time of all payments.
 pub const NOW: Time = Time(1_700_000_000);
@@ -59,8 +59,9 @@ impl World {
     }
 
     pub fn counterpart(&mut self) -> Counterpart {
+        let sam = self.sam.execute::<GetSamData>(&()).unwrap().sam;
         let challenge = self.sam.execute::<GetChallenge>(&()).unwrap().challenge;
-        Counterpart { sam: sam_id(), challenge }
+        Counterpart { sam, challenge }
     }
 
     /// INITIALIZE IEP for Purchase under a fresh challenge.

@@ -2,10 +2,8 @@
 //! acknowledgements, each with the sentence that it must not make false. The attacker owns
 //! the terminal.
 
-#![allow(clippy::unwrap_used)] // a test fails by panicking
-
-mod support;
-
+use crate::support::world::{NOW, World};
+use crate::support::{self, issuer};
 use apdu_spec::StatusWord;
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
 use apdu_spec::element::{Algorithm, Amount, Counter, Kind, Mac, Random};
@@ -16,8 +14,6 @@ use apdu_spec::sam::{
     CancelPurchase, CancellationSecret, CompleteRequest, PsamAcknowledge, PsamCancel, PsamComplete,
     ReceiptRequest, StoreReceipt,
 };
-use support::issuer;
-use support::world::{NOW, World};
 
 /// A purchase comes back once.
 #[test]

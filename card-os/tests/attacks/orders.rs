@@ -1,10 +1,8 @@
 //! Attacks on statements and orders, each with the sentence that it must not make false. The
 //! attacker owns the terminal: it sends any command to both cards, in any order.
 
-#![allow(clippy::unwrap_used)] // a test fails by panicking
-
-mod support;
-
+use crate::support::world::{NOW, World};
+use crate::support::{self, GROUP, VERSION, amount, issuer};
 use apdu_spec::element::{Algorithm, Kind, Mac};
 use apdu_spec::purse::{
     Cancel, CreditCancellation, CreditLoad, DebitIep, DebitUnload, Execute, Executed, InitializeIep,
@@ -13,8 +11,6 @@ use apdu_spec::purse::{
 use apdu_spec::sam::{OpenPurchase, PsamAcknowledge, ReceiptRequest, StoreReceipt};
 use apdu_spec::signature::{Heading, Name, S2};
 use apdu_spec::{Command as _, Element as _, StatusWord};
-use support::world::{NOW, World};
-use support::{GROUP, VERSION, amount, issuer};
 
 /// The command and everything before it leaves balance, counters and receipts as they were.
 fn assert_unchanged(world: &mut World, before: &apdu_spec::purse::PurseInformation, balance: i32) {
