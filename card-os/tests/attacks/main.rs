@@ -10,6 +10,7 @@
 mod support;
 
 mod evidence;
+mod flips;
 mod orders;
 mod people;
 mod replay;
