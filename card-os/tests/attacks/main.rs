@@ -11,7 +11,15 @@ mod support;
 
 mod evidence;
 mod flips;
+mod interleaving;
+mod keys;
+mod limits;
+mod lost_answers;
+mod mixed;
 mod orders;
 mod people;
+mod preplay;
 mod replay;
+mod rollback;
+mod stolen_psam;
 mod story;

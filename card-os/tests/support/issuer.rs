@@ -15,6 +15,13 @@ use apdu_spec::signature::{ChainLink, Heading, Name, S1, S2, S5, S6};
 
 use super::{key_of, sam_id};
 
+/// An order to load under the load key, whatever the purse has stated.
+pub fn sign_load(initialized: &Initialized, counterpart: Counterpart, order: Order) -> Execute {
+    let Initialized { key, statement, s1 } = *initialized;
+    let (card_key, context) = session(Function::Load, key, Kind::Load, &statement, counterpart);
+    sign_order(&card_key, &context, key, s1, counterpart, order)
+}
+
 /// The session keys of a purse, from a master key.
 fn session(
     function: Function,
@@ -84,8 +91,14 @@ pub fn forge_order(initialized: &Initialized, counterpart: Counterpart, order: O
 /// `stated` is the position that S1 stated; a cancellation goes on under the session of
 /// its purchase.
 pub fn check_s6(value: &ValueRecord, stated: Position) -> Balance {
+    assert_eq!(expected_s6(value, stated), value.entry.s6, "S6");
+    value.entry.balance_after().unwrap()
+}
+
+/// S6 as the purse of this record must have made it.
+pub fn expected_s6(value: &ValueRecord, stated: Position) -> Mac {
     let ValueRecord { identity, entry } = *value;
-    let LogEntry { kind, key, position, counterpart, order, s6, .. } = entry;
+    let LogEntry { kind, key, position, counterpart, order, .. } = entry;
     let session_kind = if kind == Kind::Cancellation { Kind::Purchase } else { kind };
     let function = if session_kind == Kind::Purchase { Function::Purchase } else { Function::Load };
     let statement = Statement { identity, position: stated };
@@ -101,7 +114,7 @@ pub fn check_s6(value: &ValueRecord, stated: Position) -> Balance {
     let (card_key, context) =
         session(Function::Certificate, certificate, session_kind, &statement, counterpart);
     let balance = entry.balance_after().unwrap();
-    let expected = card_key.certificate_key(&context).sign(&S6 {
+    card_key.certificate_key(&context).sign(&S6 {
         heading: Heading::new(Name::S6, kind, key),
         statement: Statement { identity, position },
         counterpart,
@@ -109,9 +122,7 @@ pub fn check_s6(value: &ValueRecord, stated: Position) -> Balance {
         s2,
         balance,
         nv: entry.nv().unwrap(),
-    });
-    assert_eq!(expected, s6, "S6");
-    balance
+    })
 }
 
 pub fn record_key(sam: SamId, batch: BatchNumber, reference: KeyReference) -> MacKey {
