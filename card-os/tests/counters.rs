@@ -101,12 +101,7 @@ fn value_commits_of_a_purse() {
 fn purchases_of_a_psam() {
     let mut world = World::with_balance(1_000);
     let (_, initialized) = world.initialize();
-    let Identity { iep, expiry, maximum, .. } = initialized.statement.identity;
-    let position = &initialized.statement.position;
-    // Challenge, amount, time, receipts taken over, commitment.
-    let zeros = vec![0; 8 + 4 + 4 + 3 + 8];
-    let identity = [bytes(&iep), bytes(&expiry), bytes(&maximum), bytes(&position.nv)].concat();
-    let opening = [bytes(&initialized.key), identity, stored(position), zeros].concat();
+    let opening = opening(&initialized);
     write(&mut world.sam, |change| {
         change.set(CELL_1, &open_batch(1, LAST));
         change.append(LOG_0, LAST, &opening);
@@ -129,4 +124,121 @@ fn batches_of_a_psam() {
     let mut memory = Memory::open(world.sam.power_off()).unwrap();
     assert_eq!(memory.next(LOG_1), 2);
     assert_eq!(memory.platform().blocks_erased(), 16, "nothing was turned over");
+}
+
+/// Where a counter starts, and how far it may still count.
+const STARTS: [(u32, usize); 3] = [(LAST - 2, 2), (LAST - 1, 1), (LAST, 0)];
+
+/// At MAX-2, MAX-1 and MAX: the sessions, value commits, purchases and batches that are
+/// left take place, and not one more; afterwards the card is as it was.
+#[test]
+fn every_counter_counts_to_its_maximum_and_no_further() {
+    for (start, left) in STARTS {
+        assert_eq!(sessions_left(start), left, "sessions from {start:X}");
+        assert_eq!(batches_left(start), left, "batches from {start:X}");
+        assert_eq!(purchases_left(start), left, "purchases from {start:X}");
+    }
+}
+
+/// Counts how often `step` works, up to five times.
+fn count(world: &mut World, mut step: impl FnMut(&mut World) -> Result<(), StatusWord>) -> usize {
+    for done in 0..5 {
+        if let Err(status) = step(world) {
+            assert_eq!(status, StatusWord::COUNTER_AT_MAXIMUM);
+            let before = (world.sam.chip().image().to_vec(), world.balance());
+            assert_eq!(step(world), Err(status), "it does not wrap");
+            assert!(before == (world.sam.chip().image().to_vec(), world.balance()));
+            return done;
+        }
+    }
+    panic!("beyond the maximum");
+}
+
+fn sessions_left(start: u32) -> usize {
+    let mut world = World::with_balance(1_000);
+    write(&mut world.purse, |change| change.set(CELL_1, &start.to_be_bytes()[1..]));
+    count(&mut world, |world| {
+        let request = InitializePurchase { group: GROUP, version: VERSION, counterpart: world.counterpart() };
+        world.purse.execute::<InitializeIep>(&request).map(drop)
+    })
+}
+
+fn batches_left(start: u32) -> usize {
+    let mut world = World::with_balance(1_000);
+    write(&mut world.sam, |change| change.set(CELL_1, &open_batch(start, 1)));
+    count(&mut world, |world| {
+        if world.sam.execute::<GetSamData>(&()).unwrap().entries == 0 {
+            world.pay(1)?;
+        }
+        world.sam.execute::<CloseBatch>(&()).map(drop)
+    })
+}
+
+/// The bytes of an opening of the purse that has just stated this.
+fn opening(initialized: &apdu_spec::purse::Initialized) -> Vec<u8> {
+    let Identity { iep, expiry, maximum, .. } = initialized.statement.identity;
+    let position = &initialized.statement.position;
+    let identity = [bytes(&iep), bytes(&expiry), bytes(&maximum), bytes(&position.nv)].concat();
+    // Challenge, amount, time, receipts taken over, commitment.
+    [bytes(&initialized.key), identity, stored(position), vec![0; 8 + 4 + 4 + 3 + 8]].concat()
+}
+
+fn purchases_left(start: u32) -> usize {
+    let mut world = World::with_balance(1_000);
+    let (_, initialized) = world.initialize();
+    let opening = opening(&initialized);
+    write(&mut world.sam, |change| {
+        change.set(CELL_1, &open_batch(1, start));
+        change.append(LOG_0, start, &opening);
+    });
+    count(&mut world, |world| world.pay(1).map(drop))
+}
+
+/// Entries of batches are numbered as well, receipts among them, so that their numbers end
+/// before those of purchases do. A purchase whose record would get no number is refused
+/// before S2 leaves, and the batch can still be closed.
+#[test]
+fn entries_of_a_psam() {
+    for left in 0..12 {
+        let mut world = World::with_balance(1_000);
+        let (_, initialized) = world.initialize();
+        let opening = opening(&initialized);
+        // Entry `first - 1` is there and belongs to a batch that was acknowledged.
+        let first = LAST + 1 - left;
+        let number = bytes(&BatchNumber::new(1).unwrap());
+        let batch = [&number[..], &first.to_be_bytes(), &[0, 0, 2], &[0; 8]].concat();
+        // Not debited (03): NT 1, S3, S6, S5.
+        let entry = [&[0x03, 0, 0, 1][..], &[0; 24]].concat();
+        write(&mut world.sam, |change| {
+            change.set(CELL_1, &batch);
+            change.append(LOG_0, 1, &opening);
+            change.append(LOG_1, first - 1, &entry);
+        });
+        // Three are opened, the rest paid; and nothing is debited that is not recorded.
+        let mut opened = 0;
+        for _ in 0..3 {
+            let (_, initialized) = world.initialize();
+            opened += u32::from(world.order(&initialized, 1).is_ok());
+        }
+        assert_eq!(opened, left.min(3), "{left} numbers left");
+        let mut paid = 0;
+        let refused = loop {
+            match world.pay(10) {
+                Ok(_) => paid += 10,
+                Err(status) => break status,
+            }
+        };
+        assert_eq!(refused, StatusWord::COUNTER_AT_MAXIMUM, "{left} numbers left");
+        assert_eq!((world.balance(), paid), (1_000 - paid, 10 * left.saturating_sub(3).cast_signed()));
+        // A receipt would take a number that an open purchase has been promised.
+        let previous = world.previous_by_nv(1).unwrap();
+        let receipt = apdu_spec::sam::ReceiptRequest { previous };
+        let full = world.sam.execute::<apdu_spec::sam::StoreReceipt>(&receipt);
+        assert_eq!(full, Err(StatusWord::NOT_ENOUGH_MEMORY), "{left} numbers left");
+        world.sam.power_cycle().unwrap();
+        match world.sam.execute::<CloseBatch>(&()) {
+            Ok(trailer) => assert_eq!(u32::from(trailer.count), left),
+            Err(status) => assert_eq!((status, left), (StatusWord::RECORD_NOT_FOUND, 0)),
+        }
+    }
 }

@@ -77,6 +77,9 @@ pub const COUNTER: Cell = Cell(1);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Log(pub u8);
 
+/// Number of the last record that a log takes.
+const NUMBER_MAX: u32 = 0x00FF_FFFF;
+
 /// The part of memory that belongs to one application.
 pub struct Area<'m> {
     storage: &'m mut dyn Storage,
@@ -130,6 +133,12 @@ impl<'m> Area<'m> {
     #[must_use]
     pub fn next(&self, log: Log) -> u32 {
         self.storage.next(self.log_tag(log))
+    }
+
+    /// How many more records the log takes: their numbers have three bytes and never wrap.
+    #[must_use]
+    pub fn numbers_left(&self, log: Log) -> usize {
+        NUMBER_MAX.saturating_sub(self.next(log).saturating_sub(1)) as usize
     }
 
     /// Records below `number` may be forgotten.

@@ -7,7 +7,7 @@ use apdu_spec::record::Outcome;
 use apdu_spec::sam::{CancelPurchase, CancellationSecret};
 
 use super::Sam;
-use super::layout::{CLOSING_SIZE, Content, OUTCOME_SIZE};
+use super::layout::{Content, OUTCOME_SIZE};
 use crate::kernel::Response;
 use crate::kernel::area::Area;
 use crate::kernel::dispatch::answer;
@@ -27,7 +27,7 @@ impl<X: Protections> Sam<X> {
         let secret: Key = self.secret(iep, opening.key, nt_iep, nt, area)?;
         match (last.outcome, last.content) {
             (Outcome::Credited, Content::Own(own)) => {
-                area.ensure_room(OUTCOME_SIZE * (1 + self.open.len()) + CLOSING_SIZE)?;
+                self.ensure_entry(OUTCOME_SIZE, area)?;
                 let _ = self.settle(Outcome::Voided, own, &opening, area)?;
             }
             (Outcome::Voided, _) => {}

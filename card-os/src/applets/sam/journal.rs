@@ -10,7 +10,9 @@ use apdu_spec::record::{BatchRecord, LogEntry, Opening, Outcome, ValueRecord};
 use apdu_spec::signature::{Heading, Name, S5};
 
 use super::Sam;
-use super::layout::{Content, ENTRIES, OPENINGS, OpenBatch, Own, Stored, StoredOpening};
+use super::layout::{
+    CLOSING_SIZE, Content, ENTRIES, OPENINGS, OUTCOME_SIZE, OpenBatch, Own, Stored, StoredOpening,
+};
 use crate::kernel::area::Area;
 use crate::kernel::memory::Committed;
 
@@ -63,6 +65,16 @@ impl<X: Protections> Sam<X> {
         let heading = Heading::new(Name::S5, value.entry.kind, key.reference);
         let s5 = key.mac.sign(&S5 { heading, record });
         Ok((Stored { outcome, content, s5 }, Booked { index, s5 }))
+    }
+
+    /// Room and a number for an entry of `bytes` that nobody was promised; what open purchases
+    /// and closing the batch were promised stays free.
+    pub(super) fn ensure_entry(&self, bytes: usize, area: &mut Area<'_>) -> Result<(), StatusWord> {
+        let promised = self.open.len();
+        if area.numbers_left(ENTRIES) <= promised {
+            return Err(StatusWord::NOT_ENOUGH_MEMORY);
+        }
+        area.ensure_room(bytes + promised * OUTCOME_SIZE + CLOSING_SIZE)
     }
 
     /// Commits the outcome of one of our openings.

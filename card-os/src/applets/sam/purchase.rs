@@ -127,11 +127,14 @@ impl<X: Protections> Sam<X> {
         Ok(Running { nt: order.nt, opening, s2, ks })
     }
 
-    /// Commits the opening, with room for its outcome and for closing the batch. Where the
+    /// Commits the opening, with room and a number for its outcome and room for closing the batch. Where the
     /// table is full, the oldest open purchase becomes a claim in the same commit.
     fn keep_open(&mut self, running: &Running, area: &mut Area<'_>) -> Result<Committed, StatusWord> {
-        let outcomes = (self.open.len() + 1) * OUTCOME_SIZE;
-        area.ensure_room(OPENING_SIZE + outcomes + CLOSING_SIZE)?;
+        let outcomes = self.open.len() + 1;
+        if area.numbers_left(ENTRIES) < outcomes {
+            return Err(StatusWord::COUNTER_AT_MAXIMUM);
+        }
+        area.ensure_room(OPENING_SIZE + outcomes * OUTCOME_SIZE + CLOSING_SIZE)?;
         let oldest = self.open.first().copied().filter(|_| self.open.len() == OPEN_MAX);
         let claim = match oldest {
             Some(nt) => Some(self.claim(nt, area)?),

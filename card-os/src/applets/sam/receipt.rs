@@ -9,7 +9,7 @@ use apdu_spec::sam::{CreditRequest, ReceiptRequest};
 
 use super::Sam;
 use super::journal::Booked;
-use super::layout::{CLOSING_SIZE, Content, ENTRIES, OUTCOME_SIZE};
+use super::layout::{Content, ENTRIES};
 use crate::kernel::area::Area;
 use crate::kernel::memory::Committed;
 
@@ -80,14 +80,13 @@ impl<X: Protections> Sam<X> {
         })
     }
 
-    /// Commits a receipt to the open batch, and leaves the room that open purchases have
-    /// been promised.
+    /// Commits a receipt to the open batch.
     pub(super) fn keep_receipt(
         &mut self,
         value: &ValueRecord,
         area: &mut Area<'_>,
     ) -> Result<(Booked, Committed), StatusWord> {
-        area.ensure_room(RECEIPT_SIZE + self.open.len() * OUTCOME_SIZE + CLOSING_SIZE)?;
+        self.ensure_entry(RECEIPT_SIZE, area)?;
         let (stored, booked) = self.prepare(Outcome::Receipt, Content::Receipt(*value), value, area)?;
         let committed = area.change().append(ENTRIES, &stored).commit()?;
         Ok((booked, committed))
