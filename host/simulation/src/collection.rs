@@ -68,7 +68,7 @@ impl World {
         let (Some(terminal), Some(card)) = (self.terminals.get_mut(&number), self.transfer.as_mut()) else {
             return Ok((Vec::new(), 0));
         };
-        let acknowledged = terminal.take_downloads(card)?;
+        let acknowledged = terminal.take_downloads(card)?.taken;
         Ok((terminal.collect_onto(card)?, acknowledged))
     }
 
@@ -101,14 +101,17 @@ impl World {
         Ok(())
     }
 
-    /// The transfer card has come to the background system. What it brought is released
-    /// only once it is stored; what was refused stays on board.
+    /// The transfer card has come to the background system. What it brought is released once
+    /// it is stored, or kept as an exception: a refused batch left on board would keep the
+    /// PSAM from bringing the right one, which it still has.
     pub fn unload_transfer_card(&mut self, now: Time, cleared: &mut Cleared) -> Result<(), Error> {
         self.start_transfer()?;
         let Some(card) = self.transfer.as_mut() else { return Ok(()) };
         let delivery = unpack(card)?;
         let mut acknowledgements: Vec<Acknowledgement> = Vec::new();
-        let mut all_stored = true;
+        if delivery.batches.is_empty() && delivery.incomplete.is_empty() {
+            return Ok(());
+        }
         for batch in delivery.batches {
             let key = (batch.trailer.sam, batch.trailer.batch);
             match self.background.submit(&to_batch(batch), now) {
@@ -117,7 +120,6 @@ impl World {
                     acknowledgements.push(acknowledgement);
                 }
                 Err(background::Error::Rejected(rejection)) => {
-                    all_stored = false;
                     cleared.refused.push(format!("batch {} of PSAM {}: {}", key.1, key.0, rejection.text));
                 }
                 Err(error) => return Err(error.into()),
@@ -126,14 +128,10 @@ impl World {
         for (sam, batch) in &delivery.incomplete {
             cleared.refused.push(format!("batch {batch} of PSAM {sam}: incomplete; the PSAM still has it"));
         }
-        if acknowledgements.is_empty() && delivery.incomplete.is_empty() {
-            return Ok(());
-        }
-        let parcels = if all_stored { delivery.next_parcel } else { 1 };
         // The card may pass many terminals before it is back at one, so that
         // acknowledgements stay on board for long.
         let downloads = next_download(card)?.saturating_sub(DOWNLOADS_KEPT).max(1);
-        let release = self.background.release(identity(card)?, parcels, downloads)?;
+        let release = self.background.release(identity(card)?, delivery.next_parcel, downloads)?;
         Ok(send_back(card, &release, &acknowledgements)?)
     }
 }

@@ -1,0 +1,309 @@
+//! Attacks with and on the transfer card. It is in the hands of a courier who can read
+//! it, write on it, copy it, lose it and swap it. He would have batches booked twice, or
+//! disappear, or a PSAM forget what nobody has stored. Everything on board is
+//! sealed end to end, a PSAM keeps its batch until the background system's own word comes
+//! back, and what a courier has written himself stops nobody for longer than one trip.
+
+use std::path::PathBuf;
+
+use apdu_spec::Element;
+use apdu_spec::batch::{Acknowledgement, Trailer};
+use apdu_spec::download::{Download, Parcel, TRAILER_INDEX};
+use apdu_spec::element::{Algorithm, Amount, BatchNumber, Mac, SamId, Time};
+use apdu_spec::wire::Octets;
+use host::card::transfer::TransferCard;
+use host::reader::virtual_reader::VirtualReader;
+use host::terminal::load::Funding;
+use rand_chacha::ChaCha12Rng;
+use rand_core::SeedableRng;
+use simulation::collection::Cleared;
+use simulation::world::Limits;
+use simulation::{World, day};
+
+const NOW: Time = Time(1_768_197_600);
+const BUS: &str = "bus-12";
+
+fn random(seed: u64) -> ChaCha12Rng {
+    ChaCha12Rng::seed_from_u64(seed)
+}
+
+fn amount(minor: u32) -> Amount {
+    Amount::new(minor).expect("an amount")
+}
+
+/// A world whose purse has paid 3.00 in the bus, which is never connected.
+struct Scene {
+    data: PathBuf,
+    _place: tempfile::TempDir,
+    seed: u64,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let place = tempfile::tempdir().expect("a directory");
+        let data = place.path().join("data");
+        let mut world =
+            World::create(&data, day::scheme(), Algorithm::AesCmac, random(3), NOW).expect("a world");
+        let limits = Limits { maximum: 20_000, overdraft: 0, purchase: 5_000 };
+        world.issue_purse(limits, NOW).expect("a purse");
+        world.load(1, amount(5_000), Funding::Cash, NOW).expect("a load");
+        world.pay(1, BUS, amount(300), NOW).expect("paid");
+        Self { data, _place: place, seed: 3 }
+    }
+
+    fn world(&mut self) -> World {
+        self.seed += 1;
+        World::open(&self.data, random(self.seed)).expect("the world")
+    }
+
+    /// The transfer card comes to the bus.
+    fn collect(&mut self) {
+        self.world().collect(BUS).expect("collected");
+    }
+
+    /// It comes to the background system.
+    fn clear(&mut self) -> Cleared {
+        let mut world = self.world();
+        let cleared = world.clear(NOW).expect("cleared");
+        assert_eq!(world.equation().expect("an equation").difference(), 0);
+        cleared
+    }
+
+    fn paid(&mut self) -> i64 {
+        let merchants = self.world().background().merchant_statements().expect("statements");
+        merchants.iter().map(|statement| statement.total.minor).sum()
+    }
+
+    fn sam(&mut self) -> SamId {
+        self.world().scheme().module(3)
+    }
+
+    fn image(&self) -> PathBuf {
+        self.data.join("transfer/800.card")
+    }
+
+    fn copy(&self) -> Vec<u8> {
+        std::fs::read(self.image()).expect("an image")
+    }
+
+    fn put(&self, image: &[u8]) {
+        std::fs::write(self.image(), image).expect("written");
+    }
+
+    /// The courier with the card in a reader of his own.
+    fn courier<T>(&mut self, act: impl FnOnce(&mut TransferCard<'_>) -> T) -> T {
+        self.seed += 1;
+        let random = Box::new(random(self.seed));
+        let mut reader = VirtualReader::open(&self.image(), random, false).expect("a card");
+        act(&mut TransferCard::select(&mut reader).expect("selected"))
+    }
+
+    /// Everything that is on board.
+    fn parcels(&mut self) -> Vec<Parcel> {
+        self.courier(|card| {
+            let information = card.information().expect("information");
+            let numbers = information.first_parcel..information.next_parcel;
+            numbers.map(|number| card.parcel(number).expect("a parcel")).collect()
+        })
+    }
+
+    fn append(&mut self, parcels: &[Parcel]) {
+        self.courier(|card| {
+            for parcel in parcels {
+                card.append_parcel(parcel).expect("on board");
+            }
+        });
+    }
+
+    /// The card goes once more around, and after that the payment is booked, once, and the
+    /// PSAM is free.
+    fn settles_in_the_next_trip(&mut self) {
+        self.collect();
+        self.clear();
+        self.collect();
+        assert_eq!(self.paid(), 300);
+        assert!(self.parcels().is_empty(), "the bus has nothing left to give");
+    }
+}
+
+/// The card is lost with everything on it: the PSAM still has the batch.
+#[test]
+fn a_lost_card() {
+    let mut scene = Scene::new();
+    let empty = scene.copy();
+    scene.collect();
+    scene.put(&empty);
+    assert!(scene.clear().stored.is_empty());
+    assert_eq!(scene.paid(), 0);
+    scene.settles_in_the_next_trip();
+}
+
+/// The courier copies the card and brings it twice, and later again: booked once.
+#[test]
+fn a_copied_card_and_an_old_one() {
+    let mut scene = Scene::new();
+    scene.collect();
+    let copy = scene.copy();
+    for _ in 0..3 {
+        scene.put(&copy);
+        assert_eq!(scene.clear().stored.len(), 1, "acknowledged like the first time");
+        assert_eq!(scene.paid(), 300);
+    }
+    scene.world().pay(1, BUS, amount(200), NOW).expect("paid");
+    scene.collect();
+    scene.clear();
+    assert_eq!(scene.paid(), 500);
+    scene.put(&copy);
+    scene.clear();
+    assert_eq!(scene.paid(), 500);
+}
+
+/// The card is pulled out in the middle of the export: a piece, or the trailer, is missing.
+/// Nothing of the batch is booked, and it is brought again.
+#[test]
+fn a_partial_export() {
+    for front in [true, false] {
+        let mut scene = Scene::new();
+        let empty = scene.copy();
+        scene.collect();
+        let parcels = scene.parcels();
+        assert_eq!(parcels.len(), 2, "a payment and the trailer");
+        scene.put(&empty);
+        scene.append(if front { &parcels[..1] } else { &parcels[1..] });
+        assert_eq!(scene.clear().refused.len(), 1, "named as incomplete");
+        assert_eq!(scene.paid(), 0);
+        scene.settles_in_the_next_trip();
+    }
+}
+
+/// The courier swaps the card in the middle: one half on this card, the other on that.
+#[test]
+fn a_card_swapped_in_the_middle() {
+    let mut scene = Scene::new();
+    let empty = scene.copy();
+    scene.collect();
+    let parcels = scene.parcels();
+    for half in [&parcels[..1], &parcels[1..]] {
+        scene.put(&empty);
+        scene.append(half);
+        assert!(scene.clear().stored.is_empty());
+        assert_eq!(scene.paid(), 0);
+    }
+    scene.settles_in_the_next_trip();
+}
+
+/// The courier changes every byte of what is on board, one card for each: nothing of it is
+/// booked, and the refused batch does not keep the right one away.
+#[test]
+fn an_altered_parcel() {
+    let mut origin = Scene::new();
+    let empty = origin.copy();
+    origin.collect();
+    let parcels = origin.parcels();
+    let mut cases = 0;
+    for which in 0..parcels.len() {
+        for place in (0..parcels[which].content.as_slice().len()).step_by(7) {
+            let mut content = parcels[which].content.as_slice().to_vec();
+            content[place] ^= 0x01;
+            let mut altered = parcels.clone();
+            altered[which].content = Octets::new(&content).expect("as long");
+            origin.put(&empty);
+            origin.append(&altered);
+            assert!(origin.clear().stored.is_empty(), "parcel {which}, byte {place}");
+            assert_eq!(origin.paid(), 0);
+            cases += 1;
+        }
+    }
+    println!("altered parcels: {cases}");
+    origin.settles_in_the_next_trip();
+}
+
+/// The courier puts a whole batch of nonsense on board under the PSAM's name and number: the
+/// terminal would think that its batch is on its way. It is refused, kept, and released.
+#[test]
+fn a_batch_of_nonsense_under_the_psam_s_name() {
+    let mut scene = Scene::new();
+    let sam = scene.sam();
+    let batch = BatchNumber::new(1).expect("a number");
+    let mut trailer = Trailer::from_bytes(&[0; Trailer::MIN]).expect("a trailer");
+    (trailer.sam, trailer.batch) = (sam, batch);
+    let mut buffer = [0; Trailer::MAX];
+    let content = Octets::new(trailer.to_slice(&mut buffer).expect("fits")).expect("short");
+    scene.append(&[Parcel { sam, batch, index: TRAILER_INDEX, content }]);
+    scene.collect();
+    assert_eq!(scene.clear().refused.len(), 1);
+    scene.settles_in_the_next_trip();
+}
+
+/// The courier writes acknowledgements himself, so that the PSAM forgets its batch: without
+/// a MAC, with that of another batch, for another PSAM, and nonsense. The PSAM refuses them,
+/// and takes the right one that lies behind them.
+#[test]
+fn forged_and_foreign_acknowledgements() {
+    let mut scene = Scene::new();
+    let sam = scene.sam();
+    scene.collect();
+    let trailer = scene.parcels().pop().expect("a trailer");
+    let trailer = Trailer::from_bytes(trailer.content.as_slice()).expect("a trailer");
+    let forged = |batch: BatchNumber, s4, mac| Acknowledgement { sam, batch, s4, mac };
+    let next = trailer.batch.next().expect("a number");
+    let words = [
+        forged(trailer.batch, trailer.s4, Mac::default()),
+        forged(trailer.batch, trailer.s4, trailer.s4),
+        forged(next, trailer.s4, Mac([7; 8])),
+        forged(BatchNumber::new(999).expect("a number"), Mac([1; 8]), Mac([1; 8])),
+    ];
+    scene.courier(|card| {
+        for word in &words {
+            let mut buffer = [0; Acknowledgement::MAX];
+            let content = Octets::new(word.to_slice(&mut buffer).expect("fits")).expect("short");
+            card.append_download(&Download { sam, content }).expect("on board");
+        }
+        let content = Octets::new(b"nonsense").expect("short");
+        card.append_download(&Download { sam, content }).expect("on board");
+    });
+    scene.collect();
+    assert_eq!(scene.parcels().len(), 2, "the PSAM has forgotten nothing");
+    assert_eq!(scene.clear().stored.len(), 1);
+    scene.settles_in_the_next_trip();
+}
+
+/// The courier brings one terminal's acknowledgements to another, all at once and again.
+#[test]
+fn acknowledgements_replayed_and_to_another_terminal() {
+    let mut scene = Scene::new();
+    scene.world().pay(1, "car-park", amount(20), NOW).expect("paid");
+    scene.collect();
+    scene.world().collect("car-park").expect("collected");
+    assert_eq!(scene.clear().stored.len(), 2);
+    for _ in 0..3 {
+        scene.collect();
+        scene.world().collect("car-park").expect("collected");
+    }
+    assert_eq!(scene.paid(), 320);
+    scene.world().pay(1, BUS, amount(1), NOW).expect("paid");
+    scene.collect();
+    assert_eq!(scene.clear().stored.len(), 1);
+    assert_eq!(scene.paid(), 321);
+}
+
+/// The courier fills the card with nonsense. The terminal cannot export, says so, and keeps
+/// everything; at the background system the card is emptied.
+#[test]
+fn a_flooded_card() {
+    let mut scene = Scene::new();
+    let sam = scene.sam();
+    let full = scene.courier(|card| {
+        let content = Octets::new(&[0x55; 180]).expect("short");
+        (0..u32::MAX).find(|index| {
+            let batch = BatchNumber::new(1 + index / 500).expect("a number");
+            let index = u16::try_from(index % 500).expect("small");
+            card.append_parcel(&Parcel { sam, batch, index, content: content.clone() }).is_err()
+        })
+    });
+    println!("parcels of nonsense on a 1 MiB card: {}", full.unwrap_or(0));
+    assert!(scene.world().collect(BUS).is_err(), "no room");
+    assert!(!scene.clear().refused.is_empty());
+    assert!(scene.parcels().is_empty(), "released");
+    scene.settles_in_the_next_trip();
+}
