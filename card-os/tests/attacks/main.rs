@@ -23,3 +23,4 @@ mod replay;
 mod rollback;
 mod stolen_psam;
 mod story;
+mod transfer_card;

@@ -243,8 +243,8 @@ fn answers_harvested_for_challenges_to_come() {
     }
 }
 
-/// Both cards of the tests are personalised by the same constants, and the generator of the
-/// simulated chip counts: yet no two sessions of all these tests have the same S1.
+/// Both generators stand still, and the purse is asked 2,000 times: no two statements have the
+/// same S1, since NT is in it.
 #[test]
 fn no_statement_comes_twice_from_a_constant_generator() {
     let mut scene = Scene::new(Generator::Constant, Generator::Constant);
