@@ -32,8 +32,13 @@ fn parcel(sam: SamId, index: u16, content: &[u8]) -> Parcel {
 
 /// The release of the first two parcels, under this heading and the record key of `holder`.
 fn release(name: Name, kind: Kind, holder: SamId, batch: u32) -> Release {
+    release_below(3, name, kind, holder, batch)
+}
+
+/// The release of all parcels below this number.
+fn release_below(parcels: u32, name: Name, kind: Kind, holder: SamId, batch: u32) -> Release {
     let key = reference(Algorithm::AesCmac, 0);
-    let unsigned = Release { parcels: 3, downloads: 1, mac: Mac::default() };
+    let unsigned = Release { parcels, downloads: 1, mac: Mac::default() };
     let input = ReleaseInput { heading: Heading::new(name, kind, key), ..unsigned.input(transfer_id(), key) };
     let mac = issuer::record_key(holder, BatchNumber::new(batch).unwrap(), key).sign(&input);
     Release { mac, ..unsigned }
@@ -85,6 +90,11 @@ fn a_replayed_release() {
     for number in 3..=9 {
         assert!(device.execute::<ReadParcel>(&Number { number }).is_ok(), "parcel {number}");
     }
+    // Nor does an old one bring back what a later one has released.
+    let later = release_below(7, Name::Release, Kind::Purchase, transfer_id(), 0);
+    device.execute::<ReleaseRecords>(&later).unwrap();
+    device.execute::<ReleaseRecords>(&word).unwrap();
+    assert_eq!(device.execute::<GetTransferData>(&()).unwrap().first_parcel, 7);
 }
 
 /// The courier floods the card with parcels and downloads. It refuses when it is full, loses
