@@ -194,6 +194,6 @@ fn a_purse_that_does_not_exist_has_no_word_for_its_issuer() {
         );
         let right =
             DerivationKey::new(right, apdu_spec::element::Algorithm::AesCmac).certificate_key(&context);
-        assert_ne!(key.mac(b"S6"), right.mac(b"S6"));
+        assert_ne!(key.key(), right.key());
     }
 }
