@@ -26,6 +26,8 @@ pub trait Storage {
     fn ensure_room(&mut self, bytes: usize) -> Result<(), MemoryError>;
     /// See [`Memory::commit`].
     fn commit(&mut self, change: &mut Change) -> Result<Committed, MemoryError>;
+    /// See [`Memory::count_up`].
+    fn count_up(&mut self, counter: u8) -> Result<Committed, MemoryError>;
     /// See [`Platform::random`].
     fn random(&mut self, buffer: &mut [u8]);
 }
@@ -48,6 +50,9 @@ impl<P: Platform> Storage for Memory<P> {
     }
     fn commit(&mut self, change: &mut Change) -> Result<Committed, MemoryError> {
         self.commit_in_place(change)
+    }
+    fn count_up(&mut self, counter: u8) -> Result<Committed, MemoryError> {
+        self.count_up(counter)
     }
     fn random(&mut self, buffer: &mut [u8]) {
         self.platform().random(buffer);
@@ -158,6 +163,11 @@ impl<'m> Area<'m> {
         bytes
     }
 
+    /// Commits one more to [`COUNTER`], which must have been set.
+    pub fn count_up(&mut self) -> Result<Committed, StatusWord> {
+        self.storage.count_up(self.instance).map_err(StatusWord::from)
+    }
+
     /// Begins a commit.
     pub fn change(&mut self) -> AreaChange<'_, 'm> {
         AreaChange { appended: [0; LOGS as usize], area: self, change: Change::default() }
@@ -178,12 +188,6 @@ impl AreaChange<'_, '_> {
     pub fn set<E: Element>(&mut self, cell: Cell, value: &E) -> &mut Self {
         // In its place, so that no copy of a key is left. Too long: the commit fails.
         self.change.set_with(self.area.cell_tag(cell), |writer| value.encode(writer));
-        self
-    }
-
-    /// Adds one to [`COUNTER`], which must have been set.
-    pub fn count_up(&mut self) -> &mut Self {
-        self.change.count_up(self.area.instance);
         self
     }
 

@@ -38,24 +38,6 @@ pub(super) struct Stated {
     pub(super) amount: Amount,
 }
 
-impl Session {
-    /// Checks S2 of an order for this session.
-    fn verify<X: Protections>(&self, kind: Kind, request: &Execute) -> Result<Verified, StatusWord> {
-        let Stated { key, counterpart, .. } = self.stated;
-        if self.stated.kind != kind {
-            return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
-        }
-        let order = request.order;
-        let ks = self.k1.order_key(order.nt);
-        let heading = Heading::new(Name::S2, kind, key);
-        let right = ks.sign(&S2 { heading, s1: self.s1, sam: counterpart.sam, order }) == request.s2;
-        if !right && X::ORDER_VERIFIED {
-            return Err(StatusWord::WRONG_MAC);
-        }
-        Ok(Verified { session: self.stated, order, s2: request.s2, ks })
-    }
-}
-
 /// An order whose S2 was right.
 pub(super) struct Verified {
     pub(super) session: Stated,
@@ -140,21 +122,33 @@ impl<X: Protections> Purse<X> {
 
     /// Commits the number of a session: the first one is set, all others count up.
     fn use_up(&self, nt: Counter, area: &mut Area<'_>) -> Result<Committed, StatusWord> {
-        let mut change = area.change();
         if self.nt == Counter::default() {
-            change.set(SESSIONS, &nt).commit()
+            area.change().set(SESSIONS, &nt).commit()
         } else {
-            change.count_up().commit()
+            area.count_up()
         }
     }
 
-    /// Takes the session and checks S2 and what the order says about receipts.
+    /// Ends the session and checks S2 and what the order says about receipts.
     pub(super) fn verify(&mut self, kind: Kind, request: &Execute) -> Result<Verified, StatusWord> {
-        let verified = self.session.as_ref().map(|session| session.verify::<X>(kind, request));
+        let verified = self.verify_order(kind, request);
         self.session = None;
-        let verified = verified.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)??;
-        self.check_receipts(verified.order)?;
-        Ok(verified)
+        verified
+    }
+
+    fn verify_order(&self, kind: Kind, request: &Execute) -> Result<Verified, StatusWord> {
+        let session = self.session.as_ref().filter(|session| session.stated.kind == kind);
+        let session = session.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        let Stated { key, counterpart, .. } = session.stated;
+        let order = request.order;
+        let ks = session.k1.order_key(order.nt);
+        let heading = Heading::new(Name::S2, kind, key);
+        let right = ks.sign(&S2 { heading, s1: session.s1, sam: counterpart.sam, order }) == request.s2;
+        if !right && X::ORDER_VERIFIED {
+            return Err(StatusWord::WRONG_MAC);
+        }
+        self.check_receipts(order)?;
+        Ok(Verified { session: session.stated, order, s2: request.s2, ks })
     }
 
     /// What was taken over only rises, and the log has room for one entry more.

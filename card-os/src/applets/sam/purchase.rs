@@ -4,7 +4,7 @@ use apdu_spec::StatusWord;
 use apdu_spec::crypto::mac::{MacKey, OneTimeKey};
 use apdu_spec::crypto::session_key::SecretContext;
 use apdu_spec::crypto::{Key, session_key::StatementKey};
-use apdu_spec::element::{Counter, IepId, KeyReference, Kind, Mac, Random, Search};
+use apdu_spec::element::{Counter, IepId, KeyReference, Kind, Mac, Search};
 use apdu_spec::personalisation::Function;
 use apdu_spec::protections::Protections;
 use apdu_spec::record::{Opening, Order, Outcome, Statement, Terms};
@@ -56,11 +56,10 @@ impl<X: Protections> Sam<X> {
             return Err(StatusWord::NOT_ENOUGH_MEMORY); // the batch is full: collect
         }
         let order = self.order(request, nt, area)?;
-        let running = self.sign_order(request, order, challenge, s1, &k1)?;
-        let committed = self.keep_open(&running, area)?;
-        let opened = opened(&running, &committed);
-        self.running = Some(running);
-        answer(response, &opened)
+        let opening = Opening { key: request.key, statement, challenge, order };
+        let committed = self.keep_open(&opening, area)?;
+        let running = self.run(opening, s1, &k1)?;
+        answer(response, &opened(running, &committed))
     }
 
     /// The order for this purchase.
@@ -112,24 +111,19 @@ impl<X: Protections> Sam<X> {
         Ok(master.cancellation_secret(&SecretContext { iep, nt_iep, nt_psam }))
     }
 
-    fn sign_order(
-        &self,
-        request: &OpenPurchase,
-        order: Order,
-        challenge: Random,
-        s1: Mac,
-        k1: &StatementKey,
-    ) -> Result<Running, StatusWord> {
-        let opening = Opening { key: request.key, statement: request.statement, challenge, order };
+    /// KS and S2 of an opening that is committed, kept until it is credited.
+    fn run(&mut self, opening: Opening, s1: Mac, k1: &StatementKey) -> Result<&Running, StatusWord> {
+        let Opening { key, order, .. } = opening;
         let ks = k1.order_key(order.nt);
-        let heading = Heading::new(Name::S2, Kind::Purchase, request.key);
+        let heading = Heading::new(Name::S2, Kind::Purchase, key);
         let s2 = ks.sign(&S2 { heading, s1, sam: self.parameters()?.sam, order });
-        Ok(Running { nt: order.nt, opening, s2, ks })
+        Ok(self.running.insert(Running { nt: order.nt, opening, s2, ks }))
     }
 
-    /// Commits the opening, with room and a number for its outcome and room for closing the batch. Where the
-    /// table is full, the oldest open purchase becomes a claim in the same commit.
-    fn keep_open(&mut self, running: &Running, area: &mut Area<'_>) -> Result<Committed, StatusWord> {
+    /// Commits the opening, with room and a number for its outcome and room for closing the
+    /// batch. Where the table is full, the oldest open purchase becomes a claim in the same
+    /// commit.
+    fn keep_open(&mut self, opening: &Opening, area: &mut Area<'_>) -> Result<Committed, StatusWord> {
         let outcomes = self.open.len() + 1;
         if area.numbers_left(ENTRIES) < outcomes {
             return Err(StatusWord::COUNTER_AT_MAXIMUM);
@@ -141,7 +135,7 @@ impl<X: Protections> Sam<X> {
             None => None,
         };
         let mut change = area.change();
-        change.append(OPENINGS, &StoredOpening::from(&running.opening));
+        change.append(OPENINGS, &StoredOpening::from(opening));
         if let Some(stored) = &claim {
             change.append(ENTRIES, stored);
         }
@@ -150,7 +144,7 @@ impl<X: Protections> Sam<X> {
             self.forget_open(nt);
         }
         // The claim has made room.
-        let _ = self.open.push(running.nt);
+        let _ = self.open.push(opening.order.nt);
         Ok(committed)
     }
 
@@ -180,7 +174,7 @@ impl<X: Protections> Sam<X> {
         area: &mut Area<'_>,
     ) -> Result<(Booked, Committed), StatusWord> {
         if self.running.as_ref().is_none_or(|running| running.nt != request.nt) {
-            self.running = Some(self.resume(request.nt, area)?);
+            self.resume(request.nt, area)?;
         }
         let running = self.running.as_ref().ok_or(StatusWord::INTERNAL_ERROR)?;
         let heading = Heading::new(Name::S3, Kind::Purchase, running.opening.key);
@@ -213,15 +207,12 @@ impl<X: Protections> Sam<X> {
     }
 
     /// Computes again what CREDIT PSAM needs of a purchase that was opened before.
-    fn resume(&mut self, nt: Counter, area: &Area<'_>) -> Result<Running, StatusWord> {
+    fn resume(&mut self, nt: Counter, area: &Area<'_>) -> Result<(), StatusWord> {
         let opening = self.opening(nt, area)?;
-        let Opening { key, statement, challenge, order } = opening;
+        let Opening { key, statement, challenge, .. } = opening;
         let k1 = self.statement_key(&statement, key, challenge, area)?;
         let s1 = self.expected_s1(&statement, key, challenge, &k1)?;
-        let ks = k1.order_key(order.nt);
-        let heading = Heading::new(Name::S2, Kind::Purchase, key);
-        let s2 = ks.sign(&S2 { heading, s1, sam: self.parameters()?.sam, order });
-        Ok(Running { nt, opening, s2, ks })
+        self.run(opening, s1, &k1).map(drop)
     }
 
     /// PSAM COMPLETE: the purse says that this purchase was never debited.

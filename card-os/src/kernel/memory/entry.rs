@@ -79,13 +79,27 @@ const BUFFER: usize = (LEAD + ENTRY_MAX).next_multiple_of(STEP);
 /// The checksum of the entry of `size` bytes in its place. It stands in `buffer` behind
 /// [`LEAD`] bytes; its header is overwritten.
 fn checksum(buffer: &mut [u8; BUFFER], size: usize, entry: (u32, usize, u8, u8)) -> u32 {
-    let (sequence, place, units, number) = entry;
-    if let Some(prefix) = buffer.first_chunk_mut::<PREFIX>() {
-        let [a, b, c, d] = sequence.to_be_bytes();
-        let [e, f, g, h] = u32::try_from(place).unwrap_or(u32::MAX).to_be_bytes();
-        *prefix = [a, b, c, d, e, f, g, h, units, number];
+    if let Some(place) = buffer.first_chunk_mut::<PREFIX>() {
+        *place = prefix(entry);
     }
     CRC.checksum(buffer.get(..(LEAD + size).next_multiple_of(STEP)).unwrap_or_default())
+}
+
+/// Sequence of the block, place of the entry, units, number.
+fn prefix((sequence, place, units, number): (u32, usize, u8, u8)) -> [u8; PREFIX] {
+    let [a, b, c, d] = sequence.to_be_bytes();
+    let [e, f, g, h] = u32::try_from(place).unwrap_or(u32::MAX).to_be_bytes();
+    [a, b, c, d, e, f, g, h, units, number]
+}
+
+/// The entry of one item without a value: one unit.
+#[must_use]
+pub fn unit(tag: u8, number: u32, sequence: u32, place: usize) -> [u8; UNIT] {
+    let number = number.to_be_bytes()[3];
+    let [a, b, c, d, e, f, g, h, units, _] = prefix((sequence, place, 1, number));
+    let covered = [a, b, c, d, e, f, g, h, units, number, tag, 0, 0xFF, 0xFF, 0xFF, 0xFF];
+    let [a, b, c, d] = CRC.checksum(&covered).to_be_bytes();
+    [units, number, a, b, c, d, tag, 0]
 }
 
 /// An item of an entry.
@@ -373,6 +387,15 @@ mod tests {
             body.put(1, &[], &[7; 256][..length]);
             assert_eq!(body.overflow(), !fits);
             assert!(!fits || body.finish(1, 1, 0).len() == ENTRY_MAX);
+        }
+    }
+
+    #[test]
+    fn a_unit_is_the_entry_of_an_item_without_a_value() {
+        for tag in [SEAL, TICK, TICK + 2] {
+            let mut body = Body::default();
+            body.put(tag, &[], &[]);
+            assert_eq!(body.finish(0x1F7, 3, 48), unit(tag, 0x1F7, 3, 48));
         }
     }
 

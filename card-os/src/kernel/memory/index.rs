@@ -67,11 +67,16 @@ impl Index {
                 None => drop(self.cells.push(new)),
             }
         } else if let Some(tag) = item.counter() {
-            if let Some(cell) = self.cells.iter_mut().find(|cell| cell.tag == tag) {
-                cell.ticks += 1;
-            }
+            self.count_up(tag);
         } else if item.is_record() {
             self.take_record(block, item);
+        }
+    }
+
+    /// Counts a cell up.
+    pub(super) fn count_up(&mut self, tag: u8) {
+        if let Some(cell) = self.cells.iter_mut().find(|cell| cell.tag == tag) {
+            cell.ticks += 1;
         }
     }
 

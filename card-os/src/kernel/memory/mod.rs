@@ -310,6 +310,17 @@ impl<P: Platform> Memory<P> {
         Ok(Committed(()))
     }
 
+    /// Commits one more to a counter whose cell has been set: one unit.
+    pub fn count_up(&mut self, counter: u8) -> Result<Committed, MemoryError> {
+        self.ensure_room(UNIT)?;
+        self.begin(UNIT)?;
+        self.unsealed = false;
+        self.burn_unit(entry::TICK + counter)?;
+        self.index.count_up(entry::counter_cell(counter));
+        self.platform.sync().map_err(|error| self.fail(error))?;
+        Ok(Committed(()))
+    }
+
     fn fail(&mut self, error: ChipError) -> MemoryError {
         self.failed = true;
         error.into()
@@ -317,14 +328,19 @@ impl<P: Platform> Memory<P> {
 
     /// Appends an entry with the next number, in a new block where the head is full.
     fn write(&mut self, body: &mut Body) -> Result<(), MemoryError> {
+        self.begin(entry::size(body.length()))?;
+        self.unsealed = body.has_record();
+        self.program(body)
+    }
+
+    /// Makes room for an entry of `size` bytes and gives it the next number.
+    fn begin(&mut self, size: usize) -> Result<(), MemoryError> {
         // Room for a copy, and for the seals of a recovery, stays free behind the entry.
-        let end = self.tail + 2 * entry::size(body.length()) + reclaim::RESERVE;
-        if end > self.platform.block_size() {
+        if self.tail + 2 * size + reclaim::RESERVE > self.platform.block_size() {
             self.open_block(0)?;
         }
         self.number += 1;
-        self.unsealed = body.has_record();
-        self.program(body)
+        Ok(())
     }
 
     /// Programs an entry at the tail under the current number and takes it into the index.
@@ -337,17 +353,24 @@ impl<P: Platform> Memory<P> {
 
     /// Programs an entry at the tail; where its body is on the chip.
     fn burn(&mut self, body: &mut Body) -> Result<usize, MemoryError> {
+        let place = self.burn_bytes(body.finish(self.number, self.head, self.tail))?;
+        Ok(place + HEADER)
+    }
+
+    /// Programs an entry of one unit.
+    fn burn_unit(&mut self, tag: u8) -> Result<(), MemoryError> {
+        self.burn_bytes(&entry::unit(tag, self.number, self.head, self.tail)).map(drop)
+    }
+
+    /// Programs a whole entry at the tail; its address.
+    fn burn_bytes(&mut self, entry: &[u8]) -> Result<usize, MemoryError> {
         if self.failed {
             return Err(MemoryError::Chip);
         }
         let place = self.base_of(self.head) + self.tail;
-        let bytes = body.finish(self.number, self.head, self.tail);
-        let size = bytes.len();
-        if let Err(error) = self.platform.program(place, bytes) {
-            return Err(self.fail(error));
-        }
-        self.tail += size;
-        Ok(place + HEADER)
+        self.platform.program(place, entry).map_err(|error| self.fail(error))?;
+        self.tail += entry.len();
+        Ok(place)
     }
 
     /// Opens the next clean block.
@@ -388,9 +411,7 @@ impl<P: Platform> Memory<P> {
         if self.tail + entry::SEAL_SIZE > self.platform.block_size() {
             return self.open_block(entry::VOIDS);
         }
-        let mut body = Body::default();
-        body.put(entry::SEAL, &[], &[]);
-        self.program(&mut body)
+        self.burn_unit(entry::SEAL)
     }
 
     /// What is left to do after the answer has been sent: seals the last commit and
