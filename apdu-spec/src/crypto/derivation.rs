@@ -47,7 +47,7 @@ impl MasterKey {
     #[must_use]
     pub fn card_key(&self, holder: Holder, function: Function, reference: KeyReference) -> Key {
         let input = diversification(holder, function, reference);
-        match self.0.full_cmac(&an10922_message(&input)) {
+        match self.0.full_cmac(an10922_message(&mut Message::new(), &input)) {
             Ok(cmac) => Key::new(cmac),
             Err(key) => {
                 let [input @ .., _] = input;
@@ -67,8 +67,8 @@ fn diversification(holder: Holder, function: Function, reference: KeyReference) 
 /// AN10922 clause 2.2, AES-128: CMAC of `01 | input`, padded to 32 bytes. The input
 /// has 16 to 31 bytes, of which only 16 occur here; 17 bytes are never a whole number
 /// of blocks, so that plain CMAC pads them to 32 as AN10922 asks.
-fn an10922_message(input: &[u8; 16]) -> Message<2> {
-    Message::new(|writer| {
+fn an10922_message<'m>(message: &'m mut Message<2>, input: &[u8; 16]) -> &'m Message<2> {
+    message.write(|writer| {
         writer.put(&[0x01]);
         writer.put(input);
     })
@@ -106,10 +106,11 @@ mod tests {
         let bytes = |text: &str| hex::decode(text).expect("hex");
         let secret: [u8; 16] = bytes("00112233445566778899AABBCCDDEEFF").try_into().expect("16");
         let input = bytes("0104782E21801D803042F54E585020416275");
-        let input = Message::<2>::new(|writer| writer.put(&input));
+        let mut message = Message::<2>::new();
+        let input = message.write(|writer| writer.put(&input));
         let key = MacKey::new(&Key::new(secret), Algorithm::AesCmac);
         assert_eq!(
-            key.full_cmac(&input).map(hex::encode_upper),
+            key.full_cmac(input).map(hex::encode_upper),
             Ok("A8DD63A3B89D54B37CA802473FDA9175".into())
         );
 

@@ -77,7 +77,8 @@ impl OneTimeKey {
     #[inline]
     pub fn sign<I: Element>(&self, input: &I) -> Mac {
         const { assert!(I::MAX <= INPUT_MAX, "a MAC input is longer than its buffer") };
-        let message = Message::<INPUT_BLOCKS>::new(|writer| input.encode(writer));
+        let mut message = Message::<INPUT_BLOCKS>::new();
+        let message = message.write(|writer| input.encode(writer));
         match self.algorithm {
             Algorithm::AesCmac => truncated(cmac_once(&self.key, message.front(), message.last())),
             Algorithm::RetailMac => Mac(retail_mac(&self.key, message.bytes()).to_be_bytes()),
@@ -117,7 +118,8 @@ impl MacKey {
     pub fn sign<I: Element>(&self, input: &I) -> Mac {
         const { assert!(I::MAX <= INPUT_MAX, "a MAC input is longer than its buffer") };
         // The assertion above leaves no way to overflow.
-        let message = Message::<INPUT_BLOCKS>::new(|writer| input.encode(writer));
+        let mut message = Message::<INPUT_BLOCKS>::new();
+        let message = message.write(|writer| input.encode(writer));
         match &self.0 {
             Schedule::Aes(key) => truncated(cmac(key, message.front(), message.last())),
             Schedule::Des(key) => Mac(retail_mac(key, message.bytes()).to_be_bytes()),
@@ -130,8 +132,8 @@ impl MacKey {
         match &self.0 {
             Schedule::Aes(key) => {
                 let (front, end) = message.split_at(message.len().saturating_sub(1) / 16 * 16);
-                let last = Message::<1>::new(|writer| writer.put(end));
-                truncated(cmac(key, front.as_chunks().0, last.last()))
+                let mut last = Message::<1>::new();
+                truncated(cmac(key, front.as_chunks().0, last.write(|writer| writer.put(end)).last()))
             }
             Schedule::Des(key) => Mac(retail_mac(key, message).to_be_bytes()),
         }
@@ -158,14 +160,19 @@ pub(super) struct Message<const BLOCKS: usize> {
 }
 
 impl<const BLOCKS: usize> Message<BLOCKS> {
-    /// What `encode` writes; nothing where that does not fit.
-    #[inline(always)] // else all of it is copied once more
-    pub(super) fn new(encode: impl FnOnce(&mut Writer<'_>)) -> Self {
-        let mut message = Self { blocks: [[0; 16]; BLOCKS], length: 0 };
-        let mut writer = Writer::new(message.blocks.as_flattened_mut());
+    /// No message yet.
+    #[inline]
+    pub(super) const fn new() -> Self {
+        Self { blocks: [[0; 16]; BLOCKS], length: 0 }
+    }
+
+    /// Writes the message, in place; it stays empty where it does not fit.
+    #[inline]
+    pub(super) fn write(&mut self, encode: impl FnOnce(&mut Writer<'_>)) -> &Self {
+        let mut writer = Writer::new(self.blocks.as_flattened_mut());
         encode(&mut writer);
-        message.length = writer.finish().map_or(0, <[u8]>::len);
-        message
+        self.length = writer.finish().map_or(0, <[u8]>::len);
+        self
     }
 
     /// The message.

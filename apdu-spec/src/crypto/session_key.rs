@@ -52,10 +52,11 @@ layout! {
     }
 }
 
-/// What a derived key is made from.
-fn input<C: Element>(label: Label, context: &C) -> Message<3> {
+/// Writes what a derived key is made from.
+#[inline]
+fn input<'m, C: Element>(message: &'m mut Message<3>, label: Label, context: &C) -> &'m Message<3> {
     const { assert!(C::MAX + 5 <= 48, "a context is longer than its buffer") };
-    Message::new(|writer| {
+    message.write(|writer| {
         writer.put(&[0x01, label as u8, 0x00]);
         context.encode(writer);
         writer.put(&128_u16.to_be_bytes());
@@ -84,10 +85,11 @@ impl DerivationKey {
 
     #[inline]
     fn derive<C: Element>(&self, label: Label, context: &C) -> Key {
-        let input = input(label, context);
+        let mut message = Message::new();
+        let input = input(&mut message, label, context);
         match self.algorithm {
             Algorithm::AesCmac => Key::new(cmac_once(&self.key, input.front(), input.last())),
-            Algorithm::RetailMac => derive_tdea(&self.key, &input),
+            Algorithm::RetailMac => derive_tdea(&self.key, input),
         }
     }
 
@@ -140,10 +142,11 @@ impl MasterKey {
 impl MacKey {
     #[inline]
     fn derive<C: Element>(&self, label: Label, context: &C) -> Key {
-        let input = input(label, context);
-        match self.full_cmac(&input) {
+        let mut message = Message::new();
+        let input = input(&mut message, label, context);
+        match self.full_cmac(input) {
             Ok(bytes) => Key::new(bytes),
-            Err(key) => derive_tdea(key, &input),
+            Err(key) => derive_tdea(key, input),
         }
     }
 }

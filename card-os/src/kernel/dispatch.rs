@@ -140,11 +140,10 @@ impl<P: Platform, X: Protections> Card<P, X> {
             let ManagementCommand::StoreData(block) = command?;
             return application.personalise(&block, &mut area);
         }
-        let sets = &[InterindustryCommand::ROWS, ManagementCommand::ROWS, application.applet.rows()];
-        application
-            .applet
-            .process(&apdu, application.state, &mut area, response)
-            .unwrap_or_else(|| Err(refusal(sets, &apdu)))
+        application.applet.process(&apdu, application.state, &mut area, response).unwrap_or_else(|| {
+            let own = application.applet.rows();
+            Err(refusal(&[InterindustryCommand::ROWS, ManagementCommand::ROWS, own], &apdu))
+        })
     }
 
     /// SELECT (ISO/IEC 7816-4, 11.2.2). The application that was selected loses its

@@ -207,7 +207,9 @@ impl<P: Platform> Memory<P> {
     pub fn cell(&self, tag: u8, buffer: &mut [u8]) -> Option<usize> {
         let cell = self.index.cell(tag)?;
         let length = self.read_value(cell.place, buffer)?;
-        count_up(buffer.get_mut(..length)?, cell.ticks);
+        if cell.ticks > 0 {
+            count_up(buffer.get_mut(..length)?, cell.ticks);
+        }
         Some(length)
     }
 
