@@ -1,0 +1,290 @@
+//! A chip for tests: it refuses the impossible and loses power in the middle of any write.
+//!
+//! Two technologies, one contract ([`Platform`]): NOR flash takes bits from 1 to 0 and is
+//! erased by block; EEPROM and FRAM overwrite bytes, and erase by writing FF. What a tear
+//! leaves is a [`Tear`], and [`tears`] lists all of them; weak bits read differently from
+//! read to read until they are erased.
+//!
+//! The chip panics on writing outside its bounds or out of line and, as flash, on
+//! programming a unit that is not erased, one that a torn program was in, or one of a block
+//! whose erasure was interrupted: that is a defect of the caller, not of the chip.
+//!
+//! No allocation, and cheap to clone: tests keep images, not cards. At most
+//! [`WEAK_UNITS`] weak units and one weak block are remembered; an older one then stays what
+//! it was to become.
+
+mod tear;
+mod weak;
+
+pub use tear::{Interrupted, State, Tear, Technology, tears};
+pub use weak::Weakness;
+
+use crate::platform::{ChipError, Platform, UNIT};
+use weak::{WeakPiece, WeakUnit};
+
+/// Weak units, and units touched by a torn program, that a chip remembers.
+pub const WEAK_UNITS: usize = 4;
+
+/// When power fails.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Power {
+    Good,
+    /// After this many more bytes.
+    Bytes(usize),
+    /// After this many more programs and erasures, in the middle of the next.
+    Writes(usize, Tear),
+    Failed,
+}
+
+/// `BLOCKS` erase blocks of `SIZE` bytes.
+#[derive(Clone, Debug)]
+pub struct SimulatedChip<const BLOCKS: usize, const SIZE: usize> {
+    bytes: [[u8; SIZE]; BLOCKS],
+    technology: Technology,
+    power: Power,
+    weak_units: [Option<WeakUnit>; WEAK_UNITS],
+    weak_block: Option<WeakPiece<SIZE>>,
+    /// Units that a torn program was in: no longer erased, whatever they read.
+    touched: [Option<usize>; WEAK_UNITS],
+    /// Blocks whose erasure was interrupted.
+    half_erased: [bool; BLOCKS],
+    written: usize,
+    writes: usize,
+    erased: [usize; BLOCKS],
+    random: u64,
+}
+
+impl<const BLOCKS: usize, const SIZE: usize> Default for SimulatedChip<BLOCKS, SIZE> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const BLOCKS: usize, const SIZE: usize> SimulatedChip<BLOCKS, SIZE> {
+    /// An erased flash chip.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::of(Technology::Nor)
+    }
+
+    /// An erased chip of this technology.
+    #[must_use]
+    pub const fn of(technology: Technology) -> Self {
+        Self {
+            bytes: [[0xFF; SIZE]; BLOCKS],
+            technology,
+            power: Power::Good,
+            weak_units: [const { None }; WEAK_UNITS],
+            weak_block: None,
+            touched: [None; WEAK_UNITS],
+            half_erased: [false; BLOCKS],
+            written: 0,
+            writes: 0,
+            erased: [0; BLOCKS],
+            random: 1,
+        }
+    }
+
+    /// What it is made of.
+    #[must_use]
+    pub const fn technology(&self) -> Technology {
+        self.technology
+    }
+
+    /// Power fails after `bytes` more bytes: an interrupted write leaves its front part,
+    /// an interrupted erasure leaves the rest of the block.
+    pub const fn cut_after(&mut self, bytes: usize) {
+        self.power = Power::Bytes(bytes);
+    }
+
+    /// Power fails after `writes` more programs and erasures; the next one leaves `tear`.
+    pub const fn tear_after(&mut self, writes: usize, tear: Tear) {
+        self.power = Power::Writes(writes, tear);
+    }
+
+    /// Power is back.
+    pub const fn power_up(&mut self) {
+        self.power = Power::Good;
+    }
+
+    /// Bytes programmed so far, padding included.
+    #[must_use]
+    pub const fn bytes_written(&self) -> usize {
+        self.written
+    }
+
+    /// Programs and erasures begun so far.
+    #[must_use]
+    pub const fn writes(&self) -> usize {
+        self.writes
+    }
+
+    /// Blocks erased so far, interrupted ones included.
+    #[must_use]
+    pub fn blocks_erased(&self) -> usize {
+        self.erased.iter().sum()
+    }
+
+    /// How often each block has been erased.
+    #[must_use]
+    pub const fn erasures(&self) -> &[usize; BLOCKS] {
+        &self.erased
+    }
+
+    /// The memory, for inspection and damage.
+    pub const fn image(&mut self) -> &mut [u8] {
+        self.bytes.as_flattened_mut()
+    }
+
+    /// How this write of `length` bytes ends; `None` where it is completed, an error where
+    /// power has failed before.
+    fn begin(&mut self, length: usize) -> Result<Option<Tear>, ChipError> {
+        let piece = self.technology.piece();
+        let (next, tear) = match self.power {
+            Power::Good => (Power::Good, None),
+            Power::Bytes(left) if left >= length => (Power::Bytes(left - length), None),
+            Power::Bytes(left) => {
+                let state = State::Prefix(left % piece);
+                (Power::Failed, Some(Tear::Front { piece: left / piece, state }))
+            }
+            Power::Writes(0, tear) => (Power::Failed, Some(tear)),
+            Power::Writes(left, tear) => (Power::Writes(left - 1, tear), None),
+            Power::Failed => return Err(ChipError),
+        };
+        // Nothing has begun where power ends with the byte before.
+        if self.power == Power::Bytes(0) && tear.is_some() {
+            self.power = next;
+            return Err(ChipError);
+        }
+        self.power = next;
+        self.writes += 1;
+        Ok(tear)
+    }
+
+    /// What byte `at` of a write becomes, of `length` bytes in all.
+    fn torn(&self, tear: Tear, at: usize, old: u8, new: u8) -> u8 {
+        let size = self.technology.piece();
+        let (here, within) = (at / size, at % size);
+        match tear {
+            Tear::Front { piece, .. } if here < piece => new,
+            Tear::Back { piece, .. } if here > piece => new,
+            Tear::Front { piece, state } | Tear::Back { piece, state } if here == piece => {
+                state.byte(within, size, old, new)
+            }
+            Tear::All(state) => state.byte(at % UNIT, UNIT, old, new),
+            _ => old,
+        }
+    }
+
+    /// Remembers what a tear leaves behind that bytes do not tell; called before they change.
+    fn remember(&mut self, tear: Tear, address: usize, length: usize) {
+        let size = self.technology.piece();
+        let (Tear::Front { piece, state } | Tear::Back { piece, state }) = tear else { return };
+        let place = address + piece * size;
+        if piece * size >= length {
+            return;
+        }
+        self.touched.rotate_right(1);
+        self.touched[0] = Some(place);
+        if let State::Weak(weakness) = state {
+            let old = self.bytes.as_flattened().get(place..place + size).unwrap_or_default();
+            let weak = WeakUnit::new(place, old, weakness);
+            self.weak_units.rotate_right(1);
+            self.weak_units[0] = Some(weak);
+        }
+    }
+
+    /// The block is erased: nothing in it is weak.
+    fn heal(&mut self, block: usize) {
+        let (base, end) = (block * SIZE, (block + 1) * SIZE);
+        for weak in &mut self.weak_units {
+            weak.take_if(|weak| weak.touches(base, SIZE));
+        }
+        for touched in &mut self.touched {
+            touched.take_if(|place| (base..end).contains(place));
+        }
+        self.weak_block.take_if(|weak| weak.address == base);
+        if let Some(half) = self.half_erased.get_mut(block) {
+            *half = false;
+        }
+    }
+
+    /// Whether flash may program here.
+    fn is_erased(&self, address: usize, length: usize) -> bool {
+        let place = self.bytes.as_flattened().get(address..address + length).unwrap_or_default();
+        let touched = self.touched.iter().flatten().any(|unit| (address..address + length).contains(unit));
+        let half = self.half_erased.get(address / SIZE).is_some_and(|half| *half);
+        place.iter().all(|byte| *byte == 0xFF) && !touched && !half
+    }
+}
+
+impl<const BLOCKS: usize, const SIZE: usize> Platform for SimulatedChip<BLOCKS, SIZE> {
+    fn block_size(&self) -> usize {
+        SIZE
+    }
+
+    fn blocks(&self) -> usize {
+        BLOCKS
+    }
+
+    fn read(&self, address: usize, buffer: &mut [u8]) -> Result<(), ChipError> {
+        let image = self.bytes.as_flattened();
+        let source = image.get(address..).and_then(|tail| tail.get(..buffer.len())).ok_or(ChipError)?;
+        buffer.copy_from_slice(source);
+        self.weak_units.iter().flatten().for_each(|weak| weak.read(address, buffer));
+        self.weak_block.iter().for_each(|weak| weak.read(address, buffer));
+        Ok(())
+    }
+
+    fn program(&mut self, address: usize, bytes: &[u8]) -> Result<(), ChipError> {
+        assert!(address.is_multiple_of(UNIT) && bytes.len().is_multiple_of(UNIT), "out of line");
+        assert!(address + bytes.len() <= BLOCKS * SIZE, "programming outside the chip");
+        let tear = self.begin(bytes.len())?;
+        let refused = self.technology == Technology::Nor && !self.is_erased(address, bytes.len());
+        assert!(!refused, "programming what is not erased, at {address}");
+        if let Some(tear) = tear {
+            self.remember(tear, address, bytes.len());
+        }
+        for (at, new) in bytes.iter().enumerate() {
+            let old = self.bytes.as_flattened().get(address + at).copied().unwrap_or_default();
+            let left = tear.map_or(*new, |tear| self.torn(tear, at, old, *new));
+            if let Some(place) = self.bytes.as_flattened_mut().get_mut(address + at) {
+                *place = left;
+            }
+        }
+        self.written += bytes.len();
+        if tear.is_none() { Ok(()) } else { Err(ChipError) }
+    }
+
+    fn erase(&mut self, block: usize) -> Result<(), ChipError> {
+        assert!(block < BLOCKS, "erasing outside the chip");
+        let tear = self.begin(SIZE)?;
+        *self.erased.get_mut(block).ok_or(ChipError)? += 1;
+        let Some(tear) = tear else {
+            self.bytes.get_mut(block).ok_or(ChipError)?.fill(0xFF);
+            self.heal(block);
+            return Ok(());
+        };
+        self.remember(tear, block * SIZE, SIZE);
+        let old = *self.bytes.get(block).ok_or(ChipError)?;
+        if let Tear::All(State::Weak(weakness)) = tear {
+            self.weak_block = Some(WeakPiece::new(block * SIZE, &old, weakness));
+        }
+        let left = core::array::from_fn(|at| old.get(at).map_or(0xFF, |old| self.torn(tear, at, *old, 0xFF)));
+        *self.bytes.get_mut(block).ok_or(ChipError)? = left;
+        *self.half_erased.get_mut(block).ok_or(ChipError)? = true;
+        Err(ChipError)
+    }
+
+    fn sync(&mut self) -> Result<(), ChipError> {
+        Ok(())
+    }
+
+    /// A counting generator: protocols must hold even with this.
+    fn random(&mut self, buffer: &mut [u8]) {
+        for byte in buffer {
+            self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            *byte = self.random.to_be_bytes()[0];
+        }
+    }
+}
