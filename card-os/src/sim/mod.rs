@@ -6,8 +6,9 @@
 //! read to read until they are erased.
 //!
 //! The chip panics on writing outside its bounds or out of line and, as flash, on
-//! programming a unit that is not erased, one that a torn program was in, or one of a block
-//! whose erasure was interrupted: that is a defect of the caller, not of the chip.
+//! programming a unit that does not read erased or one of a block whose erasure was
+//! interrupted: that is a defect of the caller, not of the chip. A weak unit that reads erased
+//! may be programmed; it then stays weak in the bits that the torn write had begun.
 //!
 //! No allocation, and cheap to clone: tests keep images, not cards. At most
 //! [`WEAK_UNITS`] weak units and one weak block are remembered; an older one then stays what
@@ -22,7 +23,7 @@ pub use weak::Weakness;
 use crate::platform::{ChipError, Platform, UNIT};
 use weak::{WeakPiece, WeakUnit};
 
-/// Weak units, and units touched by a torn program, that a chip remembers.
+/// Weak units that a chip remembers.
 pub const WEAK_UNITS: usize = 4;
 
 /// When power fails.
@@ -44,8 +45,6 @@ pub struct SimulatedChip<const BLOCKS: usize, const SIZE: usize> {
     power: Power,
     weak_units: [Option<WeakUnit>; WEAK_UNITS],
     weak_block: Option<WeakPiece<SIZE>>,
-    /// Units that a torn program was in: no longer erased, whatever they read.
-    touched: [Option<usize>; WEAK_UNITS],
     /// Blocks whose erasure was interrupted.
     half_erased: [bool; BLOCKS],
     written: usize,
@@ -76,7 +75,6 @@ impl<const BLOCKS: usize, const SIZE: usize> SimulatedChip<BLOCKS, SIZE> {
             power: Power::Good,
             weak_units: [const { None }; WEAK_UNITS],
             weak_block: None,
-            touched: [None; WEAK_UNITS],
             half_erased: [false; BLOCKS],
             written: 0,
             writes: 0,
@@ -180,12 +178,8 @@ impl<const BLOCKS: usize, const SIZE: usize> SimulatedChip<BLOCKS, SIZE> {
     fn remember(&mut self, tear: Tear, address: usize, length: usize) {
         let size = self.technology.piece();
         let (Tear::Front { piece, state } | Tear::Back { piece, state }) = tear else { return };
-        let place = address + piece * size;
-        if piece * size >= length {
-            return;
-        }
-        self.touched.rotate_right(1);
-        self.touched[0] = Some(place);
+        let Some(before) = piece.checked_mul(size).filter(|before| *before < length) else { return };
+        let place = address + before;
         if let State::Weak(weakness) = state {
             let old = self.bytes.as_flattened().get(place..place + size).unwrap_or_default();
             let weak = WeakUnit::new(place, old, weakness);
@@ -196,12 +190,9 @@ impl<const BLOCKS: usize, const SIZE: usize> SimulatedChip<BLOCKS, SIZE> {
 
     /// The block is erased: nothing in it is weak.
     fn heal(&mut self, block: usize) {
-        let (base, end) = (block * SIZE, (block + 1) * SIZE);
+        let base = block * SIZE;
         for weak in &mut self.weak_units {
             weak.take_if(|weak| weak.touches(base, SIZE));
-        }
-        for touched in &mut self.touched {
-            touched.take_if(|place| (base..end).contains(place));
         }
         self.weak_block.take_if(|weak| weak.address == base);
         if let Some(half) = self.half_erased.get_mut(block) {
@@ -212,9 +203,12 @@ impl<const BLOCKS: usize, const SIZE: usize> SimulatedChip<BLOCKS, SIZE> {
     /// Whether flash may program here.
     fn is_erased(&self, address: usize, length: usize) -> bool {
         let place = self.bytes.as_flattened().get(address..address + length).unwrap_or_default();
-        let touched = self.touched.iter().flatten().any(|unit| (address..address + length).contains(unit));
         let half = self.half_erased.get(address / SIZE).is_some_and(|half| *half);
-        place.iter().all(|byte| *byte == 0xFF) && !touched && !half
+        let reads_erased = |(at, byte): (usize, &u8)| {
+            let weak = self.weak_units.iter().flatten().find_map(|weak| weak.peek(at, *byte));
+            weak.unwrap_or(*byte) == 0xFF
+        };
+        (address..).zip(place).all(reads_erased) && !half
     }
 }
 
@@ -249,8 +243,15 @@ impl<const BLOCKS: usize, const SIZE: usize> Platform for SimulatedChip<BLOCKS, 
             let old = self.bytes.as_flattened().get(address + at).copied().unwrap_or_default();
             let left = tear.map_or(*new, |tear| self.torn(tear, at, old, *new));
             if let Some(place) = self.bytes.as_flattened_mut().get_mut(address + at) {
-                *place = left;
+                *place = if tear.is_none() && *place != 0xFF && self.technology == Technology::Nor {
+                    *place & left
+                } else {
+                    left
+                };
             }
+        }
+        if tear.is_none() {
+            self.weak_units.iter_mut().flatten().for_each(|weak| weak.program(address, bytes));
         }
         self.written += bytes.len();
         if tear.is_none() { Ok(()) } else { Err(ChipError) }

@@ -65,6 +65,23 @@ impl<const N: usize> WeakPiece<N> {
         }
     }
 
+    /// What byte `at` reads next, of this piece.
+    pub(super) fn peek(&self, at: usize, byte: u8) -> Option<u8> {
+        let place = at.checked_sub(self.address).filter(|place| *place < self.length)?;
+        let from_old = self.mask(self.reads.load(Relaxed), at);
+        self.old.get(place).map(|old| byte & !from_old | old & from_old)
+    }
+
+    /// It was programmed all the same: it now wavers between that and what was begun before.
+    pub(super) fn program(&mut self, address: usize, bytes: &[u8]) {
+        for (at, byte) in (address..).zip(bytes) {
+            let place = at.checked_sub(self.address).filter(|place| *place < self.length);
+            if let Some(old) = place.and_then(|place| self.old.get_mut(place)) {
+                *old = *byte;
+            }
+        }
+    }
+
     /// The bits of a byte that read old this time.
     const fn mask(&self, read: u32, at: usize) -> u8 {
         let old = match self.weakness {

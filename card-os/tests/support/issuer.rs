@@ -23,7 +23,7 @@ pub fn sign_load(initialized: &Initialized, counterpart: Counterpart, order: Ord
 }
 
 /// The session keys of a purse, from a master key.
-fn session(
+pub fn session(
     function: Function,
     key: KeyReference,
     kind: Kind,

@@ -108,7 +108,7 @@ pub struct Device {
     pub tape: Option<Tape>,
 }
 
-const fn aid(kind: AppletKind) -> &'static [u8] {
+pub const fn aid(kind: AppletKind) -> &'static [u8] {
     match kind {
         AppletKind::Purse => Aid::PURSE,
         AppletKind::Sam => Aid::PSAM,
@@ -211,7 +211,7 @@ pub fn status_of(answer: &[u8]) -> StatusWord {
 }
 
 /// The data groups of a card.
-fn personalisation(kind: AppletKind, algorithm: Algorithm, iep: IepId, sam: SamId) -> Vec<DataBlock> {
+pub fn personalisation(kind: AppletKind, algorithm: Algorithm, iep: IepId, sam: SamId) -> Vec<DataBlock> {
     let currency = Currency::EUR;
     let mut groups = Vec::new();
     let mut group = |group, content: Vec<u8>| groups.push((group, content));

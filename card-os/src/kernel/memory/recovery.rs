@@ -5,6 +5,9 @@ use super::index::Index;
 use super::{Memory, MemoryError};
 use crate::platform::{BLOCKS_MAX, Platform, UNIT};
 
+/// How often power-up reads memory before it calls it damaged.
+const READINGS: usize = 4;
+
 /// An entry that has been read and is not yet known to count.
 struct Pending {
     entry: Entry,
@@ -64,21 +67,33 @@ impl<P: Platform> Memory<P> {
     /// Opens what is on the chip: the last committed state, whatever was torn.
     pub fn open(platform: P) -> Result<Self, MemoryError> {
         let mut memory = Self::bare(platform)?;
-        let newest = memory.newest().ok_or(MemoryError::NotFormatted)?;
-        let scan = match memory.load(newest) {
+        for _ in 1..READINGS {
+            match memory.recover() {
+                // Refused before anything was written: a weak entry may read otherwise now.
+                Err(MemoryError::Damaged(_)) => memory = Self::bare(memory.platform)?,
+                other => return other.map(|()| memory),
+            }
+        }
+        memory.recover().map(|()| memory)
+    }
+
+    /// Reads all, and ends with two intact neighbours.
+    fn recover(&mut self) -> Result<(), MemoryError> {
+        let newest = self.newest().ok_or(MemoryError::NotFormatted)?;
+        let scan = match self.load(newest) {
             // The newest opening does not go on from the block before: it was torn, and
             // that block is still the head.
-            Err(MemoryError::Damaged(_)) if memory.opening_is_void(newest) => {
-                memory.index = Index::new();
-                memory.load(newest - 1)?
+            Err(MemoryError::Damaged(_)) if self.opening_is_void(newest) => {
+                self.index = Index::new();
+                self.load(newest - 1)?
             }
             other => other?,
         };
-        memory.settle(scan)?;
-        if memory.erasing {
-            memory.erase_oldest()?;
+        self.settle(scan)?;
+        if self.erasing {
+            self.erase_oldest()?;
         }
-        Ok(memory)
+        Ok(())
     }
 
     /// Greatest sequence of a block that has been opened.
@@ -203,6 +218,11 @@ impl<P: Platform> Memory<P> {
             }
             return Ok(());
         }
+        if pending.is_none() && scan.number == Some(number) && next.entry.opening().is_none() {
+            // Its seal was weak and not seen at a power-up, so it was written again.
+            self.take_copy(&next);
+            return Ok(());
+        }
         let follows = pending.or(scan.number).is_none_or(|last| number == last.wrapping_add(1));
         // A copy, or the commit that took the place of a torn one. An opening does that
         // only where it says so: a torn opening may read as valid again much later.
@@ -217,6 +237,14 @@ impl<P: Platform> Memory<P> {
         }
         scan.pending = Some(next);
         Ok(())
+    }
+
+    /// Takes an entry into the index that has counted before: its ticks count once.
+    fn take_copy(&mut self, copy: &Pending) {
+        let body = self.base_of(copy.sequence) + copy.at + HEADER;
+        let block = self.block_of(copy.sequence);
+        let items = copy.entry.items().filter(|item| item.counter().is_none());
+        items.for_each(|item| self.index.take(block, body, &item));
     }
 
     /// Takes the pending entry into the index.

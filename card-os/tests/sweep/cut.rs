@@ -1,0 +1,230 @@
+//! The cuts: every write of a deed in every tear, and what must hold after each.
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+
+use apdu_spec::StatusWord;
+use card_os::applets::AppletKind;
+use card_os::kernel::memory::Memory;
+use card_os::sim::{State, Tear, tears};
+
+use crate::Chip;
+use crate::kept::{Kept, kept};
+use crate::station::{Recorder, Station, Write};
+
+/// Writes that a power-up makes at most: the last entry again or a seal, a second seal, a
+/// new block; an erasure and the entry that it is done.
+const RECOVERY_MAX: usize = 5;
+
+/// One kind of card: what its terminal knows, and what is asked of it after a cut.
+pub trait Subject: Clone + 'static {
+    const KIND: AppletKind;
+    type Notes: Clone;
+    /// Asks how the card stands and lets it serve a whole transaction; all answers.
+    fn aftermath(station: &mut Station, notes: &Self::Notes) -> Vec<u8>;
+}
+
+/// A command with what comes before it; the last exchange is the one that is cut.
+pub struct Command<S: Subject> {
+    pub name: &'static str,
+    /// Whether it may write before its answer.
+    pub writes: bool,
+    pub run: fn(&mut Station, &S::Notes) -> Result<(), StatusWord>,
+}
+
+/// A card that is switched off, and its class: the abstract key of its state.
+#[derive(Clone)]
+pub struct Situation<S: Subject> {
+    pub chip: Chip,
+    pub notes: S::Notes,
+    pub class: String,
+}
+
+/// What was counted.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Tally {
+    pub deeds: usize,
+    pub silent: usize,
+    pub writes: usize,
+    pub cases: usize,
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.deeds += other.deeds;
+        self.silent += other.silent;
+        self.writes += other.writes;
+        self.cases += other.cases;
+    }
+}
+
+/// A state as it is kept, as it is told, and as it is kept after the next transaction.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Standing {
+    kept: Kept,
+    told: Vec<u8>,
+    then: Kept,
+}
+
+/// A command in a situation: what it wrote.
+pub struct Deed<'a, S: Subject> {
+    situation: &'a Situation<S>,
+    command: &'a Command<S>,
+    base: Chip,
+    writes: Vec<Write>,
+    answered: usize,
+    result: Result<(), StatusWord>,
+}
+
+/// The standing of a card after power-up, which must succeed, write little, and nothing
+/// the second time unless a weak piece shows only then; and what it then answers.
+fn stand<S: Subject>(torn: Chip, notes: &S::Notes, weak: bool, context: &dyn Debug) -> Standing {
+    let power_up = |chip: Chip| {
+        let memory = Memory::open(chip).unwrap_or_else(|error| panic!("{error}: {context:?}"));
+        (kept(S::KIND, &memory), memory.into_platform())
+    };
+    let before = torn.writes();
+    let (kept, chip) = power_up(torn);
+    let booted = chip.writes();
+    assert!(booted - before <= RECOVERY_MAX, "{} writes at power-up: {context:?}", booted - before);
+    let mut station = Station::open(S::KIND, chip, false)
+        .unwrap_or_else(|error| panic!("second power-up: {error}: {context:?}"));
+    let again = station.chip().writes() - booted;
+    assert!(again <= if weak { RECOVERY_MAX } else { 0 }, "{again} writes at the second power-up: {context:?}");
+    let told = S::aftermath(&mut station, notes);
+    let (then, _) = power_up(station.power_off().chip);
+    Standing { kept, told, then }
+}
+
+impl<'a, S: Subject> Deed<'a, S> {
+    pub fn record(situation: &'a Situation<S>, command: &'a Command<S>) -> Self {
+        let before = situation.chip.writes();
+        let mut station = Station::open(S::KIND, situation.chip.clone(), true).unwrap();
+        let result = (command.run)(&mut station, &situation.notes);
+        let (began, answered) = (station.began - before, station.answered - before);
+        let mut writes = station.power_off().writes;
+        let mut base = situation.chip.clone();
+        writes.drain(..began).for_each(|write| write.apply(&mut base).unwrap());
+        Self { situation, command, base, writes, answered: answered - began, result }
+    }
+
+    /// The key of the deed: class, command, and the sorts of its writes.
+    pub fn key(&self) -> String {
+        let sorts: String = self.writes.iter().map(|write| char::from(write.sort())).collect();
+        format!("{} | {} | {}.{sorts}", self.situation.class, self.command.name, self.answered)
+    }
+
+    /// The standing after each whole write, the first one before them all.
+    fn standings(&self) -> Vec<Standing> {
+        let mut chip = self.base.clone();
+        let mut all = vec![stand::<S>(chip.clone(), &self.situation.notes, false, &self.key())];
+        for write in &self.writes {
+            write.apply(&mut chip).unwrap();
+            all.push(stand::<S>(chip.clone(), &self.situation.notes, false, &self.key()));
+        }
+        all
+    }
+
+    /// What must hold of the deed itself.
+    fn check(&self, standings: &[Standing]) {
+        let key = self.key();
+        assert!(self.command.writes || self.answered == 0, "wrote: {key}");
+        if self.result.is_err() {
+            let same = standings.iter().all(|standing| standing.kept == standings[0].kept);
+            assert!(same, "refused and changed: {key}");
+        }
+        let behind = &standings[self.answered..];
+        assert!(behind.iter().all(|standing| *standing == behind[0]), "changed behind the answer: {key}");
+        // A chip that fails lets no answer leave, and none is taken back.
+        for write in 0..self.writes.len() {
+            let begun = self.base.writes() - self.situation.chip.writes();
+            let mut chip = self.situation.chip.clone();
+            chip.tear_after(begun + write, Tear::Front { piece: usize::MAX, state: State::Prefix(0) });
+            let mut station = Station::open(S::KIND, chip, false).unwrap();
+            let result = (self.command.run)(&mut station, &self.situation.notes);
+            let expected = if write < self.answered { Err(StatusWord::MEMORY_FAILURE) } else { self.result };
+            assert_eq!(result, expected, "write {write} failed: {key}");
+        }
+    }
+
+    /// Cuts power in every write in every tear; where asked, again in every write of the
+    /// power-up behind it.
+    pub fn sweep(&self, twice: bool) -> Tally {
+        let standings = self.standings();
+        self.check(&standings);
+        let silent = usize::from(self.writes.is_empty());
+        let mut tally = Tally { deeds: 1, silent, writes: self.writes.len(), cases: 0 };
+        let mut chip = self.base.clone();
+        for (write, either) in self.writes.iter().zip(standings.windows(2)) {
+            for tear in tears(chip.technology(), write.interrupted(&chip)) {
+                let torn = torn(&chip, write, tear);
+                if twice {
+                    tally.cases += self.again(&torn, either, tear);
+                } else {
+                    tally.cases += 1;
+                    self.verify(torn, either, tear.is_weak(), &(tear, write));
+                }
+            }
+            write.apply(&mut chip).unwrap();
+        }
+        tally
+    }
+
+    fn verify(&self, torn: Chip, either: &[Standing], weak: bool, cut: &dyn Debug) {
+        crate::TRACE.with(|t| *t.borrow_mut() = format!("{} {cut:?}", self.key()));
+        let found = stand::<S>(torn, &self.situation.notes, weak, cut);
+        assert!(either.contains(&found), "neither old nor new: {}, {cut:?}", self.key());
+    }
+
+    /// Cuts the power-up of a torn chip in every write in every tear.
+    fn again(&self, torn_once: &Chip, either: &[Standing], first: Tear) -> usize {
+        let recorder = Recorder::new(torn_once.clone(), true);
+        let memory = Memory::open(recorder).unwrap_or_else(|error| panic!("{error}: {}", self.key()));
+        let writes = memory.into_platform().writes;
+        let (mut chip, mut cases) = (torn_once.clone(), 0);
+        for write in &writes {
+            for tear in tears(chip.technology(), write.interrupted(&chip)) {
+                let weak = first.is_weak() || tear.is_weak();
+                self.verify(torn(&chip, write, tear), either, weak, &(first, tear, write));
+                cases += 1;
+            }
+            write.apply(&mut chip).unwrap();
+        }
+        cases
+    }
+}
+
+/// The chip after power failed in the middle of a write.
+pub fn torn(chip: &Chip, write: &Write, tear: Tear) -> Chip {
+    let mut torn = chip.clone();
+    torn.tear_after(0, tear);
+    assert!(write.apply(&mut torn).is_err());
+    torn.power_up();
+    torn
+}
+
+/// A step from one situation to another; a refusal is one too.
+pub type Action<S> = fn(&mut Station, &mut <S as Subject>::Notes) -> Result<(), StatusWord>;
+
+/// Finds all situations that `actions` reach from `start`, one for each key.
+pub fn explore<S: Subject>(
+    start: Vec<Situation<S>>,
+    actions: &[Action<S>],
+    key: fn(&mut Station, &S::Notes) -> (String, String),
+) -> Vec<Situation<S>> {
+    let (mut found, mut seen) = (start, HashSet::new());
+    let mut next = 0;
+    while next < found.len() {
+        for action in actions {
+            let Situation { chip, mut notes, .. } = found[next].clone();
+            let mut station = Station::open(S::KIND, chip, false).unwrap();
+            let _ = action(&mut station, &mut notes);
+            let (exact, class) = key(&mut station, &notes);
+            if seen.insert(exact) {
+                found.push(Situation { chip: station.power_off().chip, notes, class });
+            }
+        }
+        next += 1;
+    }
+    found
+}

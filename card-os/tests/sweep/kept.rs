@@ -1,0 +1,88 @@
+//! All that a card keeps: every cell, and every record that its applet still wants. Two
+//! images with the same are the same card: applets know nothing else after power-up.
+
+use std::hash::{DefaultHasher, Hasher};
+
+use card_os::applets::AppletKind;
+use card_os::kernel::memory::{Memory, entry::RECORD};
+use card_os::platform::Platform;
+
+/// Tags of the kernel and of the first application.
+const TAGS: u8 = 64;
+/// Cell 1 of the application: open batch of a PSAM, floors of a transfer card.
+const CELL_1: u8 = 33;
+/// Closed batches of a PSAM.
+const CLOSED: std::ops::Range<u8> = 34..38;
+/// Records that a purse keeps.
+const LOG_MAX: u32 = 16;
+
+/// A digest of all that is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Kept(u64);
+
+fn number(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
+}
+
+/// The oldest record that each log must still have.
+pub fn floors<P: Platform>(kind: AppletKind, memory: &Memory<P>) -> [u32; 2] {
+    let mut buffer = [0; 256];
+    match kind {
+        AppletKind::Purse => [memory.next(RECORD).saturating_sub(LOG_MAX).max(1), 1],
+        AppletKind::Transfer => match memory.cell(CELL_1, &mut buffer) {
+            Some(8) => [number(&buffer[..4]), number(&buffer[4..8])],
+            _ => [1, 1],
+        },
+        AppletKind::Sam => {
+            // Number (3), first entry (4), first NT (3) of a batch.
+            let mut batch = |tag| {
+                let length = memory.cell(tag, &mut buffer)?;
+                let all = (number(&buffer[..3]), number(&buffer[7..10]), number(&buffer[3..7]));
+                (length > 0).then_some(all)
+            };
+            let oldest = CLOSED.filter_map(&mut batch).min().or_else(|| batch(CELL_1));
+            oldest.map_or([1, 1], |(_, nt, entry)| [nt, entry])
+        }
+    }
+}
+
+/// Reads all that is kept.
+pub fn kept<P: Platform>(kind: AppletKind, memory: &Memory<P>) -> Kept {
+    let mut digest = DefaultHasher::new();
+    let mut buffer = [0; 256];
+    for tag in 0..TAGS {
+        if let Some(length) = memory.cell(tag, &mut buffer) {
+            digest.write(&[tag]);
+            digest.write(&buffer[..length]);
+        }
+    }
+    for (log, floor) in (RECORD..).zip(floors(kind, memory)) {
+        for number in floor..memory.next(log) {
+            let length = memory.record(log, number, &mut buffer).map_or(0, |length| length);
+            digest.write_u32(number);
+            digest.write(&buffer[..length]);
+        }
+        digest.write_u32(memory.next(log));
+    }
+    Kept(digest.finish())
+}
+
+/// Moves the end of memory on by `steps` entries without a change of state: the place in
+/// its block, and what reclaiming is due, are part of every state's key.
+pub fn age(kind: AppletKind, chip: super::Chip, steps: usize) -> super::Chip {
+    let mut memory = Memory::open(chip).unwrap();
+    for (log, floor) in (RECORD..).zip(floors(kind, &memory)) {
+        memory.keep_from(log, floor);
+    }
+    let mut registry = [0; 8];
+    let length = memory.cell(0, &mut registry).unwrap();
+    for _ in 0..steps {
+        let mut change = card_os::kernel::memory::Change::default();
+        change.set(0, &registry[..length]);
+        if memory.commit(change).is_err() {
+            break; // full: as old as it gets
+        }
+        memory.housekeep().unwrap();
+    }
+    memory.into_platform()
+}

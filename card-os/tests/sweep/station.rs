@@ -1,0 +1,163 @@
+//! A card on a chip that remembers its writes, and what one command did to it.
+
+use apdu_spec::aid::Aid;
+use apdu_spec::declare::Command;
+use apdu_spec::interindustry::{FIRST_QUIET, Select, SelectRequest};
+use apdu_spec::{Element, StatusWord};
+use card_os::Card;
+use card_os::applets::AppletKind;
+use card_os::kernel::Response;
+use card_os::kernel::memory::MemoryError;
+use card_os::platform::{ChipError, Platform};
+use card_os::sim::{Interrupted, SimulatedChip};
+
+use crate::support::{aid, status_of};
+
+/// Small, so that every case is quick and the ring goes round soon.
+pub type Chip = SimulatedChip<8, 1024>;
+
+/// One program or erasure.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Write {
+    Program { address: usize, bytes: Vec<u8> },
+    Erase { block: usize },
+}
+
+impl Write {
+    /// Does it to a chip.
+    pub fn apply(&self, chip: &mut Chip) -> Result<(), ChipError> {
+        match self {
+            Self::Program { address, bytes } => chip.program(*address, bytes),
+            Self::Erase { block } => chip.erase(*block),
+        }
+    }
+
+    pub fn interrupted(&self, chip: &Chip) -> Interrupted {
+        match self {
+            Self::Program { bytes, .. } => Interrupted::Program(bytes.len()),
+            Self::Erase { .. } => Interrupted::Erasure(chip.block_size()),
+        }
+    }
+
+    /// What memory writes there: the tag of its first item, logs and cells taken together.
+    pub fn sort(&self) -> u8 {
+        match self {
+            Self::Erase { .. } => b'E',
+            Self::Program { bytes, .. } => match bytes[6] {
+                0xFE => b'O',
+                0xFD => b'C',
+                0xFC => b'X',
+                0xFB => b's',
+                0xA0.. => b't',
+                0x80.. => b'r',
+                _ => b'c',
+            },
+        }
+    }
+}
+
+/// A chip that remembers its writes.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    pub chip: Chip,
+    pub writes: Vec<Write>,
+    recording: bool,
+}
+
+impl Recorder {
+    pub const fn new(chip: Chip, recording: bool) -> Self {
+        Self { chip, writes: Vec::new(), recording }
+    }
+}
+
+impl Platform for Recorder {
+    fn block_size(&self) -> usize {
+        self.chip.block_size()
+    }
+    fn blocks(&self) -> usize {
+        self.chip.blocks()
+    }
+    fn read(&self, address: usize, buffer: &mut [u8]) -> Result<(), ChipError> {
+        self.chip.read(address, buffer)
+    }
+    fn program(&mut self, address: usize, bytes: &[u8]) -> Result<(), ChipError> {
+        if self.recording {
+            self.writes.push(Write::Program { address, bytes: bytes.to_vec() });
+        }
+        self.chip.program(address, bytes)
+    }
+    fn erase(&mut self, block: usize) -> Result<(), ChipError> {
+        if self.recording {
+            self.writes.push(Write::Erase { block });
+        }
+        self.chip.erase(block)
+    }
+    fn sync(&mut self) -> Result<(), ChipError> {
+        self.chip.sync()
+    }
+    fn random(&mut self, buffer: &mut [u8]) {
+        self.chip.random(buffer);
+    }
+}
+
+/// A card at work.
+pub struct Station {
+    card: Card<Recorder>,
+    /// Writes before the last command.
+    pub began: usize,
+    /// Writes before its answer.
+    pub answered: usize,
+}
+
+impl Station {
+    /// Powers a card up and selects its application.
+    pub fn open(kind: AppletKind, chip: Chip, recording: bool) -> Result<Self, MemoryError> {
+        Ok(Self::on(kind, Card::open(Recorder::new(chip, recording))?))
+    }
+
+    /// A new card, not yet personalised.
+    pub fn create(kind: AppletKind, chip: Chip) -> Self {
+        Self::on(kind, Card::create(Recorder::new(chip, false), &[kind]).unwrap())
+    }
+
+    fn on(kind: AppletKind, card: Card<Recorder>) -> Self {
+        let mut station = Self { card, began: 0, answered: 0 };
+        let aid = Aid::new(aid(kind)).unwrap();
+        station.execute::<Select>(&SelectRequest { occurrence: FIRST_QUIET, aid }).unwrap();
+        station
+    }
+
+    pub fn power_off(self) -> Recorder {
+        self.card.power_off()
+    }
+
+    pub const fn chip(&mut self) -> &mut Chip {
+        &mut self.card.platform().chip
+    }
+
+    /// One exchange and the housekeeping behind it.
+    fn transmit(&mut self, command: &[u8], response: &mut Response) -> StatusWord {
+        self.began = self.chip().writes();
+        self.card.process(command, response);
+        self.answered = self.chip().writes();
+        self.card.housekeep();
+        status_of(response)
+    }
+
+    /// One typed exchange.
+    pub fn execute<C: Command>(&mut self, request: &C::Request) -> Result<C::Response, StatusWord> {
+        let (mut buffer, mut response) = ([0; 262], Response::new());
+        match self.transmit(C::encode(request, &mut buffer).unwrap(), &mut response) {
+            StatusWord::OK => Ok(C::Response::from_bytes(&response[..response.len() - 2]).unwrap()),
+            status => Err(status),
+        }
+    }
+
+    /// One typed exchange, its answer appended to a transcript.
+    pub fn note<C: Command>(&mut self, request: &C::Request, transcript: &mut Vec<u8>) -> Option<C::Response> {
+        let (mut buffer, mut response) = ([0; 262], Response::new());
+        let status = self.transmit(C::encode(request, &mut buffer).unwrap(), &mut response);
+        transcript.extend_from_slice(&response);
+        (status == StatusWord::OK).then(|| C::Response::from_bytes(&response[..response.len() - 2]).unwrap())
+    }
+}
