@@ -229,7 +229,7 @@ mod shared {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(8))]
+    #![proptest_config(ProptestConfig::with_cases(4))]
 
     #[test]
     fn every_cut_leaves_the_old_or_the_new_state(steps in steps(), last in steps()) {
@@ -285,6 +285,27 @@ fn a_full_memory_refuses_and_goes_on_when_something_dies() {
     assert_eq!(memory.platform().blocks_erased(), erased, "a full memory is not turned over in vain");
     memory.keep_from(LOG, stored - 2);
     append(&mut memory).unwrap();
+}
+
+/// Live records fill one block, dead entries all others: the block is copied in time.
+#[test]
+fn a_block_full_of_live_records_does_not_stop_the_ring() {
+    let mut memory = Memory::format(SimulatedChip::<8, 2048>::new()).unwrap();
+    let commit = |memory: &mut Memory<SimulatedChip<8, 2048>>, change| {
+        let _ = memory.commit(change).unwrap();
+        memory.housekeep().unwrap();
+    };
+    for number in 1..=16 {
+        let mut change = Change::default();
+        change.append(LOG, number, &[7; 100]);
+        commit(&mut memory, change);
+    }
+    for _ in 0..4_000 {
+        let mut change = Change::default();
+        change.set(1, &[5; 3]);
+        commit(&mut memory, change);
+    }
+    assert!((1..=16).all(|number| memory.record(LOG, number, &mut [0; 256]) == Some(100)));
 }
 
 #[test]

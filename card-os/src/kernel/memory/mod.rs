@@ -257,7 +257,7 @@ impl<P: Platform> Memory<P> {
     /// Makes sure that entries of `bytes` in all can follow, without touching the block
     /// that is kept back. Reclaims where that helps.
     pub fn ensure_room(&mut self, bytes: usize) -> Result<(), MemoryError> {
-        if self.room() >= bytes {
+        if self.has_room(bytes) {
             return Ok(());
         }
         if self.failed {
@@ -273,7 +273,7 @@ impl<P: Platform> Memory<P> {
                 break;
             }
             self.reclaim(usize::MAX)?;
-            if self.room() >= bytes {
+            if self.has_room(bytes) {
                 return Ok(());
             }
         }
@@ -294,6 +294,14 @@ impl<P: Platform> Memory<P> {
     fn room(&self) -> usize {
         let clean = self.clean.saturating_sub(self.head).saturating_sub(1) as usize;
         self.left() + clean * self.usable()
+    }
+
+    /// Whether entries of `bytes` find room, and the live items of the oldest block after
+    /// them: else nothing could ever be reclaimed again.
+    fn has_room(&self, bytes: usize) -> bool {
+        let clean = self.clean.saturating_sub(self.head) as usize;
+        let all = (self.left() + clean * self.usable()).saturating_sub(bytes);
+        self.room() >= bytes && (all >= self.platform.block_size() || self.oldest_fits(all))
     }
 
     /// Commits a change: afterwards all of it is there, also without power.

@@ -104,12 +104,16 @@ impl<P: Platform> Memory<P> {
         pays
     }
 
-    /// Whether the live items of the oldest block find room, the block that is kept
-    /// back included.
+    /// Whether the live items of the oldest block find room in `bytes`.
+    pub(super) fn oldest_fits(&self, bytes: usize) -> bool {
+        let oldest = self.oldest();
+        oldest >= self.head || self.live_bytes(oldest..=oldest) + 2 * OPENING_SIZE <= bytes
+    }
+
+    /// Whether they find room now, the block that is kept back included.
     pub(super) fn can_reclaim(&self) -> bool {
         let clean = self.clean.saturating_sub(self.head) as usize;
-        let live = self.live_bytes(self.oldest()..=self.oldest());
-        self.erasing || live + 2 * OPENING_SIZE <= self.left() + clean * self.usable()
+        self.erasing || self.oldest_fits(self.left() + clean * self.usable())
     }
 
     /// Copies at most `limit` live items of the oldest block to the end; when none is
