@@ -70,7 +70,9 @@ impl<P: Platform> Memory<P> {
         for _ in 1..READINGS {
             match memory.recover() {
                 // Refused before anything was written: a weak entry may read otherwise now.
-                Err(MemoryError::Damaged(_)) => memory = Self::bare(memory.platform)?,
+                Err(MemoryError::Damaged(_) | MemoryError::NotFormatted) => {
+                    memory = Self::bare(memory.platform)?
+                }
                 other => return other.map(|()| memory),
             }
         }
@@ -92,6 +94,7 @@ impl<P: Platform> Memory<P> {
         self.settle(scan)?;
         if self.erasing {
             self.erase_oldest()?;
+            self.seal()?;
         }
         Ok(())
     }
