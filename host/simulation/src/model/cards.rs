@@ -276,7 +276,9 @@ impl Model {
         let openings = &mut self.live_sam(sam)?.openings;
         openings.push(Opening { session, amount, outcome, barred, freed });
         let nt = u32::try_from(openings.len()).unwrap_or(u32::MAX);
-        self.purses[session.0].order = Some((sam, nt)).filter(|_| current);
+        if current {
+            self.purses[session.0].order = Some((sam, nt));
+        }
         Ok(())
     }
 

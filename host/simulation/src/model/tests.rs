@@ -97,6 +97,15 @@ fn receipts_are_not_freed_before_somebody_keeps_them() {
 }
 
 #[test]
+fn a_late_statement_disturbs_no_later_session() {
+    let mut model = model();
+    let open = |sam, nt| Event::PurchaseOpened { sam, session: (0, nt), amount: 1, freed: 0 };
+    let opened = Event::SessionOpened { purse: 0 };
+    all(&mut model, &[opened, opened, open(0, 3), open(1, 2), Event::Debited { purse: 0 }]);
+    assert_eq!(model.purses[0].log[1].purchase, Some((0, 1)));
+}
+
+#[test]
 fn a_load_is_reversed_by_the_word_of_the_purse_alone() {
     let mut model = model();
     let (session, kind, amount) = ((0, 2), Kind::Load, 20);
