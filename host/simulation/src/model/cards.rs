@@ -202,15 +202,13 @@ impl Sam {
         }
     }
 
-    pub(super) fn close_batch(&mut self) -> Result<(), Refused> {
+    pub(super) fn close_batch(&mut self) {
         for nt in (1..).take(self.openings.len()) {
             if self.openings[nt as usize - 1].outcome == Outcome::Open {
                 self.add(Record::Own(nt, Outcome::Unresolved, None));
             }
         }
-        demand(self.batches.last().is_some_and(|batch| !batch.is_empty()), Refused::Unknown)?;
         self.batches.push(Vec::new());
-        Ok(())
     }
 
     /// Its own record of a value commit, where it still keeps one.

@@ -152,7 +152,7 @@ impl Model {
             Event::ReceiptStored { sam, commit } => self.store_receipt(sam, commit)?,
             Event::Voided { purchase } => self.void(purchase)?,
             Event::Cancelled { purse } => self.cancel(purse)?,
-            Event::BatchClosed { sam } => self.live_sam(sam)?.close_batch()?,
+            Event::BatchClosed { sam } => self.live_sam(sam)?.close_batch(),
             Event::BatchArrived { sam, batch } => self.arrive(sam, batch)?,
             Event::Acknowledged { sam, batch } => self.acknowledge(sam, batch)?,
             Event::ClaimClosed { purchase } => self.close_claim(purchase)?,

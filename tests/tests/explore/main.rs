@@ -1,0 +1,105 @@
+//! The protocols, explored: all interleavings of messages, losses and tears within a bound
+//! (each file states its own), against the abstract model of the whole system; and the
+//! paths that were found, driven through the real cards and the real background system.
+//!
+//! `EXPLORE_STATES=10000000 cargo test --release -p system-tests --test explore -- --nocapture
+//! --test-threads 1` explores up to that many states a machine, with wider bounds.
+
+#![allow(clippy::cast_possible_truncation)] // numbers of a machine are small
+
+mod purchase;
+mod purchase_replay;
+mod real;
+
+use std::time::Instant;
+
+use simulation::model::Model;
+use system_tests::explore::{Machine, explore};
+
+/// Paths of each machine that are driven through the real thing, at least.
+const PATHS: usize = 1_000;
+
+/// States a machine may have in the long run, where one is asked for.
+fn long() -> Option<usize> {
+    std::env::var("EXPLORE_STATES").ok().map(|states| states.parse().expect("a number of states"))
+}
+
+/// What holds in every state: the money equation, completeness, and that every shadow
+/// balance is explained.
+fn check(model: &Model) -> Result<(), String> {
+    if !model.equation().holds() {
+        return Err(format!("money was made or lost: {:?}", model.equation()));
+    }
+    if let Some(commit) = model.completeness().first() {
+        return Err(format!("nobody knows of value commit {commit:?}"));
+    }
+    let strange =
+        (0..model.purses.len()).find(|purse| model.books.shadows[*purse] != model.explained(*purse));
+    match strange {
+        Some(purse) => Err(format!("the shadow balance of purse {purse} is not explained")),
+        None => Ok(()),
+    }
+}
+
+/// Explores without a fault in the machine: nothing breaks, and everything is reached.
+fn sound<M: Machine>(name: &str, machine: &M) -> system_tests::explore::Explored<M::Step> {
+    let started = Instant::now();
+    let explored = explore(machine, long().unwrap_or(usize::MAX));
+    println!(
+        "{name}: {} states, {} steps, depth {}, complete: {}, {:?}",
+        explored.states,
+        explored.tried,
+        explored.depth,
+        explored.complete,
+        started.elapsed()
+    );
+    if let Some(found) = &explored.counterexample {
+        panic!("{name}: {}: {:#?}", found.property, found.steps);
+    }
+    assert!(explored.never.is_empty(), "{name} never reaches: {:?}", explored.never);
+    explored
+}
+
+/// Explores with a planted fault: a property breaks, and the way there is printed.
+fn broken<M: Machine>(name: &str, machine: &M) {
+    let explored = explore(machine, 5_000_000);
+    let found = explored.counterexample.unwrap_or_else(|| panic!("{name} is not found"));
+    println!("{name}: after {} states: {}", explored.states, found.property);
+    found.steps.iter().for_each(|step| println!("    {step:?}"));
+}
+
+/// Drives paths through the real thing, and prints how many.
+fn replayed<S: Copy>(name: &str, paths: &[Vec<S>], drive: impl Fn(&[S]) -> usize) {
+    let started = Instant::now();
+    let tried: usize = paths.iter().map(|path| drive(path)).sum();
+    println!("{name}: {} paths, {tried} steps through the real thing, {:?}", paths.len(), started.elapsed());
+    assert!(paths.len() >= PATHS, "{name}: too few paths");
+}
+
+#[test]
+fn purchase_is_sound_and_the_cards_follow_it() {
+    // Two sessions interleaved; and one with power that fails anywhere.
+    let bounds = if long().is_some() { [(2, 3, 1), (3, 3, 0)] } else { [(2, 2, 0), (1, 2, 1)] };
+    for (sessions, challenges, tears) in bounds {
+        let machine = purchase::Purchase { sessions, challenges, tears, bug: None };
+        let name = format!("purchase, {sessions} sessions, {challenges} challenges, {tears} tears");
+        let explored = sound(&name, &machine);
+        replayed(&name, &explored.paths(PATHS), |path| purchase_replay::replay(&machine, path));
+    }
+}
+
+#[test]
+fn purchase_finds_planted_faults() {
+    use purchase::Bug::*;
+    for bug in [
+        ReceiptNotStored,
+        NotDebitedIsNotFinal,
+        ChallengeNotTaken,
+        SecretBeforeVoid,
+        FreedBeforeStored,
+        RepeatBlindly,
+    ] {
+        let machine = purchase::Purchase { sessions: 3, challenges: 4, tears: 1, bug: Some(bug) };
+        broken(&format!("purchase, {bug:?}"), &machine);
+    }
+}

@@ -1,0 +1,560 @@
+//! The purchase: one purse, two PSAMs, and everybody else.
+//!
+//! The terminals are not modelled. What they remember, forget at a crash, send late, twice
+//! or never is an order in which messages are delivered: whoever holds the wires may give
+//! any message that was ever made to any card, and may cut power. Messages under a
+//! challenge that its PSAM has used up are refused for ever, so that answers of GET
+//! PREVIOUS are dropped then.
+//!
+//! Bound: a number of sessions, challenges and losses of power. Two batches of each PSAM
+//! may be closed and stored. The amount at PSAM 0 is 10, at PSAM 1 it is 11.
+
+use simulation::model::cards::Outcome;
+use simulation::model::{Event, Kind, Minor, Model};
+use system_tests::explore::Machine;
+
+use crate::check;
+
+/// Protections that can be taken away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Bug {
+    /// DEBIT IEP leaves no receipt.
+    ReceiptNotStored,
+    /// GET PREVIOUS leaves the session open.
+    NotDebitedIsNotFinal,
+    /// The challenge of a PSAM is good more than once.
+    ChallengeNotTaken,
+    /// The secret leaves before the void is committed.
+    SecretBeforeVoid,
+    /// S2 names receipts that nobody has taken over.
+    FreedBeforeStored,
+    /// DEBIT IEP repeats what it has done.
+    RepeatBlindly,
+}
+
+/// The machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Purchase {
+    /// Sessions of the purse, the first load not counted.
+    pub(crate) sessions: u8,
+    /// Challenges of both PSAMs together.
+    pub(crate) challenges: u8,
+    /// Losses of power.
+    pub(crate) tears: u8,
+    /// What is wrong.
+    pub(crate) bug: Option<Bug>,
+}
+
+/// A value commit as the purse keeps it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Entry {
+    kind: Kind,
+    nt: u8,
+    at: Option<(u8, u8)>,
+}
+
+/// S1 of a session.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Statement {
+    sam: u8,
+    challenge: u8,
+    nv: u8,
+    freed: u8,
+}
+
+/// The answer of GET PREVIOUS, with the challenge it answers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Previous {
+    /// The PSAM that asked.
+    pub(crate) sam: u8,
+    challenge: u8,
+    /// By NT, otherwise by NV.
+    pub(crate) by_nt: bool,
+    /// The number asked for.
+    pub(crate) asked: u8,
+    found: Option<u8>,
+    nt: u8,
+    nv: u8,
+    freed: u8,
+}
+
+/// A purchase in its PSAM.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Opening {
+    nt: u8,
+    freed: u8,
+    /// Batch in which it was opened.
+    opened: u8,
+    /// Its last record and the batch of that.
+    last: Option<(Last, u8)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Last {
+    Own(Outcome),
+    Receipt,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Sam {
+    challenge: Option<u8>,
+    taken: Option<u8>,
+    openings: Vec<Opening>,
+    secrets: Vec<u8>,
+    batch: u8,
+    oldest: u8,
+    records: u8,
+}
+
+/// Cards, messages, and the abstract model beside them.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct State {
+    /// What must be true.
+    pub(crate) model: Model,
+    log: Vec<Entry>,
+    session: bool,
+    freed: u8,
+    statements: Vec<Statement>,
+    sams: [Sam; 2],
+    previous: Vec<Previous>,
+    challenges: u8,
+    tears: u8,
+}
+
+/// A message is delivered, or power fails. Numbers are those of the cards.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    /// GET CHALLENGE.
+    Challenge { sam: u8 },
+    /// INITIALIZE IEP with the challenge of this PSAM.
+    Initialize { sam: u8 },
+    /// INITIALIZE PSAM with S1 of this session.
+    Open { sam: u8, nt: u8 },
+    /// DEBIT IEP with S2 of this purchase.
+    Debit { sam: u8, number: u8 },
+    /// CREDIT PSAM with S3 of this purchase.
+    Credit { sam: u8, number: u8 },
+    /// GET PREVIOUS with the challenge of this PSAM.
+    Previous { sam: u8, by_nt: bool, asked: u8 },
+    /// PSAM COMPLETE.
+    Complete { number: u8, previous: Previous },
+    /// PSAM STORE RECEIPT.
+    Store { previous: Previous },
+    /// PSAM CANCEL PURCHASE.
+    Void { sam: u8, number: u8 },
+    /// CREDIT IEP for Cancellation with the secret of this purchase.
+    Cancel { sam: u8, number: u8 },
+    /// INITIALIZE PSAM for Collection.
+    Close { sam: u8 },
+    /// The oldest closed batch is stored and acknowledged.
+    Clear { sam: u8 },
+    /// The purse loses power.
+    TearPurse,
+    /// A PSAM loses power.
+    TearSam { sam: u8 },
+}
+
+/// Minor units of a purchase at a PSAM.
+#[must_use]
+pub(crate) const fn amount(sam: u8) -> Minor {
+    10 + sam as Minor
+}
+
+/// What the purse was loaded with.
+pub(crate) const LOADED: Minor = 1_000;
+
+impl State {
+    /// The answer that the purse has just given.
+    pub(crate) fn answer(&self, sam: u8, by_nt: bool, asked: u8) -> Option<Previous> {
+        let challenge = self.sams[usize::from(sam)].challenge?;
+        let (nt, freed) = (self.nt(), self.freed);
+        let same = |previous: &&Previous| {
+            let Previous { sam: by, challenge: fresh, .. } = **previous;
+            (by, fresh, previous.by_nt, previous.asked) == (sam, challenge, by_nt, asked)
+                && (previous.nt, previous.freed, previous.nv) == (nt, freed, self.nv())
+        };
+        self.previous.iter().find(same).copied()
+    }
+
+    fn nt(&self) -> u8 {
+        self.statements.len() as u8 + 1
+    }
+
+    fn nv(&self) -> u8 {
+        self.log.len() as u8
+    }
+
+    fn sam(&mut self, sam: u8) -> &mut Sam {
+        &mut self.sams[usize::from(sam)]
+    }
+
+    /// The challenge of a PSAM is used up, and with it all answers to it.
+    fn take_challenge(&mut self, sam: u8) -> Option<u8> {
+        self.previous.retain(|previous| previous.sam != sam);
+        self.sam(sam).challenge.take()
+    }
+}
+
+impl Sam {
+    fn opening(&mut self, number: u8) -> &mut Opening {
+        &mut self.openings[usize::from(number) - 1]
+    }
+
+    fn record(&mut self, number: u8, last: Last) {
+        let batch = self.batch;
+        self.opening(number).last = Some((last, batch));
+        self.records += 1;
+    }
+}
+
+impl Machine for Purchase {
+    type State = State;
+    type Step = Step;
+    const SOMETIMES: &'static [&'static str] = &[
+        "a payment is booked",
+        "a receipt comes by another PSAM",
+        "a purchase is never debited, and its PSAM knows",
+        "a claim becomes a payment",
+        "a purchase is taken back",
+        "the purse frees receipts",
+    ];
+
+    fn start(&self) -> State {
+        let mut model = Model::default();
+        let session = (0, 1);
+        let load = Event::Authorised { session, kind: Kind::Load, amount: LOADED, approved: true, freed: 0 };
+        for event in [
+            Event::PurseIssued { maximum: 1_000_000, overdraft: 0 },
+            Event::SamInstalled,
+            Event::SamInstalled,
+            Event::SessionOpened { purse: 0 },
+            load,
+            Event::Transferred { purse: 0 },
+            Event::Reported { commit: (0, 1) },
+        ] {
+            model.apply(event).expect("a load");
+        }
+        let sam = Sam {
+            challenge: None,
+            taken: None,
+            openings: Vec::new(),
+            secrets: Vec::new(),
+            batch: 1,
+            oldest: 1,
+            records: 0,
+        };
+        State {
+            model,
+            log: vec![Entry { kind: Kind::Load, nt: 1, at: None }],
+            session: false,
+            freed: 0,
+            statements: Vec::new(),
+            sams: [sam.clone(), sam],
+            previous: Vec::new(),
+            challenges: 0,
+            tears: 0,
+        }
+    }
+
+    fn steps(&self, state: &State) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for sam in 0..2_u8 {
+            let module = &state.sams[usize::from(sam)];
+            if state.challenges < self.challenges {
+                steps.push(Step::Challenge { sam });
+            }
+            if module.challenge.is_some() {
+                if state.statements.len() < usize::from(self.sessions) {
+                    steps.push(Step::Initialize { sam });
+                }
+                steps.extend((2..=state.nt()).map(|asked| Step::Previous { sam, by_nt: true, asked }));
+                let held = state.freed + 1..=state.nv();
+                steps.extend(held.map(|asked| Step::Previous { sam, by_nt: false, asked }));
+            }
+            steps.extend((2..=state.nt()).map(|nt| Step::Open { sam, nt }));
+            for number in 1..=module.openings.len() as u8 {
+                steps.push(Step::Debit { sam, number });
+                if state.log.iter().any(|entry| entry.at == Some((sam, number))) {
+                    steps.push(Step::Credit { sam, number });
+                }
+                let asked = |previous: &&Previous| previous.sam == sam;
+                let complete = |previous: &Previous| Step::Complete { number, previous: *previous };
+                steps.extend(state.previous.iter().filter(asked).map(complete));
+                steps.push(Step::Void { sam, number });
+            }
+            steps.extend(module.secrets.iter().map(|number| Step::Cancel { sam, number: *number }));
+            if module.batch <= 2 {
+                steps.push(Step::Close { sam });
+            }
+            if module.oldest < module.batch {
+                steps.push(Step::Clear { sam });
+            }
+            if state.tears < self.tears {
+                steps.push(Step::TearSam { sam });
+            }
+        }
+        steps.extend(state.previous.iter().map(|previous| Step::Store { previous: *previous }));
+        if state.tears < self.tears && state.session {
+            steps.push(Step::TearPurse);
+        }
+        steps
+    }
+
+    fn holds(&self, state: &State) -> Result<(), String> {
+        let purse = &state.model.purses[0];
+        let same = (purse.nv(), purse.freed()) == (u32::from(state.nv()), u32::from(state.freed));
+        if !same && self.bug != Some(Bug::ReceiptNotStored) {
+            return Err("the purse is not where it must be".into());
+        }
+        check(&state.model)
+    }
+
+    fn next(&self, state: &State, step: Step) -> Result<(bool, State), String> {
+        let mut next = state.clone();
+        let accepted = self.act(&mut next, step)?;
+        Ok((accepted, next))
+    }
+
+    fn seen(&self, state: &State) -> u32 {
+        let records = || state.model.sams.iter().flat_map(|sam| sam.batches.iter().flatten());
+        let own = |outcome| {
+            state.model.sams.iter().any(|sam| sam.openings.iter().any(|opening| opening.outcome == outcome))
+        };
+        let purchases = || state.model.ledger();
+        let other = records().any(|record| {
+            matches!(record, simulation::model::cards::Record::Receipt((0, nv))
+                if state.log[*nv as usize - 1].kind == Kind::Purchase)
+        });
+        let claimed = state.model.sams.iter().enumerate().any(|(sam, module)| {
+            let unresolved = |number: &usize| module.openings[*number].outcome == Outcome::Unresolved;
+            (0..module.openings.len()).filter(unresolved).any(|number| {
+                let at = Some((sam as u8, number as u8 + 1));
+                let nv = state.log.iter().position(|entry| entry.at == at);
+                nv.is_some_and(|nv| purchases().any(|line| line.0.1 as usize == nv + 1))
+            })
+        });
+        let bits = [
+            purchases().next().is_some(),
+            other,
+            own(Outcome::NotDebited),
+            claimed,
+            state.log.iter().any(|entry| entry.kind == Kind::Cancellation),
+            state.freed > 0,
+        ];
+        bits.iter().enumerate().map(|(bit, set)| u32::from(*set) << bit).sum()
+    }
+}
+
+impl Purchase {
+    fn act(&self, state: &mut State, step: Step) -> Result<bool, String> {
+        match step {
+            Step::Challenge { sam } => {
+                state.take_challenge(sam);
+                state.challenges += 1;
+                let challenge = state.challenges;
+                state.sam(sam).challenge = Some(challenge);
+                Ok(true)
+            }
+            Step::Initialize { sam } => {
+                let challenge = state.sam(sam).challenge.expect("as offered");
+                let (nv, freed) = (state.nv(), state.freed);
+                state.statements.push(Statement { sam, challenge, nv, freed });
+                state.session = true;
+                apply(state, Event::SessionOpened { purse: 0 })
+            }
+            Step::Open { sam, nt } => self.open(state, sam, nt),
+            Step::Debit { sam, number } => self.debit(state, sam, number),
+            Step::Credit { sam, number } => credit(state, sam, number),
+            Step::Previous { sam, by_nt, asked } => self.previous(state, sam, by_nt, asked),
+            Step::Complete { number, previous } => complete(state, number, previous),
+            Step::Store { previous } => self.store(state, previous),
+            Step::Void { sam, number } => self.void(state, sam, number),
+            Step::Cancel { sam, number } => cancel(state, sam, number),
+            Step::Close { sam } => close(state, sam),
+            Step::Clear { sam } => {
+                let batch = u32::from(state.sam(sam).oldest);
+                state.sam(sam).oldest += 1;
+                apply(state, Event::BatchArrived { sam: sam.into(), batch })?;
+                apply(state, Event::Acknowledged { sam: sam.into(), batch })
+            }
+            Step::TearPurse => {
+                (state.tears, state.session) = (state.tears + 1, false);
+                apply(state, Event::SessionEnded { purse: 0 })
+            }
+            Step::TearSam { sam } => {
+                state.tears += 1;
+                state.take_challenge(sam);
+                state.sam(sam).taken = None;
+                Ok(true)
+            }
+        }
+    }
+
+    fn open(&self, state: &mut State, sam: u8, nt: u8) -> Result<bool, String> {
+        let statement = state.statements[usize::from(nt) - 2];
+        let challenge = state.sam(sam).challenge;
+        if self.bug != Some(Bug::ChallengeNotTaken) {
+            state.take_challenge(sam);
+        }
+        if challenge != Some(statement.challenge) || sam != statement.sam {
+            return Ok(false);
+        }
+        let module = state.sam(sam);
+        let taken = module.taken.filter(|taken| *taken <= statement.nv).unwrap_or(0);
+        let freed = match self.bug {
+            Some(Bug::FreedBeforeStored) => statement.nv,
+            _ => taken.max(statement.freed),
+        };
+        let opened = module.batch;
+        module.openings.push(Opening { nt, freed, opened, last: None });
+        let (amount, freed) = (amount(sam), freed.into());
+        apply(state, Event::PurchaseOpened { sam: sam.into(), session: (0, nt.into()), amount, freed })
+    }
+
+    fn debit(&self, state: &mut State, sam: u8, number: u8) -> Result<bool, String> {
+        let opening = *state.sam(sam).opening(number);
+        let again = state.log.iter().any(|entry| entry.at == Some((sam, number)));
+        let repeats = self.bug == Some(Bug::RepeatBlindly) && again;
+        if !repeats {
+            let session = std::mem::take(&mut state.session);
+            let accepted = session && opening.nt == state.nt() && opening.freed >= state.freed;
+            if !accepted {
+                apply(state, Event::SessionEnded { purse: 0 })?;
+                return Ok(false);
+            }
+        }
+        if self.bug != Some(Bug::ReceiptNotStored) {
+            state.log.push(Entry { kind: Kind::Purchase, nt: opening.nt, at: Some((sam, number)) });
+        }
+        state.freed = opening.freed;
+        apply(state, Event::Debited { purse: 0 })
+    }
+
+    fn previous(&self, state: &mut State, sam: u8, by_nt: bool, asked: u8) -> Result<bool, String> {
+        let challenge = state.sam(sam).challenge.expect("as offered");
+        let purchase = |entry: &Entry| entry.nt == asked && entry.kind != Kind::Cancellation;
+        let found = match by_nt {
+            true => state.log.iter().position(purchase).map(|place| place as u8 + 1),
+            false => Some(asked),
+        };
+        let (nt, nv, freed) = (state.nt(), state.nv(), state.freed);
+        let previous = Previous { sam, challenge, by_nt, asked, found, nt, nv, freed };
+        if let Err(place) = state.previous.binary_search(&previous) {
+            state.previous.insert(place, previous);
+        }
+        if self.bug == Some(Bug::NotDebitedIsNotFinal) {
+            return Ok(true);
+        }
+        state.session = false;
+        apply(state, Event::SessionEnded { purse: 0 })
+    }
+
+    fn store(&self, state: &mut State, previous: Previous) -> Result<bool, String> {
+        let Previous { sam, freed, .. } = previous;
+        state.take_challenge(sam);
+        let Some(nv) = previous.found else { return Ok(false) };
+        let entry = state.log[usize::from(nv) - 1];
+        let own = entry.at.filter(|(at, _)| *at == sam && entry.kind == Kind::Purchase);
+        let module = state.sam(sam);
+        let next = module.taken.unwrap_or(0).max(freed) + 1;
+        let oldest = module.oldest;
+        let last = own.map(|(_, number)| module.opening(number).last);
+        match last {
+            Some(None) => module.record(own.expect("own").1, Last::Own(Outcome::Credited)),
+            Some(Some((Last::Own(Outcome::Unresolved), batch))) if batch >= oldest => {
+                module.record(own.expect("own").1, Last::Receipt);
+            }
+            Some(Some((_, batch))) if batch >= oldest => {}
+            _ if nv < next => return Ok(true),
+            _ if nv > next => return Ok(false),
+            Some(_) => module.record(own.expect("own").1, Last::Receipt),
+            None => module.records += 1,
+        }
+        if nv == next {
+            module.taken = Some(nv);
+        }
+        apply(state, Event::ReceiptStored { sam: sam.into(), commit: (0, nv.into()) })
+    }
+
+    fn void(&self, state: &mut State, sam: u8, number: u8) -> Result<bool, String> {
+        let module = state.sam(sam);
+        let batch = module.batch;
+        let (first, again) = match module.opening(number).last {
+            Some((Last::Own(outcome), at)) if at == batch => {
+                (outcome == Outcome::Credited, outcome == Outcome::Voided)
+            }
+            _ => (false, false),
+        };
+        if !first && !again {
+            return Ok(false);
+        }
+        if !module.secrets.contains(&number) {
+            module.secrets.push(number);
+        }
+        if self.bug == Some(Bug::SecretBeforeVoid) {
+            return Ok(true);
+        }
+        if first {
+            module.record(number, Last::Own(Outcome::Voided));
+        }
+        apply(state, Event::Voided { purchase: (sam.into(), number.into()) })
+    }
+}
+
+/// The event is true, or this is a counterexample.
+fn apply(state: &mut State, event: Event) -> Result<bool, String> {
+    state.model.apply(event).map(|()| true).map_err(|refused| format!("{event:?}: {refused:?}"))
+}
+
+fn credit(state: &mut State, sam: u8, number: u8) -> Result<bool, String> {
+    let module = state.sam(sam);
+    let oldest = module.oldest;
+    let opening = module.opening(number);
+    let last = match opening.last {
+        None => Last::Own(Outcome::Credited),
+        Some((Last::Own(Outcome::Unresolved), batch)) if batch >= oldest && opening.opened >= oldest => {
+            Last::Receipt
+        }
+        Some(_) => return Ok(false),
+    };
+    module.record(number, last);
+    apply(state, Event::Credited { purchase: (sam.into(), number.into()) })
+}
+
+fn complete(state: &mut State, number: u8, previous: Previous) -> Result<bool, String> {
+    let sam = previous.sam;
+    state.take_challenge(sam);
+    let module = state.sam(sam);
+    let opening = *module.opening(number);
+    let same = previous.by_nt && previous.asked == opening.nt && previous.nt >= opening.nt;
+    if opening.last.is_some() || !same || previous.found.is_some() {
+        return Ok(false);
+    }
+    module.record(number, Last::Own(Outcome::NotDebited));
+    apply(state, Event::Completed { purchase: (sam.into(), number.into()) })
+}
+
+fn cancel(state: &mut State, sam: u8, number: u8) -> Result<bool, String> {
+    state.session = false;
+    apply(state, Event::SessionEnded { purse: 0 })?;
+    let last = *state.log.last().expect("a load");
+    if last.kind != Kind::Purchase || last.at != Some((sam, number)) {
+        return Ok(false);
+    }
+    state.log.push(Entry { kind: Kind::Cancellation, ..last });
+    apply(state, Event::Cancelled { purse: 0 })
+}
+
+fn close(state: &mut State, sam: u8) -> Result<bool, String> {
+    let module = state.sam(sam);
+    for number in 1..=module.openings.len() as u8 {
+        if module.opening(number).last.is_none() {
+            module.record(number, Last::Own(Outcome::Unresolved));
+        }
+    }
+    if module.records == 0 {
+        return Ok(false);
+    }
+    (module.batch, module.records) = (module.batch + 1, 0);
+    apply(state, Event::BatchClosed { sam: sam.into() })
+}

@@ -1,0 +1,136 @@
+//! The real thing that paths are driven through: cards in this process, spoken to as
+//! their types, and a background system with its database in memory.
+
+use std::path::Path;
+
+use apdu_spec::aid::Aid;
+use apdu_spec::declare::Command;
+use apdu_spec::element::{Algorithm, Balance, Currency, Date, Random};
+use apdu_spec::management::DataBlock;
+use apdu_spec::purse::{CreditLoad, Execute, Executed, InitializeLoad, InitializeTransfer, Initialized};
+use apdu_spec::record::{Counterpart, LogEntry, ValueRecord};
+use background::{Background, MerchantId, PurseOrder, SamOrder, Vault};
+use card_os::applets::AppletKind;
+use host::card::{execute, select};
+use host::reader::Reader;
+use host::reader::virtual_reader::VirtualReader;
+use host::terminal::personalise::personalise;
+use network::{Funding, TransferRequest};
+use rand_chacha::ChaCha12Rng;
+use rand_core::SeedableRng;
+use simulation::model::Minor;
+use system_tests::scheme::{GROUP, NOW, VERSION, acquirer, amount, identity, provider, sam_id};
+
+/// Number of the load terminal.
+const LOAD_TERMINAL: u32 = 900;
+
+/// One purse, PSAMs, and the background system.
+pub(crate) struct Real {
+    pub(crate) purse: VirtualReader,
+    pub(crate) sams: Vec<VirtualReader>,
+    pub(crate) background: Background,
+    pub(crate) merchant: MerchantId,
+}
+
+/// A command, as the card answers it; nothing where it refuses.
+pub(crate) fn send<C: Command>(reader: &mut VirtualReader, request: &C::Request) -> Option<C::Response> {
+    execute::<C>(reader, request).ok()
+}
+
+/// A card loses power and is selected again.
+pub(crate) fn tear(reader: &mut VirtualReader, aid: &[u8]) {
+    reader.reset().expect("it boots");
+    select(reader, aid).expect("selected");
+}
+
+pub(crate) fn card(kind: AppletKind, aid: &[u8], blocks: &[DataBlock], seed: u64) -> VirtualReader {
+    let random = Box::new(ChaCha12Rng::seed_from_u64(seed));
+    let mut reader = VirtualReader::blank(kind, random).expect("a card");
+    personalise(&mut reader, aid, blocks).expect("personalised");
+    select(&mut reader, aid).expect("selected");
+    reader
+}
+
+impl Real {
+    pub(crate) fn new(sams: u32) -> Self {
+        let mut random = ChaCha12Rng::seed_from_u64(1);
+        let mut vault = Vault::new();
+        vault.add_version(VERSION, Algorithm::AesCmac, &[GROUP], &mut random).expect("keys");
+        let mut background = Background::create(Path::new(":memory:"), vault).expect("a database");
+        background.register_issuer(provider(), "Issuer").expect("registered");
+        background.register_acquirer(acquirer(), "Acquirer").expect("registered");
+        background.register_load_terminal(sam_id(LOAD_TERMINAL), "load", NOW).expect("registered");
+        let merchant = background.register_merchant("Bakery", acquirer()).expect("registered");
+        let expiry = Date(NOW.date().0 + 365);
+        let sams = (1..=sams).map(|number| {
+            let order = SamOrder {
+                sam: sam_id(number),
+                name: number.to_string(),
+                merchant,
+                expiry,
+                currency: Currency::EUR,
+                purchase_limit: amount(100_000),
+                group: GROUP,
+                versions: vec![VERSION],
+                providers: vec![provider()],
+            };
+            let blocks = background.issue_sam(&order, &mut random, NOW).expect("issued");
+            card(AppletKind::Sam, Aid::PSAM, &blocks, number.into())
+        });
+        let sams = sams.collect();
+        let order = PurseOrder {
+            iep: identity(1).iep,
+            currency: Currency::EUR,
+            expiry,
+            maximum: Balance(1_000_000),
+            overdraft: amount(0),
+            purchase_limit: amount(100_000),
+            groups: vec![GROUP],
+            versions: vec![VERSION],
+        };
+        let blocks = background.issue_purse(&order, NOW).expect("issued");
+        let purse = card(AppletKind::Purse, Aid::PURSE, &blocks, 1_000);
+        Self { purse, sams, background, merchant }
+    }
+
+    /// INITIALIZE IEP for a load, and what the terminal asks the authority then.
+    pub(crate) fn initialize_load(&mut self, minor: Minor, challenge: u8) -> TransferRequest {
+        let counterpart = Counterpart { sam: sam_id(LOAD_TERMINAL), challenge: Random([challenge; 8]) };
+        let amount = amount(u32::try_from(minor).expect("small"));
+        let request = InitializeTransfer { version: VERSION, counterpart, amount };
+        let initialized = send::<InitializeLoad>(&mut self.purse, &request).expect("a session");
+        let kind = apdu_spec::element::Kind::Load;
+        TransferRequest { kind, funding: Funding::Cash, initialized, counterpart, amount, time: NOW }
+    }
+
+    /// A whole load.
+    pub(crate) fn load(&mut self, minor: Minor) {
+        let request = self.initialize_load(minor, 9);
+        let order = self.background.authorise(&request, NOW).expect("approved");
+        let executed = send::<CreditLoad>(&mut self.purse, &order).expect("loaded");
+        self.background.complete(evidence(&request, &order, executed), NOW).expect("taken");
+    }
+
+    /// Purchases as the background system has them: NV, minor units, state.
+    pub(crate) fn ledger(&mut self) -> Vec<(u32, Minor, background::reports::PaymentState)> {
+        let lines = self.background.payments_of(self.merchant).expect("payments");
+        let mut lines: Vec<_> = lines.iter().map(|line| (line.nv, line.amount.minor, line.state)).collect();
+        lines.sort_unstable_by_key(|line| line.0);
+        lines
+    }
+
+    /// The shadow balance of the purse.
+    pub(crate) fn shadow(&mut self) -> Minor {
+        self.background.purses().expect("purses")[0].shadow.minor
+    }
+}
+
+/// The value commit of a load as the purse has it.
+pub(crate) fn evidence(request: &TransferRequest, order: &Execute, executed: Executed) -> ValueRecord {
+    let Initialized { key, statement, .. } = request.initialized;
+    let (kind, counterpart) = (request.kind, request.counterpart);
+    let Executed { s3, s6 } = executed;
+    let position = statement.position;
+    let entry = LogEntry { kind, key, position, counterpart, order: order.order, s3, s6 };
+    ValueRecord { identity: statement.identity, entry }
+}
