@@ -7,6 +7,8 @@
 
 #![allow(clippy::cast_possible_truncation)] // numbers of a machine are small
 
+mod load;
+mod load_replay;
 mod purchase;
 mod purchase_replay;
 mod real;
@@ -101,5 +103,24 @@ fn purchase_finds_planted_faults() {
     ] {
         let machine = purchase::Purchase { sessions: 3, challenges: 4, tears: 1, bug: Some(bug) };
         broken(&format!("purchase, {bug:?}"), &machine);
+    }
+}
+
+#[test]
+fn load_is_sound_and_the_cards_follow_it() {
+    let (sessions, tears) = if long().is_some() { (4, 1) } else { (3, 0) };
+    let machine = load::Load { sessions, tears, bug: None };
+    let name = format!("load, {sessions} sessions, {tears} tears");
+    let explored = sound(&name, &machine);
+    replayed(&name, &explored.paths(PATHS), |path| load_replay::replay(&machine, path));
+}
+
+#[test]
+fn load_finds_planted_faults() {
+    use load::Bug::*;
+    let bugs =
+        [BookedAgain, ReversedByTime, AnyCommitConfirms, SessionSurvives, FreedUnknown, RefusalIgnored];
+    for bug in bugs {
+        broken(&format!("load, {bug:?}"), &load::Load { sessions: 4, tears: 1, bug: Some(bug) });
     }
 }

@@ -22,7 +22,7 @@ use simulation::model::Minor;
 use system_tests::scheme::{GROUP, NOW, VERSION, acquirer, amount, identity, provider, sam_id};
 
 /// Number of the load terminal.
-const LOAD_TERMINAL: u32 = 900;
+pub(crate) const LOAD_TERMINAL: u32 = 900;
 
 /// One purse, PSAMs, and the background system.
 pub(crate) struct Real {
