@@ -5,14 +5,12 @@ use std::collections::BTreeMap;
 use apdu_spec::aid::Aid;
 use apdu_spec::element::Random;
 use apdu_spec::purse::{
-    CreditLoad, DebitIep, Execute, Executed, GetBalance, GetPurseData, InitializeIep, InitializePurchase,
-    PreviousByNt, PreviousRequest, PreviousSignature,
+    CreditLoad, Execute, Executed, GetBalance, GetPurseData, PreviousByNt, PreviousRequest, PreviousSignature,
 };
 use apdu_spec::record::{Counterpart, Decision};
-use apdu_spec::sam::{CreditPsam, CreditRequest, GetChallenge, InitializePsam, OpenPurchase};
 use network::{ResolveRequest, TransferRequest};
 use system_tests::explore::Machine;
-use system_tests::scheme::{GROUP, NOW, VERSION, amount, counter, sam_id};
+use system_tests::scheme::{NOW, VERSION, counter, sam_id};
 
 use crate::load::{self, Load, Previous, State, Step};
 use crate::real::{LOAD_TERMINAL, Real, evidence, send, tear};
@@ -90,27 +88,13 @@ impl Replay {
                 let (counterpart, previous) = (counterpart(), self.previous[&previous]);
                 background.resolve(&ResolveRequest { counterpart, previous, nt }, NOW).is_ok()
             }
-            Step::Pay => self.pay(),
+            Step::Pay => self.real.pay(0, 1),
             Step::Tear => {
                 tear(purse, Aid::PURSE);
                 true
             }
             Step::Wait => true,
         }
-    }
-
-    fn pay(&mut self) -> bool {
-        let Real { purse, sams, .. } = &mut self.real;
-        let challenge = send::<GetChallenge>(&mut sams[0], &()).expect("a challenge").challenge;
-        let counterpart = Counterpart { sam: sam_id(1), challenge };
-        let request = InitializePurchase { group: GROUP, version: VERSION, counterpart };
-        let stated = send::<InitializeIep>(purse, &request).expect("a session");
-        let (key, statement, s1) = (stated.key, stated.statement, stated.s1);
-        let open = OpenPurchase { key, statement, s1, amount: amount(1), time: NOW };
-        let opened = send::<InitializePsam>(&mut sams[0], &open).expect("opened");
-        let order = Execute { order: opened.order, s2: opened.s2 };
-        let Executed { s3, s6 } = send::<DebitIep>(purse, &order).expect("debited");
-        send::<CreditPsam>(&mut sams[0], &CreditRequest { nt: opened.order.nt, s3, s6 }).is_some()
     }
 
     /// Purse and issuer stand where the model stands.

@@ -7,6 +7,8 @@
 
 #![allow(clippy::cast_possible_truncation)] // numbers of a machine are small
 
+mod collection;
+mod collection_replay;
 mod load;
 mod load_replay;
 mod purchase;
@@ -122,5 +124,42 @@ fn load_finds_planted_faults() {
         [BookedAgain, ReversedByTime, AnyCommitConfirms, SessionSurvives, FreedUnknown, RefusalIgnored];
     for bug in bugs {
         broken(&format!("load, {bug:?}"), &load::Load { sessions: 4, tears: 1, bug: Some(bug) });
+    }
+}
+
+fn collection(name: &str, machine: &collection::Collection) {
+    let collection::Collection { payments, accidents, .. } = machine;
+    let name = format!("{name}, {payments} payments, {accidents} accidents");
+    let explored = sound(&name, machine);
+    replayed(&name, &explored.paths(PATHS), |path| collection_replay::replay(machine, path));
+}
+
+#[test]
+fn collection_is_sound_and_the_cards_follow_it() {
+    let (payments, accidents) = if long().is_some() { (4, 2) } else { (2, 1) };
+    collection("collection", &collection::Collection { payments, accidents, couriers: 2, bug: None });
+}
+
+#[test]
+fn collection_finds_planted_faults() {
+    use collection::Bug::*;
+    for bug in [DeduplicationRemoved, AcknowledgementNotChecked, ReleaseBeforeStorage, IncompleteTaken] {
+        let machine = collection::Collection { payments: 3, accidents: 1, couriers: 2, bug: Some(bug) };
+        broken(&format!("collection, {bug:?}"), &machine);
+    }
+}
+
+#[test]
+fn acknowledgement_is_sound_and_the_cards_follow_it() {
+    let (payments, accidents) = if long().is_some() { (7, 2) } else { (4, 1) };
+    collection("acknowledgement", &collection::Collection { payments, accidents, couriers: 0, bug: None });
+}
+
+#[test]
+fn acknowledgement_finds_planted_faults() {
+    use collection::Bug::*;
+    for bug in [DeduplicationRemoved, AcknowledgementNotChecked, ReleaseBeforeStorage] {
+        let machine = collection::Collection { payments: 3, accidents: 1, couriers: 0, bug: Some(bug) };
+        broken(&format!("acknowledgement, {bug:?}"), &machine);
     }
 }

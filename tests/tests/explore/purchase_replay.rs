@@ -5,19 +5,17 @@
 use std::collections::BTreeMap;
 
 use apdu_spec::aid::Aid;
-use apdu_spec::element::{BatchNumber, Random, Time};
+use apdu_spec::element::{Random, Time};
 use apdu_spec::purse::{
     Cancel, CreditCancellation, DebitIep, Execute, Executed, GetBalance, GetPurseData, InitializeIep,
     InitializePurchase, Initialized, PreviousByNt, PreviousByNv, PreviousRequest, PreviousSignature,
 };
 use apdu_spec::record::Counterpart;
 use apdu_spec::sam::{
-    CancelPurchase, CloseBatch, CollectRequest, CompleteRequest, CreditPsam, CreditRequest, GetChallenge,
-    InitializePsam, OpenPurchase, Opened, PsamAcknowledge, PsamCancel, PsamCollect, PsamComplete,
-    ReadTrailer, ReceiptRequest, StoreReceipt, TrailerRequest,
+    CancelPurchase, CloseBatch, CompleteRequest, CreditPsam, CreditRequest, GetChallenge, InitializePsam,
+    OpenPurchase, Opened, PsamAcknowledge, PsamCancel, PsamComplete, ReceiptRequest, StoreReceipt,
 };
 use background::reports::PaymentState;
-use network::Batch;
 use simulation::model::books::Line;
 use system_tests::explore::Machine;
 use system_tests::scheme::{GROUP, NOW, VERSION, counter, sam_id};
@@ -35,7 +33,7 @@ struct Replay {
     secrets: BTreeMap<(u8, u8), Cancel>,
     previous: Vec<(Previous, PreviousSignature)>,
     /// The oldest batch of each PSAM.
-    batches: [u32; 2],
+    batches: [u8; 2],
 }
 
 /// Drives one path; how many steps were tried, those included that change nothing.
@@ -173,12 +171,8 @@ impl Replay {
     /// The oldest closed batch goes to the background system, and its word to the PSAM.
     fn clear(&mut self, sam: u8) -> bool {
         let at = usize::from(sam);
+        let batch = self.real.batch(at, self.batches[at]).expect("kept");
         let Real { sams, background, .. } = &mut self.real;
-        let batch = BatchNumber::new(self.batches[at]).expect("small");
-        let trailer = send::<ReadTrailer>(&mut sams[at], &TrailerRequest { batch }).expect("closed");
-        let record = |index| send::<PsamCollect>(&mut sams[at], &CollectRequest { batch, index });
-        let records = (0..trailer.count).map(record).collect::<Option<_>>().expect("kept");
-        let batch = Batch { trailer, records };
         let word = background.submit(&batch, NOW).expect("stored");
         assert_eq!(background.submit(&batch, Time(NOW.0 + 1)).expect("again"), word);
         self.batches[at] += 1;

@@ -5,17 +5,24 @@ use std::path::Path;
 
 use apdu_spec::aid::Aid;
 use apdu_spec::declare::Command;
-use apdu_spec::element::{Algorithm, Balance, Currency, Date, Random};
+use apdu_spec::element::{Algorithm, Balance, BatchNumber, Currency, Date, Random};
 use apdu_spec::management::DataBlock;
-use apdu_spec::purse::{CreditLoad, Execute, Executed, InitializeLoad, InitializeTransfer, Initialized};
+use apdu_spec::purse::{
+    CreditLoad, DebitIep, Execute, Executed, InitializeIep, InitializeLoad, InitializePurchase,
+    InitializeTransfer, Initialized,
+};
 use apdu_spec::record::{Counterpart, LogEntry, ValueRecord};
-use background::{Background, MerchantId, PurseOrder, SamOrder, Vault};
+use apdu_spec::sam::{
+    CollectRequest, CreditPsam, CreditRequest, GetChallenge, InitializePsam, OpenPurchase, Opened,
+    PsamCollect, ReadTrailer, TrailerRequest,
+};
+use background::{Background, MerchantId, PurseOrder, SamOrder, TransferOrder, Vault};
 use card_os::applets::AppletKind;
 use host::card::{execute, select};
 use host::reader::Reader;
 use host::reader::virtual_reader::VirtualReader;
 use host::terminal::personalise::personalise;
-use network::{Funding, TransferRequest};
+use network::{Batch, Funding, TransferRequest};
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
 use simulation::model::Minor;
@@ -109,6 +116,37 @@ impl Real {
         let order = self.background.authorise(&request, NOW).expect("approved");
         let executed = send::<CreditLoad>(&mut self.purse, &order).expect("loaded");
         self.background.complete(evidence(&request, &order, executed), NOW).expect("taken");
+    }
+
+    /// A whole purchase at a PSAM.
+    pub(crate) fn pay(&mut self, sam: usize, minor: u32) -> bool {
+        let Self { purse, sams, .. } = self;
+        let challenge = send::<GetChallenge>(&mut sams[sam], &()).expect("a challenge").challenge;
+        let number = u32::try_from(sam + 1).expect("few");
+        let counterpart = Counterpart { sam: sam_id(number), challenge };
+        let request = InitializePurchase { group: GROUP, version: VERSION, counterpart };
+        let stated = send::<InitializeIep>(purse, &request).expect("a session");
+        let Initialized { key, statement, s1 } = stated;
+        let open = OpenPurchase { key, statement, s1, amount: amount(minor), time: NOW };
+        let Opened { order, s2 } = send::<InitializePsam>(&mut sams[sam], &open).expect("opened");
+        let Executed { s3, s6 } = send::<DebitIep>(purse, &Execute { order, s2 }).expect("debited");
+        send::<CreditPsam>(&mut sams[sam], &CreditRequest { nt: order.nt, s3, s6 }).is_some()
+    }
+
+    /// A closed batch that a PSAM still has.
+    pub(crate) fn batch(&mut self, sam: usize, batch: u8) -> Option<Batch> {
+        let batch = BatchNumber::new(batch.into()).expect("small");
+        let trailer = send::<ReadTrailer>(&mut self.sams[sam], &TrailerRequest { batch })?;
+        let record = |index| send::<PsamCollect>(&mut self.sams[sam], &CollectRequest { batch, index });
+        let records = (0..trailer.count).map(record).collect::<Option<_>>()?;
+        Some(Batch { trailer, records })
+    }
+
+    /// A transfer card.
+    pub(crate) fn courier(&mut self, number: u32) -> VirtualReader {
+        let order = TransferOrder { card: sam_id(number), name: "courier".into(), version: VERSION };
+        let blocks = self.background.issue_transfer(&order, NOW).expect("issued");
+        card(AppletKind::Transfer, Aid::TRANSFER, &blocks, number.into())
     }
 
     /// Purchases as the background system has them: NV, minor units, state.
