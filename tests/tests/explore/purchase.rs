@@ -74,7 +74,6 @@ pub(crate) struct Previous {
     pub(crate) asked: u8,
     found: Option<u8>,
     nt: u8,
-    nv: u8,
     freed: u8,
 }
 
@@ -171,7 +170,7 @@ impl State {
         let same = |previous: &&Previous| {
             let Previous { sam: by, challenge: fresh, .. } = **previous;
             (by, fresh, previous.by_nt, previous.asked) == (sam, challenge, by_nt, asked)
-                && (previous.nt, previous.freed, previous.nv) == (nt, freed, self.nv())
+                && (previous.nt, previous.freed) == (nt, freed)
         };
         self.previous.iter().find(same).copied()
     }
@@ -437,8 +436,8 @@ impl Purchase {
             true => state.log.iter().position(purchase).map(|place| place as u8 + 1),
             false => Some(asked),
         };
-        let (nt, nv, freed) = (state.nt(), state.nv(), state.freed);
-        let previous = Previous { sam, challenge, by_nt, asked, found, nt, nv, freed };
+        let (nt, freed) = (state.nt(), state.freed);
+        let previous = Previous { sam, challenge, by_nt, asked, found, nt, freed };
         if let Err(place) = state.previous.binary_search(&previous) {
             state.previous.insert(place, previous);
         }
