@@ -135,6 +135,33 @@ pub fn explore<M: Machine>(machine: &M, bound: usize) -> Explored<M::Step> {
     explored
 }
 
+/// Walks at random, `count` of them with `length` steps at most: shortest paths go through
+/// every state, walks also take steps into states that another path has reached first.
+/// Steps that change nothing are left out.
+///
+/// # Panics
+/// Where a property breaks: the machine must have been explored.
+pub fn walks<M: Machine>(machine: &M, seed: u64, count: usize, length: usize) -> Vec<Vec<M::Step>> {
+    let mut random = seed;
+    let walk = |_| {
+        let mut state = machine.start();
+        let mut steps = Vec::new();
+        for _ in 0..length {
+            let all = machine.steps(&state);
+            // Knuth's constants; the upper bits are the good ones.
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let Some(step) = all.get((random >> 33) as usize % all.len().max(1)) else { break };
+            let (_, after) = machine.next(&state, *step).expect("explored before");
+            if after != state {
+                steps.push(*step);
+                state = after;
+            }
+        }
+        steps
+    };
+    (0..count).map(walk).collect()
+}
+
 fn fingerprint(state: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     state.hash(&mut hasher);

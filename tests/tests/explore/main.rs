@@ -18,10 +18,12 @@ mod real;
 use std::time::Instant;
 
 use simulation::model::Model;
-use system_tests::explore::{Machine, explore};
+use system_tests::explore::{Explored, Machine, explore, walks};
 
-/// Paths of each machine that are driven through the real thing, at least.
+/// Shortest paths of each machine that are driven through the real thing, at least; and walks.
 const PATHS: usize = 1_000;
+/// Steps of a walk, at most; those included that change nothing.
+const LENGTH: usize = 60;
 
 /// States a machine may have in the long run, where one is asked for.
 fn long() -> Option<usize> {
@@ -46,7 +48,7 @@ fn check(model: &Model) -> Result<(), String> {
 }
 
 /// Explores without a fault in the machine: nothing breaks, and everything is reached.
-fn sound<M: Machine>(name: &str, machine: &M) -> system_tests::explore::Explored<M::Step> {
+fn sound<M: Machine>(name: &str, machine: &M) -> Explored<M::Step> {
     let started = Instant::now();
     let explored = explore(machine, long().unwrap_or(usize::MAX));
     println!(
@@ -72,11 +74,22 @@ fn broken<M: Machine>(name: &str, machine: &M) {
     found.steps.iter().for_each(|step| println!("    {step:?}"));
 }
 
-/// Drives paths through the real thing, and prints how many.
-fn replayed<S: Copy>(name: &str, paths: &[Vec<S>], drive: impl Fn(&[S]) -> usize) {
-    let started = Instant::now();
-    let tried: usize = paths.iter().map(|path| drive(path)).sum();
-    println!("{name}: {} paths, {tried} steps through the real thing, {:?}", paths.len(), started.elapsed());
+/// Drives shortest paths and random walks through the real thing, and prints how many.
+fn replayed<M: Machine>(
+    name: &str,
+    machine: &M,
+    explored: &Explored<M::Step>,
+    drive: impl Fn(&M, &[M::Step]) -> usize,
+) {
+    let (started, seed) = (Instant::now(), 1);
+    let (paths, walks) = (explored.paths(PATHS), walks(machine, seed, PATHS, LENGTH));
+    let tried: usize = paths.iter().chain(&walks).map(|path| drive(machine, path)).sum();
+    println!(
+        "{name}: {} shortest paths and {} walks (seed {seed}), {tried} steps through the real thing, {:?}",
+        paths.len(),
+        walks.len(),
+        started.elapsed()
+    );
     assert!(paths.len() >= PATHS, "{name}: too few paths");
 }
 
@@ -88,7 +101,7 @@ fn purchase_is_sound_and_the_cards_follow_it() {
         let machine = purchase::Purchase { sessions, challenges, tears, bug: None };
         let name = format!("purchase, {sessions} sessions, {challenges} challenges, {tears} tears");
         let explored = sound(&name, &machine);
-        replayed(&name, &explored.paths(2 * PATHS), |path| purchase_replay::replay(&machine, path));
+        replayed(&name, &machine, &explored, purchase_replay::replay);
     }
 }
 
@@ -114,7 +127,7 @@ fn load_is_sound_and_the_cards_follow_it() {
     let machine = load::Load { sessions, tears, bug: None };
     let name = format!("load, {sessions} sessions, {tears} tears");
     let explored = sound(&name, &machine);
-    replayed(&name, &explored.paths(PATHS), |path| load_replay::replay(&machine, path));
+    replayed(&name, &machine, &explored, load_replay::replay);
 }
 
 #[test]
@@ -131,7 +144,7 @@ fn collection(name: &str, machine: &collection::Collection) {
     let collection::Collection { payments, accidents, .. } = machine;
     let name = format!("{name}, {payments} payments, {accidents} accidents");
     let explored = sound(&name, machine);
-    replayed(&name, &explored.paths(PATHS), |path| collection_replay::replay(machine, path));
+    replayed(&name, machine, &explored, collection_replay::replay);
 }
 
 #[test]
