@@ -95,6 +95,9 @@ pub(crate) enum Step {
     Tear { sam: u8 },
 }
 
+/// Closed batches that a PSAM keeps.
+const CLOSED_MAX: u8 = 4;
+
 /// Minor units of every payment.
 pub(crate) const AMOUNT: u32 = 10;
 
@@ -218,7 +221,8 @@ impl Collection {
             Step::Pay { sam } => pay(state, sam),
             Step::Close { sam } => {
                 let module = &mut state.sams[usize::from(sam)];
-                if module.batches.last().is_some_and(Vec::is_empty) {
+                let waiting = module.batches.len() as u8 - module.oldest;
+                if waiting == CLOSED_MAX || module.batches.last().is_some_and(Vec::is_empty) {
                     return Ok(false);
                 }
                 module.batches.push(Vec::new());
