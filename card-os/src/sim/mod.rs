@@ -89,6 +89,11 @@ impl<const BLOCKS: usize, const SIZE: usize> SimulatedChip<BLOCKS, SIZE> {
         self.technology
     }
 
+    /// The same chip with the same content, made of something else.
+    pub const fn change_to(&mut self, technology: Technology) {
+        self.technology = technology;
+    }
+
     /// Power fails after `bytes` more bytes: an interrupted write leaves its front part,
     /// an interrupted erasure leaves the rest of the block.
     pub const fn cut_after(&mut self, bytes: usize) {

@@ -8,13 +8,12 @@ use card_os::applets::AppletKind;
 use card_os::kernel::memory::Memory;
 use card_os::sim::{State, Tear, tears};
 
-use crate::Chip;
 use crate::kept::{Kept, kept};
-use crate::station::{Recorder, Station, Write};
+use crate::station::{Chip, Recorder, Station, Write};
 
 /// Writes that a power-up makes at most: the last entry again or a seal, a second seal, a
-/// new block; an erasure and the entry that it is done.
-const RECOVERY_MAX: usize = 5;
+/// new block; an erasure, the entry that it is done, and its seal.
+const RECOVERY_MAX: usize = 6;
 
 /// One kind of card: what its terminal knows, and what is asked of it after a cut.
 pub trait Subject: Clone + 'static {
@@ -35,7 +34,7 @@ pub struct Command<S: Subject> {
 /// A card that is switched off, and its class: the abstract key of its state.
 #[derive(Clone)]
 pub struct Situation<S: Subject> {
-    pub chip: Chip,
+    pub chip: Box<Chip>,
     pub notes: S::Notes,
     pub class: String,
 }
@@ -47,6 +46,13 @@ pub struct Tally {
     pub silent: usize,
     pub writes: usize,
     pub cases: usize,
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { deeds, silent, writes, cases } = self;
+        write!(f, "{deeds} deeds ({silent} write nothing), {writes} writes, {cases} cases")
+    }
 }
 
 impl std::ops::AddAssign for Tally {
@@ -70,7 +76,7 @@ struct Standing {
 pub struct Deed<'a, S: Subject> {
     situation: &'a Situation<S>,
     command: &'a Command<S>,
-    base: Chip,
+    base: Box<Chip>,
     writes: Vec<Write>,
     answered: usize,
     result: Result<(), StatusWord>,
@@ -78,10 +84,11 @@ pub struct Deed<'a, S: Subject> {
 
 /// The standing of a card after power-up, which must succeed, write little, and nothing
 /// the second time unless a weak piece shows only then; and what it then answers.
-fn stand<S: Subject>(torn: Chip, notes: &S::Notes, weak: bool, context: &dyn Debug) -> Standing {
-    let power_up = |chip: Chip| {
-        let memory = Memory::open(chip).unwrap_or_else(|error| panic!("{error}: {context:?}"));
-        (kept(S::KIND, &memory), memory.into_platform())
+fn stand<S: Subject>(torn: Box<Chip>, notes: &S::Notes, weak: bool, context: &dyn Debug) -> Standing {
+    let power_up = |chip: Box<Chip>| {
+        let memory =
+            Memory::open(Recorder::new(chip, false)).unwrap_or_else(|error| panic!("{error}: {context:?}"));
+        (kept(S::KIND, &memory), memory.into_platform().chip)
     };
     let before = torn.writes();
     let (kept, chip) = power_up(torn);
@@ -89,8 +96,11 @@ fn stand<S: Subject>(torn: Chip, notes: &S::Notes, weak: bool, context: &dyn Deb
     assert!(booted - before <= RECOVERY_MAX, "{} writes at power-up: {context:?}", booted - before);
     let mut station = Station::open(S::KIND, chip, false)
         .unwrap_or_else(|error| panic!("second power-up: {error}: {context:?}"));
-    let again = station.chip().writes() - booted;
-    assert!(again <= if weak { RECOVERY_MAX } else { 0 }, "{again} writes at the second power-up: {context:?}");
+    let again = station.powered - booted;
+    assert!(
+        again <= if weak { RECOVERY_MAX } else { 0 },
+        "{again} writes at the second power-up: {context:?}"
+    );
     let told = S::aftermath(&mut station, notes);
     let (then, _) = power_up(station.power_off().chip);
     Standing { kept, told, then }
@@ -106,6 +116,14 @@ impl<'a, S: Subject> Deed<'a, S> {
         let mut base = situation.chip.clone();
         writes.drain(..began).for_each(|write| write.apply(&mut base).unwrap());
         Self { situation, command, base, writes, answered: answered - began, result }
+    }
+
+    /// The key of the deed without the class of the state: command, how it ended, the sorts of
+    /// its writes.
+    pub fn kind(&self) -> String {
+        let key = self.key();
+        let (_, kind) = key.split_once(" | ").unwrap();
+        format!("{kind} {:?}", self.result)
     }
 
     /// The key of the deed: class, command, and the sorts of its writes.
@@ -170,18 +188,17 @@ impl<'a, S: Subject> Deed<'a, S> {
         tally
     }
 
-    fn verify(&self, torn: Chip, either: &[Standing], weak: bool, cut: &dyn Debug) {
-        crate::TRACE.with(|t| *t.borrow_mut() = format!("{} {cut:?}", self.key()));
+    fn verify(&self, torn: Box<Chip>, either: &[Standing], weak: bool, cut: &dyn Debug) {
         let found = stand::<S>(torn, &self.situation.notes, weak, cut);
         assert!(either.contains(&found), "neither old nor new: {}, {cut:?}", self.key());
     }
 
     /// Cuts the power-up of a torn chip in every write in every tear.
     fn again(&self, torn_once: &Chip, either: &[Standing], first: Tear) -> usize {
-        let recorder = Recorder::new(torn_once.clone(), true);
+        let recorder = Recorder::new(Box::new(torn_once.clone()), true);
         let memory = Memory::open(recorder).unwrap_or_else(|error| panic!("{error}: {}", self.key()));
         let writes = memory.into_platform().writes;
-        let (mut chip, mut cases) = (torn_once.clone(), 0);
+        let (mut chip, mut cases) = (Box::new(torn_once.clone()), 0);
         for write in &writes {
             for tear in tears(chip.technology(), write.interrupted(&chip)) {
                 let weak = first.is_weak() || tear.is_weak();
@@ -195,8 +212,8 @@ impl<'a, S: Subject> Deed<'a, S> {
 }
 
 /// The chip after power failed in the middle of a write.
-pub fn torn(chip: &Chip, write: &Write, tear: Tear) -> Chip {
-    let mut torn = chip.clone();
+pub fn torn(chip: &Chip, write: &Write, tear: Tear) -> Box<Chip> {
+    let mut torn = Box::new(chip.clone());
     torn.tear_after(0, tear);
     assert!(write.apply(&mut torn).is_err());
     torn.power_up();

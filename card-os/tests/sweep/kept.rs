@@ -7,6 +7,8 @@ use card_os::applets::AppletKind;
 use card_os::kernel::memory::{Memory, entry::RECORD};
 use card_os::platform::Platform;
 
+use crate::station::{Chip, Recorder};
+
 /// Tags of the kernel and of the first application.
 const TAGS: u8 = 64;
 /// Cell 1 of the application: open batch of a PSAM, floors of a transfer card.
@@ -69,8 +71,8 @@ pub fn kept<P: Platform>(kind: AppletKind, memory: &Memory<P>) -> Kept {
 
 /// Moves the end of memory on by `steps` entries without a change of state: the place in
 /// its block, and what reclaiming is due, are part of every state's key.
-pub fn age(kind: AppletKind, chip: super::Chip, steps: usize) -> super::Chip {
-    let mut memory = Memory::open(chip).unwrap();
+pub fn age(kind: AppletKind, chip: Box<Chip>, steps: usize) -> Box<Chip> {
+    let mut memory = Memory::open(Recorder::new(chip, false)).unwrap();
     for (log, floor) in (RECORD..).zip(floors(kind, &memory)) {
         memory.keep_from(log, floor);
     }
@@ -84,5 +86,5 @@ pub fn age(kind: AppletKind, chip: super::Chip, steps: usize) -> super::Chip {
         }
         memory.housekeep().unwrap();
     }
-    memory.into_platform()
+    memory.into_platform().chip
 }

@@ -1,4 +1,42 @@
-//! Exhaustive tearing.
+//! Exhaustive tearing: every command in every kind of state, cut in every write in every tear.
+//!
+//! # What is a case
+//!
+//! A *deed* is a command in a *situation*. Its writes are recorded once; then for each write
+//! and each [`Tear`](card_os::sim::Tear) of it the image is made as the cut leaves it, and
+//! the card is powered up. It must stand as before or as after that write, in all that it
+//! keeps and in all that it tells; the second power-up must write nothing; a whole
+//! transaction must follow, and its result must last. What a command wrote behind its answer
+//! changes nothing, so a cut there always leaves the new state; and a chip that fails in front
+//! of the answer lets no answer leave. Log, receipt and balance of a purse are one record:
+//! a receipt is there exactly where value has moved.
+//!
+//! With `double`, the power-up after each cut is recorded in turn, and every write of it cut
+//! in every tear.
+//!
+//! # Which states
+//!
+//! Each applet's file searches breadth first, with all commands that change something, over
+//! an exact key (counters cut off where they no longer matter), and gives each state a
+//! *class*. For a purse that is: sign of the balance and its bounds, receipts held (0, 1, some,
+//! 15, 16), log empty, short or full, kind of the last value commit, and whether a session was
+//! opened since; counters at their maximum and one before. For a PSAM: open purchases (0, 1,
+//! some, 8), entries, closed batches (0, some, 4), the last entry. For a transfer card: parcels
+//! and downloads on board, and released before. An applet's handlers branch on nothing else
+//! that is kept. Memory below them branches on where in its block the command writes and on
+//! what reclaiming is due; so every state is *aged*, entry by entry, and the sorts of
+//! the writes that the command then makes (new block, record, seal, copies, erasure, ...)
+//! are part of the key of a deed. One deed of each key is swept; the bounded run leaves the class
+//! out of the key: every command, however it ends, with every sequence of writes.
+//!
+//! # Commands
+//!
+//!     cargo test -p card-os --test sweep -- --nocapture                           # some ages
+//!     SWEEP=full cargo test --release -p card-os --test sweep -- --nocapture      # all ages, EEPROM too
+//!     SWEEP=double SWEEP_SHARD=1/8 cargo test --release -p card-os --test sweep -- --nocapture
+//!
+//! A shard takes each eighth deed; shards may run in any order, and again.
+
 #![allow(unreachable_pub)] // a test has no outside
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
@@ -6,48 +44,38 @@ mod cut;
 mod kept;
 mod personalisation;
 mod purse;
+mod run;
+mod sam;
 mod station;
 #[path = "../support/mod.rs"]
 mod support;
+mod transfer;
 
-use std::collections::HashSet;
-
-use cut::{Command, Deed, Situation, Subject, Tally};
-use station::Chip;
-
-fn sweep<S: Subject>(situations: &[Situation<S>], commands: &[Command<S>], ages: usize) -> Tally {
-    let _say = Say;
-    let started = std::time::Instant::now();
-    let mut seen = HashSet::new();
-    let mut tally = Tally::default();
-    for situation in situations {
-        for age in 0..ages {
-            let situation = Situation { chip: kept::age(S::KIND, situation.chip.clone(), age), ..situation.clone() };
-            for command in commands {
-                let deed = Deed::record(&situation, command);
-                if seen.insert(deed.key()) {
-                    tally += deed.sweep(false);
-                }
-            }
-        }
-    }
-    println!("{:?}: {tally:?}, {} a second", S::KIND, tally.cases as u128 * 1000 / started.elapsed().as_millis().max(1));
-    tally
-}
+use run::sweep;
 
 #[test]
 fn purse() {
-    let situations = purse::situations();
-    println!("{} situations", situations.len());
-    sweep(&situations[..40], purse::COMMANDS, 1);
+    sweep("purse", purse::situations(), purse::COMMANDS);
 }
 
 #[test]
-fn personalisation_() {
-    sweep(&personalisation::situations(), personalisation::COMMANDS, 1);
-    println!("{:?}", personalisation::create(&Chip::new(), true));
-    println!("{:?}", personalisation::create(&personalisation::whole(card_os::applets::AppletKind::Purse), false));
+fn psam() {
+    sweep("PSAM", sam::situations(), sam::COMMANDS);
 }
-thread_local! { pub static TRACE: std::cell::RefCell<String> = const { std::cell::RefCell::new(String::new()) }; }
-struct Say;
-impl Drop for Say { fn drop(&mut self) { if std::thread::panicking() { TRACE.with(|t| eprintln!("LAST {}", t.borrow())); } } }
+
+#[test]
+fn transfer_card() {
+    sweep("transfer card", transfer::situations(), transfer::COMMANDS);
+}
+
+#[test]
+fn store_data() {
+    sweep("STORE DATA", personalisation::situations(), personalisation::COMMANDS);
+}
+
+#[test]
+fn creation() {
+    let mut tally = personalisation::create(&station::Chip::new(), true);
+    tally += personalisation::create(&personalisation::whole(card_os::applets::AppletKind::Purse), false);
+    println!("creation of a card: {tally}");
+}

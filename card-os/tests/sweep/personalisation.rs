@@ -19,8 +19,8 @@ fn blocks(kind: AppletKind) -> Vec<DataBlock> {
 }
 
 /// A card of a kind, personalised.
-pub fn whole(kind: AppletKind) -> Chip {
-    let mut station = Station::create(kind, Chip::new());
+pub fn whole(kind: AppletKind) -> Box<Chip> {
+    let mut station = Station::create(kind, Box::default());
     for block in blocks(kind) {
         station.execute::<StoreData>(&block).unwrap();
     }
@@ -75,7 +75,7 @@ pub const COMMANDS: &[Command<Unfinished>] = &[
 pub fn situations() -> Vec<Situation<Unfinished>> {
     let all = blocks(AppletKind::Purse);
     let after = |done: usize| {
-        let mut station = Station::create(AppletKind::Purse, Chip::new());
+        let mut station = Station::create(AppletKind::Purse, Box::default());
         all[..done].iter().for_each(|block| station.execute::<StoreData>(block).unwrap());
         Situation { chip: station.power_off().chip, notes: done, class: format!("{done} data groups") }
     };
@@ -87,13 +87,13 @@ pub fn situations() -> Vec<Situation<Unfinished>> {
 /// works in either case.
 pub fn create(chip: &Chip, new: bool) -> Tally {
     let kinds = &[AppletKind::Purse];
-    let writes = Card::create(Recorder::new(chip.clone(), true), kinds).unwrap().power_off().writes;
+    let writes = Card::create(Recorder::new(Box::new(chip.clone()), true), kinds).unwrap().power_off().writes;
     let mut tally = Tally { deeds: 1, writes: writes.len(), ..Tally::default() };
     let mut chip = chip.clone();
     for write in &writes {
         for tear in tears(chip.technology(), write.interrupted(&chip)) {
             let torn = torn(&chip, write, tear);
-            if new && let Err(error) = Card::open(torn.clone()) {
+            if new && let Err(error) = Card::open(Recorder::new(torn.clone(), false)) {
                 assert_eq!(error, MemoryError::NotFormatted, "{tear:?}");
             }
             let mut station = Station::create(AppletKind::Purse, torn);

@@ -16,7 +16,7 @@ use card_os::kernel::memory::{Change, Memory, entry::RECORD};
 
 use crate::cut::{Action, Command, Situation, Subject, explore};
 use crate::personalisation;
-use crate::station::Station;
+use crate::station::{Chip, Recorder, Station};
 use crate::support::world::NOW;
 use crate::support::{GROUP, MAXIMUM, VERSION, amount, issuer, load_terminal, sam_id};
 
@@ -44,7 +44,8 @@ const fn request() -> InitializePurchase {
 
 /// The order for a purchase; `free` says whether all receipts have been taken over.
 fn order(initialized: &Initialized, minor: u32, free: bool) -> Execute {
-    let (heading, nt) = (Heading::new(Name::Commitment, Kind::Purchase, initialized.key), Counter::new(5).unwrap());
+    let (heading, nt) =
+        (Heading::new(Name::Commitment, Kind::Purchase, initialized.key), Counter::new(5).unwrap());
     let (statement, amount) = (initialized.statement, amount(minor));
     let commitment = MacKey::new(&SECRET, Algorithm::AesCmac).sign(&Commitment {
         heading,
@@ -108,7 +109,8 @@ impl Subject for Purse {
             let last = before.nv == Counter::MAX || before.balance.0 == -500;
             assert_eq!(after, before.balance.0 - i32::from(!last), "the next purchase");
         } else {
-            assert_eq!(information.nt, Counter::MAX, "the next session");
+            let status = crate::support::status_of(&told);
+            assert_eq!(information.nt, Counter::MAX, "the next session: {status:?}");
         }
         told
     }
@@ -228,8 +230,8 @@ pub fn situations() -> Vec<Situation<Purse>> {
 }
 
 /// Sets NT, and repeats the newest log entry under another NV.
-fn at_the_end(chip: crate::Chip, nt: u32, nv: Option<u32>) -> crate::Chip {
-    let mut memory = Memory::open(chip).unwrap();
+fn at_the_end(chip: Box<Chip>, nt: u32, nv: Option<u32>) -> Box<Chip> {
+    let mut memory = Memory::open(Recorder::new(chip, false)).unwrap();
     let mut change = Change::default();
     change.set(33, &nt.to_be_bytes()[1..]);
     if let Some(nv) = nv {
@@ -241,5 +243,5 @@ fn at_the_end(chip: crate::Chip, nt: u32, nv: Option<u32>) -> crate::Chip {
     }
     memory.keep_from(RECORD, memory.next(RECORD) - 1);
     let _ = memory.commit(change).unwrap();
-    memory.into_platform()
+    memory.into_platform().chip
 }

@@ -14,7 +14,7 @@ use card_os::sim::{Interrupted, SimulatedChip};
 use crate::support::{aid, status_of};
 
 /// Small, so that every case is quick and the ring goes round soon.
-pub type Chip = SimulatedChip<8, 1024>;
+pub type Chip = SimulatedChip<8, 2048>;
 
 /// One program or erasure.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,13 +59,14 @@ impl Write {
 /// A chip that remembers its writes.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    pub chip: Chip,
+    /// In its place, so that a card that is moved does not move it.
+    pub chip: Box<Chip>,
     pub writes: Vec<Write>,
     recording: bool,
 }
 
 impl Recorder {
-    pub const fn new(chip: Chip, recording: bool) -> Self {
+    pub const fn new(chip: Box<Chip>, recording: bool) -> Self {
         Self { chip, writes: Vec::new(), recording }
     }
 }
@@ -103,6 +104,8 @@ impl Platform for Recorder {
 /// A card at work.
 pub struct Station {
     card: Card<Recorder>,
+    /// Writes up to the end of power-up.
+    pub powered: usize,
     /// Writes before the last command.
     pub began: usize,
     /// Writes before its answer.
@@ -111,17 +114,18 @@ pub struct Station {
 
 impl Station {
     /// Powers a card up and selects its application.
-    pub fn open(kind: AppletKind, chip: Chip, recording: bool) -> Result<Self, MemoryError> {
+    pub fn open(kind: AppletKind, chip: Box<Chip>, recording: bool) -> Result<Self, MemoryError> {
         Ok(Self::on(kind, Card::open(Recorder::new(chip, recording))?))
     }
 
     /// A new card, not yet personalised.
-    pub fn create(kind: AppletKind, chip: Chip) -> Self {
+    pub fn create(kind: AppletKind, chip: Box<Chip>) -> Self {
         Self::on(kind, Card::create(Recorder::new(chip, false), &[kind]).unwrap())
     }
 
     fn on(kind: AppletKind, card: Card<Recorder>) -> Self {
-        let mut station = Self { card, began: 0, answered: 0 };
+        let mut station = Self { card, powered: 0, began: 0, answered: 0 };
+        station.powered = station.chip().writes();
         let aid = Aid::new(aid(kind)).unwrap();
         station.execute::<Select>(&SelectRequest { occurrence: FIRST_QUIET, aid }).unwrap();
         station
@@ -131,7 +135,7 @@ impl Station {
         self.card.power_off()
     }
 
-    pub const fn chip(&mut self) -> &mut Chip {
+    pub fn chip(&mut self) -> &mut Chip {
         &mut self.card.platform().chip
     }
 
@@ -154,7 +158,11 @@ impl Station {
     }
 
     /// One typed exchange, its answer appended to a transcript.
-    pub fn note<C: Command>(&mut self, request: &C::Request, transcript: &mut Vec<u8>) -> Option<C::Response> {
+    pub fn note<C: Command>(
+        &mut self,
+        request: &C::Request,
+        transcript: &mut Vec<u8>,
+    ) -> Option<C::Response> {
         let (mut buffer, mut response) = ([0; 262], Response::new());
         let status = self.transmit(C::encode(request, &mut buffer).unwrap(), &mut response);
         transcript.extend_from_slice(&response);

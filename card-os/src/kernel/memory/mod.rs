@@ -13,7 +13,9 @@
 //! before the one in progress are good, units after it are untouched, and the one
 //! in progress may read as anything, differently each time (a *weak* unit). An
 //! erasure that is interrupted leaves its block in any state. A program or erase
-//! call that returned is permanent once `sync` has returned.
+//! call that returned is permanent once `sync` has returned. A unit that reads erased each
+//! of the three times that a power-up reads it is erased; no memory can tell one that is not
+//! from one that was never touched.
 //!
 //! # Implementation
 //!
@@ -27,7 +29,9 @@
 //! *Reading* (`recovery`): entries are taken in order, each only when the next one is
 //! seen: an entry followed by one of the same number, or by a seal of the number
 //! before, was torn and is void, even if it can be read today. A gap in the numbers
-//! is damage, and the image is refused.
+//! is damage, and the image is refused, but only after it was read several times, since a weak
+//! entry may read well once and not again. An entry of the number that has just counted, behind
+//! its seal, is a copy made while that seal was weak and not seen; its ticks count once.
 //!
 //! An entry is written only where a copy of it fits behind it in the same block.
 //!
@@ -41,7 +45,8 @@
 //! after each answer; then a commit says that the block is being erased, it is
 //! erased, a commit says that it is clean. Only blocks that a commit calls clean are
 //! opened; a block that is being erased is not read. One clean block is always kept
-//! back for this. Records below the floor that their applet sets are dead.
+//! back for this, and a commit leaves room for the live items of the oldest block, which may
+//! be more than a block is sure to take. Records below the floor that their applet sets are dead.
 //!
 //! # Argument
 //!
@@ -55,7 +60,10 @@
 //! # Tests
 //!
 //! `card-os/tests/memory.rs` cuts power at every byte of random sequences of commits,
-//! and again in the recovery, against a model of cells and records.
+//! and again in the recovery, against a model of cells and records. `card-os/tests/sweep` cuts
+//! every command of every applet in every write in every tear ([`crate::sim::Tear`]), among them
+//! weak bits, both from flash and from EEPROM, and every write of the power-up behind it.
+//! Neither covers a format of a used chip that is interrupted and then not repeated.
 
 pub mod entry;
 mod index;
