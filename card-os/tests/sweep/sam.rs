@@ -69,8 +69,7 @@ fn counterpart(station: &mut Station) -> Counterpart {
 }
 
 fn k1(statement: &Statement, counterpart: Counterpart) -> StatementKey {
-    let stated = &statement.position;
-    let (key, context) = issuer::session(Function::Purchase, KEY, Kind::Purchase, stated, counterpart);
+    let (key, context) = issuer::session(Function::Purchase, KEY, Kind::Purchase, statement, counterpart);
     key.statement_key(&context)
 }
 
@@ -124,8 +123,7 @@ fn previous(station: &mut Station, by: Search, asked: Counter, entry: Option<Log
     }
     let (found, mac) = (u8::from(entry.is_some()), Mac::default());
     let mut previous = PreviousSignature { key: KEY, statement, by, asked, found, receipt, mac };
-    let stated = &statement.position;
-    let (key, context) = issuer::session(Function::Purchase, KEY, Kind::Recovery, stated, counterpart);
+    let (key, context) = issuer::session(Function::Purchase, KEY, Kind::Recovery, &statement, counterpart);
     previous.mac = key.previous_key(&context).sign(&previous.input(counterpart));
     previous
 }
