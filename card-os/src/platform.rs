@@ -14,7 +14,7 @@ pub struct ChipError;
 /// A chip, or what stands for one.
 ///
 /// Memory is 4 to [`BLOCKS_MAX`] blocks of equal size, a multiple of [`UNIT`] and at
-/// least 512 bytes. Erased bytes read FF. EEPROM and FRAM implement
+/// least 1,024 bytes. Erased bytes read FF. EEPROM and FRAM implement
 /// [`erase`](Platform::erase) by writing FF.
 pub trait Platform {
     /// Bytes of an erase block.

@@ -7,9 +7,11 @@
 //!         | tag (1)  length (1)  number (3)  value       record; length counts the value
 //! ```
 //!
-//! The checksum (CRC-32/ISO-HDLC) is over the block's sequence (4), the entry's place in
-//! the block (4), `units`, `number` and the padded body, then FF up to a multiple of 16
-//! bytes: an entry is valid in its place and nowhere else.
+//! The checksum (CRC-32/ISO-HDLC) is over the block's seed (4), the entry's place in the
+//! block (4), `units`, `number` and the padded body, then FF up to a multiple of 16
+//! bytes: an entry is valid in its place and nowhere else. The seed is the block's sequence
+//! exclusive-or a salt drawn when the memory was formatted, so that nobody can hand in a
+//! value that would read as an entry where the entry around it is torn.
 
 use apdu_spec::Writer;
 use crc::{CRC_32_ISO_HDLC, Crc};
@@ -30,8 +32,8 @@ pub const SEAL_SIZE: usize = size(2);
 pub const RECORD: u8 = 0x80;
 /// Adds one to counter `tag - TICK`: an entry of one unit, where a new value takes two.
 pub const TICK: u8 = 0xA0;
-/// Opens a block: sequence (4), number (4), flags (1: [`ERASES`], [`VOIDS`], bits 10 to 80 for
-/// logs at their end), clean blocks behind it (1), next numbers of the logs (3 each).
+/// Opens a block: sequence (4), salt (4), number (4), flags (1: [`ERASES`], [`RESCUES`], bits 10
+/// to 80 for logs at their end), clean blocks behind it (1), next numbers of the logs (3 each).
 pub const OPENING: u8 = 0xFE;
 /// The block that was being erased is erased.
 pub const CLEAN: u8 = 0xFD;
@@ -41,12 +43,13 @@ pub const ERASING: u8 = 0xFC;
 pub const SEAL: u8 = 0xFB;
 /// Flag of an opening: the oldest block is being erased.
 pub const ERASES: u8 = 0x01;
-/// Flag of an opening: an entry before it with the same number was torn.
-pub const VOIDS: u8 = 0x02;
+/// Flag of an opening: it repeats the number of the last entry that counts, and the one
+/// after that, which did not fit behind its first writing, follows again.
+pub const RESCUES: u8 = 0x02;
 /// Tags of the memory itself.
 const OWN: u8 = SEAL;
 /// Value bytes of an opening.
-pub const OPENING_LENGTH: usize = 10 + 3 * super::index::LOGS;
+pub const OPENING_LENGTH: usize = 14 + 3 * super::index::LOGS;
 
 // On a bare chip the checksum takes the small table; the result is the same.
 #[cfg(target_os = "none")]
@@ -66,7 +69,7 @@ pub const fn size(body: usize) -> usize {
     (HEADER + body).next_multiple_of(UNIT)
 }
 
-/// Bytes that the checksum covers before the body: sequence, place, units, number.
+/// Bytes that the checksum covers before the body: seed, place, units, number.
 const PREFIX: usize = 10;
 /// Room before an entry in its buffer, so that the prefix fits before the body and the
 /// checksum is one run over whole words.
@@ -85,18 +88,18 @@ fn checksum(buffer: &mut [u8; BUFFER], size: usize, entry: (u32, usize, u8, u8))
     CRC.checksum(buffer.get(..(LEAD + size).next_multiple_of(STEP)).unwrap_or_default())
 }
 
-/// Sequence of the block, place of the entry, units, number.
-fn prefix((sequence, place, units, number): (u32, usize, u8, u8)) -> [u8; PREFIX] {
-    let [a, b, c, d] = sequence.to_be_bytes();
+/// Seed of the block, place of the entry, units, number.
+fn prefix((seed, place, units, number): (u32, usize, u8, u8)) -> [u8; PREFIX] {
+    let [a, b, c, d] = seed.to_be_bytes();
     let [e, f, g, h] = u32::try_from(place).unwrap_or(u32::MAX).to_be_bytes();
     [a, b, c, d, e, f, g, h, units, number]
 }
 
 /// The entry of one item without a value: one unit.
 #[must_use]
-pub fn unit(tag: u8, number: u32, sequence: u32, place: usize) -> [u8; UNIT] {
+pub fn unit(tag: u8, number: u32, seed: u32, place: usize) -> [u8; UNIT] {
     let number = number.to_be_bytes()[3];
-    let [a, b, c, d, e, f, g, h, units, _] = prefix((sequence, place, 1, number));
+    let [a, b, c, d, e, f, g, h, units, _] = prefix((seed, place, 1, number));
     let covered = [a, b, c, d, e, f, g, h, units, number, tag, 0, 0xFF, 0xFF, 0xFF, 0xFF];
     let [a, b, c, d] = CRC.checksum(&covered).to_be_bytes();
     [units, number, a, b, c, d, tag, 0]
@@ -207,11 +210,11 @@ impl Body {
     }
 
     /// Writes the header; the whole entry, ready to be programmed.
-    pub fn finish(&mut self, number: u32, sequence: u32, place: usize) -> &[u8] {
+    pub fn finish(&mut self, number: u32, seed: u32, place: usize) -> &[u8] {
         let size = size(self.length);
         let units = u8::try_from(size / UNIT).unwrap_or(u8::MAX);
         let number = number.to_be_bytes()[3];
-        let sum = checksum(&mut self.buffer, size, (sequence, place, units, number));
+        let sum = checksum(&mut self.buffer, size, (seed, place, units, number));
         let [a, b, c, d] = sum.to_be_bytes();
         let entry = self.buffer.get_mut(LEAD..LEAD + size).unwrap_or_default();
         if let Some(header) = entry.first_chunk_mut::<HEADER>() {
@@ -245,11 +248,11 @@ impl Drop for Entry {
 }
 
 impl Entry {
-    /// Reads the entry at `place` of the block of `sequence`, whose bytes `read` gives; nothing
-    /// where there is no valid one. An opening is checked against its own sequence
-    /// when `sequence` is `None`.
+    /// Reads the entry at `place` of the block with this `seed`, whose bytes `read` gives;
+    /// nothing where there is no valid one. Without a seed it must be an opening, which is
+    /// checked against its own.
     pub fn read(
-        sequence: Option<u32>,
+        seed: Option<u32>,
         place: usize,
         mut read: impl FnMut(usize, &mut [u8]) -> bool,
     ) -> Option<Self> {
@@ -266,11 +269,11 @@ impl Entry {
         if !read(place, entry.buffer.get_mut(LEAD..LEAD + size)?) {
             return None;
         }
-        let sequence = match sequence {
-            Some(sequence) => sequence,
-            None => entry.opening()?.sequence,
+        let seed = match seed {
+            Some(seed) => seed,
+            None => entry.opening()?.seed(),
         };
-        let sum = checksum(&mut entry.buffer, size, (sequence, place, units, number));
+        let sum = checksum(&mut entry.buffer, size, (seed, place, units, number));
         (sum == u32::from_be_bytes([a, b, c, d])).then_some(entry)
     }
 
@@ -304,7 +307,7 @@ impl Entry {
         let item = self.items().find(|item| item.tag == OPENING)?;
         let mut reader = apdu_spec::Reader::new(self.value(&item));
         let mut word = || reader.array().ok().map(u32::from_be_bytes);
-        let (sequence, number) = (word()?, word()?);
+        let (sequence, salt, number) = (word()?, word()?, word()?);
         let flags = reader.byte().ok()?;
         let clean = sequence.checked_add(u32::from(reader.byte().ok()?))?;
         let mut next = [0; super::index::LOGS];
@@ -312,7 +315,7 @@ impl Entry {
             let [a, b, c] = reader.array().ok()?;
             *place = u32::from_be_bytes([(flags >> (4 + log)) & 1, a, b, c]);
         }
-        Some(Opening { sequence, clean, number, flags, next })
+        Some(Opening { sequence, salt, clean, number, flags, next })
     }
 
     /// The same body again, to be written in another place.
@@ -332,14 +335,24 @@ impl Entry {
 pub struct Opening {
     /// Sequence of the block.
     pub sequence: u32,
+    /// Salt of this memory.
+    pub salt: u32,
     /// Greatest sequence that was clean then.
     pub clean: u32,
     /// Number of this entry.
     pub number: u32,
-    /// [`ERASES`], [`VOIDS`].
+    /// [`ERASES`], [`RESCUES`].
     pub flags: u8,
     /// Next record number of each log.
     pub next: [u32; super::index::LOGS],
+}
+
+impl Opening {
+    /// What the checksums of this block begin with.
+    #[must_use]
+    pub const fn seed(&self) -> u32 {
+        self.sequence ^ self.salt
+    }
 }
 
 /// Walks the items of a body; ends at padding or at anything that is no item.
@@ -408,8 +421,8 @@ mod tests {
         let bytes = body.finish(7, 3, 8);
         block[8..8 + bytes.len()].copy_from_slice(bytes);
 
-        let read = |sequence, place| {
-            Entry::read(Some(sequence), place, |at, buffer| {
+        let read = |seed, place| {
+            Entry::read(Some(seed), place, |at, buffer| {
                 buffer.copy_from_slice(&block[at..at + buffer.len()]);
                 true
             })

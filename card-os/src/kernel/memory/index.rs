@@ -36,6 +36,9 @@ pub(super) struct Cell {
 pub(super) struct Index {
     cells: heapless::Vec<Cell, CELLS_MAX>,
     ranges: [[Range; LOGS]; BLOCKS_MAX],
+    /// Where each block was opened: what stands before was torn. Of a clean block, how far
+    /// torn openings have touched it.
+    starts: [u32; BLOCKS_MAX],
     next: [u32; LOGS],
     floor: [u32; LOGS],
 }
@@ -50,6 +53,7 @@ impl Index {
         Self {
             cells: heapless::Vec::new(),
             ranges: [[Range { first: 0, end: 0 }; LOGS]; BLOCKS_MAX],
+            starts: [0; BLOCKS_MAX],
             next: [1; LOGS],
             floor: [0; LOGS],
         }
@@ -137,9 +141,22 @@ impl Index {
         range.is_some_and(|range| (range.first..range.end).contains(&number))
     }
 
+    pub(super) fn set_start(&mut self, block: usize, at: usize) {
+        if let Some(start) = self.starts.get_mut(block) {
+            *start = u32::try_from(at).unwrap_or(u32::MAX);
+        }
+    }
+
+    pub(super) fn start(&self, block: usize) -> usize {
+        self.starts.get(block).map_or(0, |start| *start as usize)
+    }
+
     pub(super) fn clear_block(&mut self, block: usize) {
         if let Some(ranges) = self.ranges.get_mut(block) {
             *ranges = [Range::default(); LOGS];
+        }
+        if let Some(start) = self.starts.get_mut(block) {
+            *start = 0;
         }
     }
 }

@@ -22,24 +22,23 @@
 //! Memory is a ring of erase blocks, opened in turn: the block of **sequence** `s` is
 //! block `s mod n`, so that wear is even and the erase count of a block is `s / n`. A
 //! block begins with an **opening** entry, and one commit is one **entry** ([`entry`]):
-//! length, number, checksum over sequence, place and body. Numbers rise by one from
-//! entry to entry. A **seal** repeats the number of the entry before it and says
-//! that this entry was completely written.
+//! length, number, checksum over seed, place and body. Numbers rise by one from
+//! entry to entry. A **seal** behind an entry repeats its number; it is written by the
+//! same power as the entry, so that a seal right behind an entry proves that one whole.
 //!
-//! *Reading* (`recovery`): entries are taken in order, each only when the next one is
-//! seen: an entry followed by one of the same number, or by a seal of the number
-//! before, was torn and is void, even if it can be read today. A gap in the numbers
-//! is damage, and the image is refused, but only after it was read several times, since a weak
-//! entry may read well once and not again. An entry of the number that has just counted, behind
-//! its seal, is a copy made while that seal was weak and not seen; its ticks count once.
+//! *Reading* (`recovery`): entries are taken in order; an entry **counts** when the next number
+//! follows, or its seal. An entry of the number that is still pending takes its place. A seal of
+//! the number that has counted, or an entry of that number, voids what is pending: it was
+//! torn. Anything else is damage, and the image is refused, but only after it was read several
+//! times. A newest block with nothing valid behind its opening, or whose opening repeats a
+//! number that is used, does not count: the block before it is still the head.
 //!
-//! An entry is written only where a copy of it fits behind it in the same block.
-//!
-//! *Power-up* ends with two intact neighbours at the end, the last one a seal. If
-//! nothing follows the last entry it may be weak, and is written again before it is
-//! acted on. If something torn follows, a seal goes behind it, and a second seal
-//! proves the first. The first write after each power-up leaves one unit free,
-//! because a torn write may have touched it without a trace.
+//! *Power-up* acts on nothing before what counts is written down. Where the log ends with a
+//! seal right behind its entry, nothing is written. Else the last entry is written again,
+//! whether or not it is weak, and sealed; where the last one had counted, a seal is written, and
+//! a second one proves the first. What does not fit goes into the next block, whose opening says
+//! that the last entry follows again. Writing begins one unit behind all that any reading
+//! has seen touched, because a torn write may have touched one more without a trace.
 //!
 //! *Reclaiming* (`reclaim`): the oldest block's live items are copied to the end, a few
 //! after each answer; then a commit says that the block is being erased, it is
@@ -50,12 +49,21 @@
 //!
 //! # Argument
 //!
-//! A commit is one program call, so it is read whole or not at all, and which of the
-//! two is fixed before anything is acted on: if its entry is whole at power-up it is
-//! written again or sealed, if it is not, it is voided by the seal behind it. No
-//! live item is lost in reclaiming, since a block is erased only after a commit that
-//! comes later than all its copies. No unit is programmed twice, since a write starts
-//! behind the last unit that does not read erased, and one more.
+//! Between two power-ups that have acted, at most one entry is torn, and it has the number
+//! after the last one that counts. *Whole entries are kept*: the last one is pending or counts
+//! in every reading, since it is whole, and it is voided only by a copy of itself or by an
+//! entry or seal written by a power that had decided from it. *A decision is final*: before
+//! anything is acted on, a whole copy or seal stands behind everything torn. Whatever a weak
+//! unit before it reads as later, it is the pending number and is voided or replaced there; what
+//! is weak behind it is only its proof, and without proof the same decision is written again.
+//! A torn power-up has acted on nothing, so the next may decide otherwise. No live item is
+//! lost in reclaiming, since a block is erased only after a commit that comes later than all
+//! its copies; of several writings of a record the last counts, and a number that was never
+//! committed is not looked for. No unit is programmed twice, since a write starts behind the
+//! last unit that was seen touched, and one more.
+//!
+//! A card whose power fails in a dozen power-ups on end, each in the middle of writing the
+//! same entry again, runs out of room for that and stops with its value in it.
 //!
 //! # Tests
 //!
@@ -161,6 +169,8 @@ impl Change {
 pub struct Memory<P> {
     platform: P,
     index: Index,
+    /// Drawn when it was formatted ([`entry`]).
+    salt: u32,
     /// Sequence of the block that is written to.
     head: u32,
     /// Where the next entry goes, within the head block.
@@ -201,6 +211,10 @@ impl<P: Platform> Memory<P> {
         (sequence % self.blocks()) as usize
     }
 
+    const fn seed(&self, sequence: u32) -> u32 {
+        sequence ^ self.salt
+    }
+
     fn base_of(&self, sequence: u32) -> usize {
         self.block_of(sequence) * self.platform.block_size()
     }
@@ -229,7 +243,8 @@ impl<P: Platform> Memory<P> {
 
     /// Copies a record into `buffer`; its length, or nothing where it does not exist.
     pub fn record(&self, tag: u8, number: u32, buffer: &mut [u8]) -> Option<usize> {
-        let place = self.find(tag, number, self.oldest())?;
+        let written = number < self.next(tag);
+        let place = self.find(tag, number, self.oldest()).filter(|_| written)?;
         self.read_value(place, buffer)
     }
 
@@ -371,13 +386,13 @@ impl<P: Platform> Memory<P> {
 
     /// Programs an entry at the tail; where its body is on the chip.
     fn burn(&mut self, body: &mut Body) -> Result<usize, MemoryError> {
-        let place = self.burn_bytes(body.finish(self.number, self.head, self.tail))?;
+        let place = self.burn_bytes(body.finish(self.number, self.seed(self.head), self.tail))?;
         Ok(place + HEADER)
     }
 
     /// Programs an entry of one unit.
     fn burn_unit(&mut self, tag: u8) -> Result<(), MemoryError> {
-        self.burn_bytes(&entry::unit(tag, self.number, self.head, self.tail)).map(drop)
+        self.burn_bytes(&entry::unit(tag, self.number, self.seed(self.head), self.tail)).map(drop)
     }
 
     /// Programs a whole entry at the tail; its address.
@@ -391,15 +406,25 @@ impl<P: Platform> Memory<P> {
         Ok(place)
     }
 
-    /// Opens the next clean block.
+    /// Opens the next clean block, behind what torn openings have touched.
     fn open_block(&mut self, flags: u8) -> Result<(), MemoryError> {
         if self.clean <= self.head {
             return Err(MemoryError::Full);
         }
+        let touched = self.index.start(self.block_of(self.head + 1));
+        self.tail = self.first_free(self.head + 1)?;
+        if touched > 0 {
+            self.tail = self.tail.max(touched + UNIT);
+        }
+        if self.tail + reclaim::OPENING_SIZE + ENTRY_MAX > self.platform.block_size() {
+            // Power failed here again and again.
+            return Err(MemoryError::Full);
+        }
         self.head += 1;
-        self.index.clear_block(self.block_of(self.head));
-        self.tail = self.first_free(self.head)?;
-        self.number += 1;
+        let block = self.block_of(self.head);
+        self.index.clear_block(block);
+        self.index.set_start(block, self.tail);
+        self.number += u32::from(flags & entry::RESCUES == 0);
         let mut body = self.opening(flags);
         self.program(&mut body)
     }
@@ -409,6 +434,7 @@ impl<P: Platform> Memory<P> {
         let mut value = [0; entry::OPENING_LENGTH];
         let mut writer = Writer::new(&mut value);
         writer.put(&self.head.to_be_bytes());
+        writer.put(&self.salt.to_be_bytes());
         writer.put(&self.number.to_be_bytes());
         let clean = self.clean.saturating_sub(self.head).to_be_bytes()[3];
         // A log whose last number is used up goes on at 2^24: that bit is a flag.
@@ -427,7 +453,7 @@ impl<P: Platform> Memory<P> {
     fn seal(&mut self) -> Result<(), MemoryError> {
         self.unsealed = false;
         if self.tail + entry::SEAL_SIZE > self.platform.block_size() {
-            return self.open_block(entry::VOIDS);
+            return self.open_block(0);
         }
         self.burn_unit(entry::SEAL)
     }

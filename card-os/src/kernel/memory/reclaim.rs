@@ -19,7 +19,7 @@ pub(super) const RESERVE: usize = 6 * UNIT;
 impl<P: Platform> Memory<P> {
     /// Calls `visit` for each item of a block; item places are addresses on the chip.
     pub(super) fn walk(&self, sequence: u32, visit: &mut dyn FnMut(&Item)) {
-        self.walk_from(sequence, 0, &mut |item| {
+        self.walk_from(sequence, self.index.start(self.block_of(sequence)), &mut |item| {
             visit(item);
             true
         });
@@ -32,7 +32,7 @@ impl<P: Platform> Memory<P> {
         let end = if sequence == self.head { self.tail } else { self.platform.block_size() };
         let mut at = from;
         while at < end {
-            let Some(entry) = self.read_entry(Some(sequence), at) else {
+            let Some(entry) = self.read_entry(sequence, at) else {
                 at += UNIT;
                 continue;
             };
@@ -48,15 +48,14 @@ impl<P: Platform> Memory<P> {
     }
 
     /// The valid entry at a place of a block.
-    pub(super) fn read_entry(&self, sequence: Option<u32>, at: usize) -> Option<Entry> {
-        let block = sequence.map(|sequence| self.base_of(sequence));
-        self.read_entry_in(block?, sequence, at)
+    pub(super) fn read_entry(&self, sequence: u32, at: usize) -> Option<Entry> {
+        self.read_entry_in(self.base_of(sequence), Some(self.seed(sequence)), at)
     }
 
     /// The valid entry at a place of the block that begins at `base`.
-    pub(super) fn read_entry_in(&self, base: usize, sequence: Option<u32>, at: usize) -> Option<Entry> {
+    pub(super) fn read_entry_in(&self, base: usize, seed: Option<u32>, at: usize) -> Option<Entry> {
         let size = self.platform.block_size();
-        Entry::read(sequence, at, |at, buffer| {
+        Entry::read(seed, at, |at, buffer| {
             at + buffer.len() <= size && self.platform.read(base + at, buffer).is_ok()
         })
     }
@@ -147,9 +146,11 @@ impl<P: Platform> Memory<P> {
         }
         self.index.wanted_in(self.block_of(oldest)).next()?;
         let mut found = None;
-        self.cursor = self.walk_from(oldest, self.cursor, &mut |item| {
+        let from = self.cursor.max(self.index.start(self.block_of(oldest)));
+        self.cursor = self.walk_from(oldest, from, &mut |item| {
             let wanted = item.is_record() && self.index.is_wanted(item.tag, item.number);
-            if wanted && self.find(item.tag, item.number, oldest + 1).is_none() {
+            // Its last writing counts; one before it may have been torn.
+            if wanted && self.find(item.tag, item.number, oldest) == Some(item.place) {
                 found = Some(*item);
             }
             found.is_none()

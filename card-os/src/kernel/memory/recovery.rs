@@ -1,42 +1,67 @@
-//! Formatting and power-up.
+//! Formatting and power-up: what counts is decided from one reading, and the decision is
+//! written down before anything is acted on. The module doc of `memory` has the argument.
 
 use super::entry::{self, Entry, HEADER, Item, Opening};
 use super::index::Index;
 use super::{Memory, MemoryError};
 use crate::platform::{BLOCKS_MAX, Platform, UNIT};
 
-/// How often power-up reads memory before it calls it damaged.
-const READINGS: usize = 4;
+/// How often power-up reads memory before it calls it damaged: a weak entry may read well
+/// in one pass and not in the next.
+const READINGS: usize = 8;
+
+const LOST: MemoryError = MemoryError::Damaged("an entry is missing");
+const MISSING: MemoryError = MemoryError::Damaged("a block is missing");
+const UNSTEADY: MemoryError = MemoryError::Damaged("it does not read the same twice");
+
+/// What power-up sees of a block first.
+#[derive(Clone, Copy)]
+struct Start {
+    /// Its last opening, and where that is.
+    opening: Option<(Opening, usize)>,
+    /// Behind the last unit that did not read erased.
+    touched: usize,
+}
+
+type Starts = [Start; BLOCKS_MAX];
 
 /// An entry that has been read and is not yet known to count.
 struct Pending {
     entry: Entry,
+    number: u32,
     sequence: u32,
     at: usize,
 }
 
-/// What the scan has seen last.
+/// What one reading has seen.
 #[derive(Default)]
 struct Scan {
     pending: Option<Pending>,
-    /// Number of the last entry that counts, low byte.
-    number: Option<u8>,
-    /// Whether the last valid entry was a seal right behind an intact neighbour.
-    settled: bool,
-    /// Where the last valid entry ended.
+    /// Number of the last entry that counts.
+    counted: Option<u32>,
+    /// Where the last valid entry or seal ended.
     end: usize,
+    /// Behind the last unit that did not read erased.
+    touched: usize,
+    /// Whether the last of them is a seal right behind its neighbour, which is therefore whole.
+    proven: bool,
+    /// Whether something valid stands behind the opening of the head block.
+    opened: bool,
+    /// Whether that opening repeats a number that is used: it was torn, or its command was.
+    stale: bool,
 }
 
 impl<P: Platform> Memory<P> {
     fn bare(platform: P) -> Result<Self, MemoryError> {
         let blocks = platform.blocks();
         let (size, unit) = (platform.block_size(), UNIT);
-        if !(4..=BLOCKS_MAX).contains(&blocks) || size < 512 || !size.is_multiple_of(unit) {
+        if !(4..=BLOCKS_MAX).contains(&blocks) || size < 1024 || !size.is_multiple_of(unit) {
             return Err(MemoryError::NotFormatted);
         }
         Ok(Self {
             platform,
             index: Index::new(),
+            salt: 0,
             head: 0,
             tail: 0,
             number: 0,
@@ -55,6 +80,9 @@ impl<P: Platform> Memory<P> {
         for block in 0..memory.platform.blocks() {
             memory.platform.erase(block)?;
         }
+        let mut salt = [0; 4];
+        memory.platform.random(&mut salt);
+        memory.salt = u32::from_be_bytes(salt);
         memory.head = memory.blocks();
         memory.clean = memory.head + memory.blocks() - 1;
         let mut opening = memory.opening(0);
@@ -67,205 +95,221 @@ impl<P: Platform> Memory<P> {
     /// Opens what is on the chip: the last committed state, whatever was torn.
     pub fn open(platform: P) -> Result<Self, MemoryError> {
         let mut memory = Self::bare(platform)?;
+        let mut read = memory.read();
         for _ in 1..READINGS {
-            match memory.recover() {
-                // Refused before anything was written: a weak entry may read otherwise now.
-                Err(MemoryError::Damaged(_) | MemoryError::NotFormatted) => {
-                    memory = Self::bare(memory.platform)?
-                }
-                other => return other.map(|()| memory),
+            // Nothing has been written yet.
+            let Err(MemoryError::Damaged(_) | MemoryError::NotFormatted) = read else { break };
+            memory = Self::bare(memory.platform)?;
+            read = memory.read();
+        }
+        let (scan, again) = read?;
+        memory.settle(scan, again)?;
+        if memory.erasing {
+            memory.erase_oldest()?;
+            memory.seal()?;
+        }
+        Ok(memory)
+    }
+
+    /// Reads all. Where the newest block holds nothing that was acted on, the one before is
+    /// the head, and the newest must be opened again.
+    fn read(&mut self) -> Result<(Scan, bool), MemoryError> {
+        let starts: Starts = core::array::from_fn(|block| self.start_of(block));
+        let openings = || starts.iter().filter_map(|start| start.opening).map(|(opening, _)| opening);
+        let newest = openings().max_by_key(|opening| opening.sequence).ok_or(MemoryError::NotFormatted)?;
+        self.salt = newest.salt;
+        let mut scan = self.load(&starts, newest.sequence)?;
+        let again = !scan.opened || scan.stale;
+        if again && openings().count() == 1 {
+            return Err(MemoryError::NotFormatted);
+        }
+        if again {
+            scan = self.load(&starts, newest.sequence - 1)?;
+        }
+        for sequence in self.head + 1..self.head + self.blocks() {
+            let block = self.block_of(sequence);
+            let touched = starts.get(block).map_or(0, |start| start.touched);
+            if sequence <= self.clean {
+                self.index.set_start(block, touched);
             }
         }
-        memory.recover().map(|()| memory)
+        let touched = starts.get(self.block_of(self.head)).map_or(0, |start| start.touched);
+        scan.touched = scan.touched.max(touched);
+        Ok((scan, again))
     }
 
-    /// Reads all, and ends with two intact neighbours.
-    fn recover(&mut self) -> Result<(), MemoryError> {
-        let newest = self.newest().ok_or(MemoryError::NotFormatted)?;
-        let scan = match self.load(newest) {
-            // The newest opening does not go on from the block before: it was torn, and
-            // that block is still the head.
-            Err(MemoryError::Damaged(_)) if self.opening_is_void(newest) => {
-                self.index = Index::new();
-                self.load(newest - 1)?
-            }
-            other => other?,
-        };
-        self.settle(scan)?;
-        if self.erasing {
-            self.erase_oldest()?;
-            self.seal()?;
-        }
-        Ok(())
-    }
-
-    /// Greatest sequence of a block that has been opened.
-    fn newest(&self) -> Option<u32> {
-        (0..self.platform.blocks())
-            .filter_map(|block| self.opening_of(block))
-            .map(|(opening, _)| opening.sequence)
-            .max()
-    }
-
-    /// The last valid opening of a block, and its place: an earlier one was torn or has
-    /// been copied. Openings stand before all other entries.
-    fn opening_of(&self, block: usize) -> Option<(Opening, usize)> {
-        let base = block * self.platform.block_size();
-        let mut found: Option<(Opening, usize)> = None;
+    /// The last opening of a block. Before the first one stand only torn openings; behind it,
+    /// entries are stepped over whole.
+    fn start_of(&self, block: usize) -> Start {
+        let (size, blocks) = (self.platform.block_size(), self.platform.blocks());
+        let base = block * size;
+        let mut start = Start { opening: None, touched: 0 };
         let mut at = 0;
-        while at < self.platform.block_size() {
-            let opening = self.read_entry_in(base, None, at).and_then(|entry| entry.opening());
-            if let Some(opening) = opening.filter(|o| o.sequence as usize % self.platform.blocks() == block) {
-                found = Some((opening, at));
-            } else if let Some((opening, _)) = found {
-                let other = self.read_entry_in(base, Some(opening.sequence), at);
-                if other.is_some_and(|entry| !entry.is_seal()) {
-                    break;
-                }
+        while block < blocks && at < size {
+            let seed = start.opening.map(|(opening, _)| opening.seed());
+            let entry = self.read_entry_in(base, seed, at);
+            let opening = entry.as_ref().and_then(Entry::opening);
+            if let Some(opening) = opening.filter(|opening| opening.sequence as usize % blocks == block) {
+                start.opening = Some((opening, at));
             }
-            at += UNIT;
-        }
-        found
-    }
-
-    /// Whether the opening of the newest block repeats a number that the block before
-    /// has used: then it was torn and only now reads as valid.
-    fn opening_is_void(&self, newest: u32) -> bool {
-        let opening = |sequence| self.opening_of(self.block_of(sequence)).map(|(opening, _)| opening);
-        let (Some(opening), Some(before)) = (opening(newest), opening(newest.saturating_sub(1))) else {
-            return false;
-        };
-        let mut last = before.number;
-        self.walk_entries(before.sequence, &mut |entry, _| {
-            if entry.number.wrapping_sub(last.to_be_bytes()[3]) == 1 {
-                last += 1;
-            }
-        });
-        opening.number <= last
-    }
-
-    /// Calls `visit` for each valid entry of a block, from its last opening on.
-    fn walk_entries(&self, sequence: u32, visit: &mut dyn FnMut(Entry, usize)) {
-        let Some((_, mut at)) = self.opening_of(self.block_of(sequence)) else { return };
-        while at < self.platform.block_size() {
-            match self.read_entry(Some(sequence), at) {
-                Some(entry) => {
-                    let size = entry.size();
-                    visit(entry, at);
-                    at += size;
-                }
-                None => at += UNIT,
+            let touched = entry.is_some() || self.is_touched(base + at);
+            at += entry.map_or(UNIT, |entry| entry.size());
+            if touched {
+                start.touched = at;
             }
         }
+        start
     }
 
-    /// Reads all blocks up to `newest` into the index.
-    fn load(&mut self, newest: u32) -> Result<Scan, MemoryError> {
-        let (opening, _) = self.opening_of(self.block_of(newest)).ok_or(MemoryError::NotFormatted)?;
-        if opening.sequence != newest {
-            return Err(MemoryError::Damaged("the block before the newest is missing"));
-        }
-        self.head = newest;
+    /// Whether a unit does not read erased.
+    fn is_touched(&self, address: usize) -> bool {
+        let mut unit = [0; UNIT];
+        self.platform.read(address, &mut unit).is_err() || unit != [0xFF; UNIT]
+    }
+
+    /// Reads all blocks up to `head` into the index.
+    fn load(&mut self, starts: &Starts, head: u32) -> Result<Scan, MemoryError> {
+        self.head = head;
         self.tail = self.platform.block_size();
-        // What the newest block says of clean and erasing, before the oldest is read.
+        // What the head says of clean and erasing, before the oldest is read.
         let mut scan = Scan::default();
-        self.scan_block(newest, &mut scan)?;
-        self.count(&mut scan);
+        self.scan_block(starts, head, &mut scan)?;
+        if !scan.opened {
+            return Ok(scan);
+        }
+        let touched = scan.touched;
+        let said = self.said_with(scan.pending.as_ref());
+        (self.clean, self.erasing) = said;
+        let oldest = self.oldest();
 
         self.index = Index::new();
-        self.number = opening.number;
-        for (log, next) in opening.next.into_iter().enumerate() {
-            self.index.raise_next(log, next);
-        }
         let mut scan = Scan::default();
-        for sequence in self.oldest()..=newest {
-            let opening = self.opening_of(self.block_of(sequence));
-            if opening.is_none_or(|(opening, _)| opening.sequence != sequence) {
-                return Err(MemoryError::Damaged("a block is missing"));
-            }
-            self.scan_block(sequence, &mut scan)?;
+        for sequence in oldest..=head {
+            self.scan_block(starts, sequence, &mut scan)?;
         }
-        self.count(&mut scan);
+        if !scan.stale && self.said_with(scan.pending.as_ref()) != said {
+            return Err(UNSTEADY);
+        }
+        scan.touched = scan.touched.max(touched);
         Ok(scan)
     }
 
-    fn scan_block(&mut self, sequence: u32, scan: &mut Scan) -> Result<(), MemoryError> {
-        let mut at = self.opening_of(self.block_of(sequence)).map_or(0, |(_, at)| at);
-        scan.end = at;
+    /// Greatest clean sequence, and whether a block is being erased, should `pending` count.
+    fn said_with(&mut self, pending: Option<&Pending>) -> (u32, bool) {
+        let (number, before) = (self.number, (self.clean, self.erasing));
+        if let Some(Pending { entry, sequence, .. }) = pending
+            && *sequence == self.head
+        {
+            entry.items().for_each(|item| self.obey(entry, &item));
+        }
+        let said = (self.clean, self.erasing);
+        (self.number, (self.clean, self.erasing)) = (number, before);
+        said
+    }
+
+    fn scan_block(&mut self, starts: &Starts, sequence: u32, scan: &mut Scan) -> Result<(), MemoryError> {
+        let block = self.block_of(sequence);
+        let start = starts.get(block).and_then(|start| start.opening);
+        let start = start.filter(|(opening, _)| (opening.sequence, opening.salt) == (sequence, self.salt));
+        let Some((_, start)) = start else { return Err(MISSING) };
+        self.index.set_start(block, start);
+        let mut at = start;
+        (scan.end, scan.touched) = (at, at);
         while at < self.platform.block_size() {
-            let Some(entry) = self.read_entry(Some(sequence), at) else {
+            let Some(entry) = self.read_entry(sequence, at) else {
+                if at == start {
+                    // A weak opening has nothing behind it.
+                    return if sequence == self.head { Ok(()) } else { Err(UNSTEADY) };
+                }
+                let touched = self.is_touched(self.base_of(sequence) + at);
                 at += UNIT;
+                if touched {
+                    scan.touched = at;
+                }
                 continue;
             };
             let size = entry.size();
-            scan.settled = entry.is_seal() && scan.end == at;
-            self.meet(scan, Pending { entry, sequence, at })?;
+            scan.proven = entry.is_seal() && scan.end == at;
+            scan.opened = sequence == self.head && at != start;
+            self.meet(scan, entry, sequence, at)?;
+            if scan.stale {
+                return Ok(());
+            }
             at += size;
-            scan.end = at;
+            (scan.end, scan.touched) = (at, at);
         }
         Ok(())
     }
 
-    /// Decides on the pending entry, now that the next one is seen.
-    fn meet(&mut self, scan: &mut Scan, next: Pending) -> Result<(), MemoryError> {
-        const LOST: MemoryError = MemoryError::Damaged("an entry is missing");
-        let number = next.entry.number;
-        let pending = scan.pending.as_ref().map(|pending| pending.entry.number);
-        if next.entry.is_seal() {
-            match pending {
-                Some(pending) if pending == number => self.count(scan),
-                // A seal of the number before: the pending entry was torn.
-                Some(pending) if pending == number.wrapping_add(1) => scan.pending = None,
-                None if scan.number == Some(number) => {}
-                _ => return Err(LOST),
-            }
-            return Ok(());
+    /// Decides what the next entry says about those before it.
+    fn meet(&mut self, scan: &mut Scan, entry: Entry, sequence: u32, at: usize) -> Result<(), MemoryError> {
+        let pending = scan.pending.as_ref().map(|pending| pending.number);
+        let opening = entry.opening();
+        let number = match (opening, pending.or(scan.counted)) {
+            (Some(opening), _) => opening.number,
+            (None, Some(last)) => near(last, entry.number),
+            (None, None) => return Err(LOST),
+        };
+        if entry.is_seal() {
+            return self.meet_seal(scan, number);
         }
-        if pending.is_none() && scan.number == Some(number) && next.entry.opening().is_none() {
-            // Its seal was weak and not seen at a power-up, so it was written again.
-            self.take_copy(&next);
-            return Ok(());
-        }
-        let follows = pending.or(scan.number).is_none_or(|last| number == last.wrapping_add(1));
-        // A copy, or the commit that took the place of a torn one. An opening does that
-        // only where it says so: a torn opening may read as valid again much later.
-        let voids = next.entry.opening().is_none_or(|opening| opening.flags & entry::VOIDS != 0);
-        let same_block = scan.pending.as_ref().is_some_and(|pending| pending.sequence == next.sequence);
-        let repeats = pending == Some(number) && (voids || same_block);
-        if !repeats && !follows {
+        let next = Pending { entry, number, sequence, at };
+        let rescues = opening.is_some_and(|opening| opening.flags & entry::RESCUES != 0);
+        let follows = |last: Option<u32>| last.is_some_and(|last| number == last + 1);
+        if rescues && scan.counted == Some(number) {
+            // The last entry follows again in this block.
+            scan.pending = None;
+            self.take(&next);
+        } else if pending.or(scan.counted).is_none()
+            || !rescues && (pending == Some(number) || follows(scan.counted))
+        {
+            // The first of all, or what has this number already was torn.
+            scan.pending = Some(next);
+        } else if !rescues && follows(pending) {
+            self.count(scan);
+            scan.pending = Some(next);
+        } else if opening.is_none() && scan.counted == Some(number) {
+            // The last entry again: what was torn behind it is void.
+            scan.pending = None;
+        } else if opening.is_some() && sequence == self.head && pending.or(scan.counted) >= Some(number) {
+            scan.stale = true;
+        } else {
             return Err(LOST);
         }
-        if !repeats {
-            self.count(scan);
-        }
-        scan.pending = Some(next);
         Ok(())
     }
 
-    /// Takes an entry into the index that has counted before: its ticks count once.
-    fn take_copy(&mut self, copy: &Pending) {
-        let body = self.base_of(copy.sequence) + copy.at + HEADER;
-        let block = self.block_of(copy.sequence);
-        let items = copy.entry.items().filter(|item| item.counter().is_none());
-        items.for_each(|item| self.index.take(block, body, &item));
+    /// A seal says which entry was the last; one more is void.
+    fn meet_seal(&mut self, scan: &mut Scan, number: u32) -> Result<(), MemoryError> {
+        if scan.pending.as_ref().is_some_and(|pending| pending.number == number) {
+            self.count(scan);
+        } else if scan.counted == Some(number) {
+            scan.pending = None;
+        } else {
+            return Err(LOST);
+        }
+        Ok(())
     }
 
-    /// Takes the pending entry into the index.
+    /// The pending entry counts.
     fn count(&mut self, scan: &mut Scan) {
-        let Some(Pending { entry, sequence, at }) = scan.pending.take() else { return };
-        let body = self.base_of(sequence) + at + HEADER;
-        let block = self.block_of(sequence);
+        let Some(pending) = scan.pending.take() else { return };
+        scan.counted = Some(pending.number);
+        self.take(&pending);
+    }
+
+    /// Takes an entry into the index, and follows what the head block says.
+    fn take(&mut self, pending: &Pending) {
+        let Pending { entry, number, sequence, at } = pending;
+        let body = self.base_of(*sequence) + at + HEADER;
+        let block = self.block_of(*sequence);
         for item in entry.items() {
-            if sequence == self.head {
-                self.obey(&entry, &item);
+            if *sequence == self.head {
+                self.obey(entry, &item);
             }
             self.index.take(block, body, &item);
         }
-        let behind = entry.number.wrapping_sub(self.number.to_be_bytes()[3]);
-        if sequence == self.head {
-            self.number += u32::from(behind);
-        }
-        scan.number = Some(entry.number);
+        self.number = *number;
     }
 
     /// Follows what the head block says of clean and erasing.
@@ -280,50 +324,51 @@ impl<P: Platform> Memory<P> {
                 if let Some(opening) = entry.opening() {
                     self.clean = opening.clean;
                     self.erasing = opening.flags & entry::ERASES != 0;
+                    for (log, next) in opening.next.into_iter().enumerate() {
+                        self.index.raise_next(log, next);
+                    }
                 }
             }
             _ => {}
         }
     }
 
-    /// Ends power-up with two intact neighbours, the last one a seal.
-    fn settle(&mut self, scan: Scan) -> Result<(), MemoryError> {
+    /// Writes down what counts, unless the end of the log proves itself: the last entry
+    /// again, since it may be weak, and its seal; or two seals, the second one the first's proof.
+    fn settle(&mut self, mut scan: Scan, again: bool) -> Result<(), MemoryError> {
         let free = self.first_free(self.head)?;
-        // An entry may end in bytes that read erased.
-        let nothing_follows = free <= scan.end + UNIT;
-        self.tail = free.max(scan.end + UNIT);
-        if scan.settled && nothing_follows {
+        self.tail = free.max(scan.touched + UNIT);
+        if scan.proven && !again && self.tail == scan.end + UNIT {
             return Ok(());
         }
-        if nothing_follows {
-            self.write_last_again(scan.end)?;
-        } else {
-            self.seal()?;
+        match scan.pending.take() {
+            Some(last) => self.write_again(last, again)?,
+            None if again || self.tail + 2 * entry::SEAL_SIZE > self.platform.block_size() => {
+                self.open_block(0)?;
+            }
+            None => self.seal()?,
         }
         self.seal()?;
         self.platform.sync().map_err(|error| self.fail(error))
     }
 
-    /// Writes the entry that ends at `end` again, since it may be weak; a weak seal is
-    /// replaced by a seal.
-    fn write_last_again(&mut self, end: usize) -> Result<(), MemoryError> {
-        let mut last = None;
-        self.walk_entries(self.head, &mut |entry, at| {
-            if at + entry.size() == end {
-                last = Some(entry);
-            }
-        });
-        let last = last.ok_or(MemoryError::Damaged("the last entry cannot be read twice"))?;
-        let mut body = last.to_body();
-        if self.tail + entry::size(body.length()) > self.platform.block_size() {
-            // Many power cuts in a row have used up the reserve of this block.
-            return self.open_block(0);
+    /// Writes the last entry again; in a new block where it does not fit.
+    fn write_again(&mut self, last: Pending, again: bool) -> Result<(), MemoryError> {
+        let mut body = last.entry.to_body();
+        let end = self.tail + entry::size(body.length()) + entry::SEAL_SIZE;
+        if again || end > self.platform.block_size() {
+            self.open_block(entry::RESCUES)?;
         }
-        let at = self.burn(&mut body)?;
-        let block = self.block_of(self.head);
-        // A tick has been counted already.
-        let items = body.items().filter(|item| item.counter().is_none());
-        items.for_each(|item| self.index.take(block, at, &item));
+        self.number = last.number;
+        let (sequence, at) = (self.head, self.tail);
+        self.burn(&mut body)?;
+        self.take(&Pending { sequence, at, ..last });
         Ok(())
     }
+}
+
+/// The number with this low byte that is `last`, or one more or less.
+const fn near(last: u32, low: u8) -> u32 {
+    let behind = low.wrapping_sub(last.to_be_bytes()[3]);
+    last.wrapping_add_signed(i8::from_be_bytes([behind]) as i32)
 }
