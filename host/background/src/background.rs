@@ -31,6 +31,21 @@ impl Background {
         Self::with(Store::create(path)?, vault)
     }
 
+    /// Makes a database that is gone when it is dropped: for simulations.
+    pub fn in_memory(vault: Vault) -> Result<Self, Error> {
+        Self::with(Store::in_memory()?, vault)
+    }
+
+    /// For simulations: power fails after so many statements, until it is back.
+    pub fn cut_after(&mut self, statements: u32) {
+        self.store.cut_after(statements);
+    }
+
+    /// Power is back: what was not committed is undone. Whether power had failed.
+    pub fn power_up(&mut self) -> bool {
+        self.store.power_up()
+    }
+
     /// Opens the database at `path`.
     pub fn open(path: &Path, vault: Vault) -> Result<Self, Error> {
         Self::with(Store::open(path)?, vault)

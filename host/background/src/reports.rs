@@ -1,6 +1,6 @@
 //! Reports: plain figures that serialise, for people and programs.
 
-use apdu_spec::element::{Currency, Kind, ProviderId};
+use apdu_spec::element::{Currency, IepId, Kind, ProviderId};
 use serde::Serialize;
 
 use crate::background::Background;
@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::ledger::equation::{Books, books};
 use crate::management::participants::MerchantId;
 use crate::store::Tx;
-use crate::store::commits::CommitState;
+use crate::store::commits::{CommitState, Line};
 use crate::store::reports::Scope;
 
 /// A currency: ISO 4217 number and decimal places.
@@ -197,6 +197,11 @@ impl Background {
     /// Every figure that should be the same as another one and is not.
     pub fn reconcile(&mut self) -> Result<Vec<Discrepancy>, Error> {
         self.store.transaction("reconcile", reconcile)
+    }
+
+    /// Shows every value commit that is booked or kept, in order of purse and NV.
+    pub fn commits(&mut self, mut each: impl FnMut(IepId, Line)) -> Result<(), Error> {
+        self.store.transaction("value commits", |tx| tx.commits(&mut each))
     }
 
     /// What merchants have earned.

@@ -79,10 +79,14 @@ pub fn read(path: &Path) -> Result<Batch, Error> {
 /// Writes `batch` to a file that is there as a whole or not at all, also when power
 /// fails: a temporary file, synchronised, then renamed.
 pub fn write(path: &Path, batch: &Batch) -> Result<(), Error> {
+    write_bytes(path, &encode(batch)).map_err(Error::io(path))
+}
+
+pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let temporary = path.with_extension("partial");
-    let mut file = File::create(&temporary).map_err(Error::io(&temporary))?;
-    file.write_all(&encode(batch)).and_then(|()| file.sync_all()).map_err(Error::io(&temporary))?;
-    fs::rename(&temporary, path).map_err(Error::io(path))?;
+    let mut file = File::create(&temporary)?;
+    file.write_all(bytes).and_then(|()| file.sync_all())?;
+    fs::rename(&temporary, path)?;
     match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         Some(folder) => synchronise(folder),
         None => synchronise(Path::new(".")),
@@ -90,6 +94,6 @@ pub fn write(path: &Path, batch: &Batch) -> Result<(), Error> {
 }
 
 /// Makes renames and removals in a folder durable.
-pub(crate) fn synchronise(folder: &Path) -> Result<(), Error> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io(folder))
+pub(crate) fn synchronise(folder: &Path) -> std::io::Result<()> {
+    File::open(folder).and_then(|folder| folder.sync_all())
 }

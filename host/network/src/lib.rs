@@ -18,4 +18,4 @@ pub use link::{Direct, Link, Service};
 pub use message::{
     Batch, Funding, Rejection, RejectionCode, Request, ResolveRequest, Response, TransferRequest,
 };
-pub use store_and_forward::{Delivery, Outbox};
+pub use store_and_forward::{Delivery, Folder, Outbox};

@@ -14,9 +14,11 @@ pub mod day;
 pub mod equation;
 pub mod error;
 pub mod model;
+pub mod faults;
 pub mod replay;
 pub mod scheme;
 pub mod statement;
+pub mod weaken;
 pub mod world;
 
 pub use error::Error;

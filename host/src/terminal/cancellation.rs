@@ -17,10 +17,6 @@ impl PaymentTerminal {
         let secret = self.sam.cancel(nt_psam)?.secret;
         purse.cancel(secret)?;
         // The cancellation's own receipt travels with this PSAM's next batch.
-        let counterpart = self.counterpart()?;
-        let (group, version) = (self.information.group, self.information.version);
-        let initialized = purse.initialize_purchase(group, version, counterpart)?;
-        let held = u32::from(initialized.statement.position.receipts);
-        self.take_over(&mut purse, &initialized.statement, held)
+        self.take_over_all(&mut purse)
     }
 }

@@ -5,8 +5,9 @@
 //! was torn and does not count; it stands for a DEBIT IEP that was never sent.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use apdu_spec::element::{Amount, Counter, IepId, ProviderId, PurseNumber, Time};
@@ -62,46 +63,78 @@ impl From<&Intent> for Line {
     }
 }
 
-/// A journal in a file.
+/// Where the lines of a journal are kept.
+pub trait Medium: Debug {
+    /// What it is called in messages.
+    fn name(&self) -> &Path;
+
+    /// Everything that is there.
+    fn read(&mut self) -> io::Result<String>;
+
+    /// Puts other text in the place of everything; durable, and all of it or nothing.
+    fn replace(&mut self, text: &str) -> io::Result<()>;
+
+    /// Adds text at the end. Where this fails, a part of it may be there.
+    fn append(&mut self, text: &str) -> io::Result<()>;
+
+    /// Returns once everything survives a loss of power.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// A journal of lines on a medium.
 #[derive(Debug)]
-pub struct FileJournal {
-    file: File,
-    path: PathBuf,
+pub struct LineJournal<M> {
+    medium: M,
     open: BTreeMap<u32, Intent>,
     durable: bool,
+    /// A line failed and may be there in part: nothing may stand behind it.
+    torn: bool,
 }
+
+/// A journal in a file.
+pub type FileJournal = LineJournal<JournalFile>;
 
 impl FileJournal {
     /// Opens a journal, or begins one. With `durable`, an intent waits for the disk.
     pub fn open(path: &Path, durable: bool) -> Result<Self, Error> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(Error::file(path)(error)),
-        };
-        let open = read(&text, path)?;
-        // Begin anew with what is open; the old file stays until the new one is whole.
-        let fresh = path.with_extension("new");
-        let mut file = File::create(&fresh).map_err(Error::file(&fresh))?;
-        for intent in open.values() {
-            write_line(&mut file, &Line::from(intent)).map_err(Error::file(&fresh))?;
-        }
-        file.sync_data().map_err(Error::file(&fresh))?;
-        std::fs::rename(&fresh, path).map_err(Error::file(path))?;
-        let file = OpenOptions::new().append(true).open(path).map_err(Error::file(path))?;
-        Ok(Self { file, path: path.into(), open, durable })
-    }
-
-    fn append(&mut self, line: &Line) -> Result<(), Error> {
-        write_line(&mut self.file, line).map_err(Error::file(&self.path))?;
-        if self.durable {
-            self.file.sync_data().map_err(Error::file(&self.path))?;
-        }
-        Ok(())
+        Self::over(JournalFile { path: path.into(), file: None }, durable)
     }
 }
 
-impl Journal for FileJournal {
+impl<M: Medium> LineJournal<M> {
+    /// Opens the journal on this medium, and begins anew with what is open in it.
+    pub fn over(mut medium: M, durable: bool) -> Result<Self, Error> {
+        let text = medium.read();
+        let open = read(&text.map_err(Error::file(medium.name()))?, medium.name())?;
+        let mut journal = Self { medium, open, durable, torn: true };
+        journal.mend()?;
+        Ok(journal)
+    }
+
+    /// Puts what is open in the place of everything, where a line may be torn.
+    fn mend(&mut self) -> Result<(), Error> {
+        if self.torn {
+            let lines = self.open.values().map(|intent| to_text(&Line::from(intent)));
+            let text = lines.collect::<io::Result<String>>();
+            let written = text.and_then(|text| self.medium.replace(&text));
+            written.map_err(Error::file(self.medium.name()))?;
+            self.torn = false;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, line: &Line) -> Result<(), Error> {
+        self.mend()?;
+        let written = to_text(line).and_then(|text| {
+            self.medium.append(&text)?;
+            if self.durable { self.medium.sync() } else { Ok(()) }
+        });
+        self.torn = written.is_err();
+        written.map_err(Error::file(self.medium.name()))
+    }
+}
+
+impl<M: Medium> Journal for LineJournal<M> {
     fn intend(&mut self, intent: &Intent) -> Result<(), Error> {
         self.append(&Line::from(intent))?;
         self.open.insert(intent.nt_psam.get(), *intent);
@@ -119,10 +152,49 @@ impl Journal for FileJournal {
     }
 }
 
-fn write_line(file: &mut File, line: &Line) -> std::io::Result<()> {
+/// The file of a journal.
+#[derive(Debug)]
+pub struct JournalFile {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Medium for JournalFile {
+    fn name(&self) -> &Path {
+        &self.path
+    }
+
+    fn read(&mut self) -> io::Result<String> {
+        match std::fs::read_to_string(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            other => other,
+        }
+    }
+
+    /// The old file stays until the new one is whole.
+    fn replace(&mut self, text: &str) -> io::Result<()> {
+        let fresh = self.path.with_extension("new");
+        let mut file = File::create(&fresh)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_data()?;
+        std::fs::rename(&fresh, &self.path)?;
+        self.file = Some(OpenOptions::new().append(true).open(&self.path)?);
+        Ok(())
+    }
+
+    fn append(&mut self, text: &str) -> io::Result<()> {
+        self.file.as_mut().ok_or(io::ErrorKind::NotFound)?.write_all(text.as_bytes())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.as_mut().ok_or(io::ErrorKind::NotFound)?.sync_data()
+    }
+}
+
+fn to_text(line: &Line) -> io::Result<String> {
     let mut text = serde_json::to_string(line)?;
     text.push('\n');
-    file.write_all(text.as_bytes())
+    Ok(text)
 }
 
 /// What is open after all whole lines of a journal.
@@ -187,6 +259,47 @@ mod tests {
             std::fs::write(&path, &whole[..cut]).unwrap();
             assert_eq!(FileJournal::open(&path, false).unwrap().open(), []);
         }
+    }
+
+    /// A medium that is full: of each new line only some bytes fit.
+    #[derive(Debug)]
+    struct Full<'t> {
+        text: &'t mut String,
+        room: usize,
+    }
+
+    impl Medium for Full<'_> {
+        fn name(&self) -> &Path {
+            Path::new("full")
+        }
+        fn read(&mut self) -> io::Result<String> {
+            Ok(self.text.clone())
+        }
+        fn replace(&mut self, text: &str) -> io::Result<()> {
+            *self.text = text.into();
+            Ok(())
+        }
+        fn append(&mut self, text: &str) -> io::Result<()> {
+            self.text.push_str(&text[..text.len().min(self.room)]);
+            if text.len() > self.room { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+        fn sync(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_behind_a_line_that_did_not_fit() {
+        let mut text = String::new();
+        let mut journal = LineJournal::over(Full { text: &mut text, room: 200 }, true).unwrap();
+        journal.intend(&intent(1)).unwrap();
+        journal.medium.room = 20;
+        journal.intend(&intent(2)).unwrap_err();
+        journal.medium.room = 200;
+        journal.intend(&intent(3)).unwrap();
+        drop(journal);
+        let journal = LineJournal::over(Full { text: &mut text, room: 200 }, true).unwrap();
+        assert_eq!(journal.open(), [intent(1), intent(3)]);
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl Ordered<'_, '_> {
         let credited = debited.and_then(|executed| credit(terminal, &intent, executed));
         match credited {
             Ok(credited) => {
-                terminal.journal.settle(intent.nt_psam)?;
+                terminal.settle(&intent);
                 Ok(Payment::Paid(intent.receipt(Some(credited))))
             }
             Err(error) => Ok(terminal.find_out(&mut purse, &intent, error.status())),

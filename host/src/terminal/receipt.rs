@@ -7,6 +7,7 @@ use apdu_spec::record::Statement;
 use super::PaymentTerminal;
 use crate::Error;
 use crate::card::purse::{PurseCard, check_asked};
+use crate::reader::Reader;
 
 /// Receipts held from which on a terminal takes some over: each costs an exchange, so
 /// that few taps pay for it.
@@ -15,6 +16,21 @@ pub(super) const TAKE_OVER_FROM: u8 = 12;
 pub(super) const TAKE_OVER_AT_ONCE: u32 = 4;
 
 impl PaymentTerminal {
+    /// Takes over everything that the purse in the reader holds and has room here; the
+    /// purse forgets it at its next value commit. For a purse of which records are missing,
+    /// such as those of a terminal that was destroyed.
+    pub fn relieve(&mut self, purse: &mut dyn Reader) -> Result<(), Error> {
+        self.take_over_all(&mut PurseCard::select(purse)?)
+    }
+
+    /// Opens a session to see what there is, and takes all of it over.
+    pub(super) fn take_over_all(&mut self, purse: &mut PurseCard<'_>) -> Result<(), Error> {
+        let counterpart = self.counterpart()?;
+        let (group, version) = (self.information.group, self.information.version);
+        let statement = purse.initialize_purchase(group, version, counterpart)?.statement;
+        self.take_over(purse, &statement, u32::from(statement.position.receipts))
+    }
+
     /// Takes over the oldest receipts that a purse holds, `count` at most.
     pub(super) fn take_over(
         &mut self,

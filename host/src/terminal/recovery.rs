@@ -65,7 +65,13 @@ impl PaymentTerminal {
             Err(error) if error.status() == Some(StatusWord::RECORD_NOT_FOUND) => false,
             other => other?,
         };
-        self.journal.settle(intent.nt_psam)?;
+        self.settle(intent);
         Ok(paid.then(|| intent.receipt(None)))
+    }
+
+    /// Notes that the PSAM knows what became of a payment. Where the journal fails, the
+    /// purse is asked once more when it comes again, and that is all.
+    pub(super) fn settle(&mut self, intent: &Intent) {
+        let _ = self.journal.settle(intent.nt_psam);
     }
 }

@@ -1,7 +1,7 @@
 //! Rows of value commits: what purses have done, each once, under a good S6.
 
 use apdu_spec::Element;
-use apdu_spec::element::{Counter, IepId};
+use apdu_spec::element::{Amount, Counter, IepId, Kind, SamId};
 use apdu_spec::record::{BatchRecord, ValueRecord};
 use rusqlite::{Row, params};
 
@@ -93,6 +93,23 @@ pub struct Commit {
     pub source: Source,
 }
 
+/// A value commit in short.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Line {
+    /// NV.
+    pub nv: Counter,
+    /// Type of transaction.
+    pub kind: Kind,
+    /// Its state.
+    pub state: CommitState,
+    /// PSAM or load terminal.
+    pub sam: SamId,
+    /// Its number of the transaction.
+    pub nt_sam: Counter,
+    /// Amount, minor units.
+    pub amount: Amount,
+}
+
 fn read(row: &Row<'_>) -> Result<Commit, Error> {
     Ok(Commit { state: get(row, 0)?, source: get(row, 1)?, evidence: Evidence::read(row, 2)? })
 }
@@ -127,6 +144,19 @@ impl Tx<'_> {
     pub fn commit(&self, iep: IepId, nv: Counter) -> Result<Option<Commit>, Error> {
         let sql = "SELECT state, source, evidence FROM value_commit WHERE purse = ?1 AND nv = ?2";
         self.first(sql, params![code::purse(iep), nv.get()], read)
+    }
+
+    /// All value commits, in order of purse and NV.
+    pub fn commits(&self, mut each: impl FnMut(IepId, Line)) -> Result<(), Error> {
+        let sql = "SELECT purse, nv, kind, state, sam, nt_sam, amount FROM value_commit ORDER BY purse, nv";
+        self.all(sql, [], |row| {
+            let (sam, kind) = (code::to_sam(get(row, 4)?)?, Kind::from_bytes(&[get(row, 2)?]));
+            let kind = kind.map_err(|_| Error::Damaged("kind of a value commit"))?;
+            let (nv, nt_sam, amount) = (code::counter(row, 1)?, code::counter(row, 5)?, code::amount(row, 6)?);
+            each(code::to_iep(get(row, 0)?)?, Line { nv, kind, state: get(row, 3)?, sam, nt_sam, amount });
+            Ok(())
+        })
+        .map(drop)
     }
 
     /// Whether the value commit of a purse with this NV is known.

@@ -17,6 +17,7 @@ mod schema;
 pub mod settlements;
 pub mod transfers;
 
+use core::cell::Cell;
 use core::time::Duration;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -43,7 +44,11 @@ impl From<rusqlite::Error> for Error {
 pub struct Store {
     connection: Connection,
     path: PathBuf,
+    power: Power,
 }
+
+/// Statements that may still run before power fails; without a number, for ever.
+type Power = Cell<Option<u32>>;
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,7 +58,7 @@ impl fmt::Debug for Store {
 
 /// A transaction that is under way.
 #[derive(Debug)]
-pub struct Tx<'c>(rusqlite::Transaction<'c>);
+pub struct Tx<'c>(rusqlite::Transaction<'c>, &'c Power);
 
 impl Store {
     /// Makes a new database file.
@@ -62,14 +67,23 @@ impl Store {
             return Err(Error::Exists(path.to_owned()));
         }
         let store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-        store.connection.execute_batch(&format!(
-            "{} BEGIN; {} PRAGMA application_id = {}; PRAGMA user_version = {}; COMMIT;",
-            schema::PRAGMAS,
-            schema::TABLES,
-            schema::APPLICATION_ID,
-            schema::VERSION,
-        ))?;
+        store.make_tables()?;
         Ok(store)
+    }
+
+    /// Makes a new database that is gone when it is dropped.
+    pub fn in_memory() -> Result<Self, Error> {
+        let store = Self::over(Connection::open_in_memory()?, Path::new("memory"))?;
+        store.make_tables()?;
+        Ok(store)
+    }
+
+    fn make_tables(&self) -> Result<(), Error> {
+        let (pragmas, tables) = (schema::PRAGMAS, schema::TABLES);
+        let (ours, version) = (schema::APPLICATION_ID, schema::VERSION);
+        Ok(self.connection.execute_batch(&format!(
+            "{pragmas} BEGIN; {tables} PRAGMA application_id = {ours}; PRAGMA user_version = {version}; COMMIT;",
+        ))?)
     }
 
     /// Opens a database file of this version. Another program's file is left as it is.
@@ -90,9 +104,24 @@ impl Store {
     fn connect(path: &Path, flags: OpenFlags) -> Result<Self, Error> {
         let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(|error| Error::Io { path: path.to_owned(), source: std::io::Error::other(error) })?;
+        Self::over(connection, path)
+    }
+
+    fn over(connection: Connection, path: &Path) -> Result<Self, Error> {
         connection.busy_timeout(BUSY)?;
         connection.set_prepared_statement_cache_capacity(128);
-        Ok(Self { connection, path: path.to_owned() })
+        Ok(Self { connection, path: path.to_owned(), power: Cell::new(None) })
+    }
+
+    /// For simulations: power fails after so many statements, in the middle of a
+    /// transaction or before its end, until it is back ([`Store::power_up`]).
+    pub fn cut_after(&mut self, statements: u32) {
+        self.power.set(Some(statements));
+    }
+
+    /// Power is back; whether it had failed.
+    pub fn power_up(&mut self) -> bool {
+        self.power.take() == Some(0)
     }
 
     /// A number in the header of the file.
@@ -111,8 +140,9 @@ impl Store {
         name: &'static str,
         work: impl FnOnce(&Tx<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let tx = Tx(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?);
-        let outcome = work(&tx);
+        let behavior = TransactionBehavior::Immediate;
+        let tx = Tx(self.connection.transaction_with_behavior(behavior)?, &self.power);
+        let outcome = work(&tx).and_then(|done| tx.spend().map(|()| done));
         match &outcome {
             Ok(_) => tx.0.commit()?,
             Err(error) => tracing::warn!(transaction = name, %error, "undone"),
@@ -122,7 +152,18 @@ impl Store {
 }
 
 impl Tx<'_> {
+    /// Takes the power for one statement.
+    fn spend(&self) -> Result<(), Error> {
+        match self.1.get() {
+            None => {}
+            Some(0) => return Err(Error::Store("power has failed".into())),
+            Some(left) => self.1.set(Some(left - 1)),
+        }
+        Ok(())
+    }
+
     fn statement(&self, sql: &str) -> Result<CachedStatement<'_>, Error> {
+        self.spend()?;
         Ok(self.0.prepare_cached(sql)?)
     }
 

@@ -1,0 +1,105 @@
+//! Transfer cards: carried between terminals without a line and the background system;
+//! late, lost and copied.
+
+use apdu_spec::element::Time;
+use host::terminal::collection::unpack;
+use host::terminal::downloads::{identity, next_download, send_back};
+use network::{Batch, Link, Request, Response};
+
+use super::fate::Shared;
+use super::link::{Office, Wire};
+use super::rates::Fault;
+use super::slot::{Carried, Slot};
+use super::system::{Connection, System};
+use crate::Error;
+
+/// Downloads that stay on board.
+const DOWNLOADS_KEPT: u32 = 64;
+/// Steps of the longest detour.
+const DETOUR: u32 = 400;
+
+impl System {
+    /// A courier goes somewhere.
+    pub(super) fn carry(&mut self, step: u64) -> Result<(), Error> {
+        let which = self.shared.lock().chance.place(self.couriers.len());
+        if self.couriers[which].late > step {
+            return Ok(());
+        }
+        let mut fate = self.shared.lock();
+        if fate.happens(Fault::CourierLate) {
+            self.couriers[which].late = step + u64::from(fate.chance.below(DETOUR));
+            return Ok(());
+        }
+        if fate.happens(Fault::CourierCopy) {
+            self.copies.extend(self.couriers[which].slot.device().duplicate().map(|c| Slot::new(c, Fault::Tear)));
+        }
+        if fate.happens(Fault::CourierLost) {
+            drop(fate);
+            self.couriers[which] = self.issue_courier()?;
+            return Ok(());
+        }
+        let (home, place) = (fate.chance.below(3) == 0, fate.chance.place(self.sites.len()));
+        drop(fate);
+        if home {
+            self.bring_in(which);
+        } else {
+            self.visit(which, place);
+        }
+        self.put_down(which);
+        Ok(())
+    }
+
+    fn put_down(&mut self, which: usize) {
+        let slot = &mut self.couriers[which].slot;
+        if !slot.is_powered() {
+            slot.power_up(&mut self.shared.lock());
+        }
+    }
+
+    /// A courier comes to a terminal, which is collected where it has no line.
+    pub(super) fn visit(&mut self, which: usize, place: usize) {
+        let Self { sites, couriers, shared, .. } = self;
+        let site = &mut sites[place];
+        if site.connection != Connection::Never || !site.start() {
+            return;
+        }
+        shared.lock().tell(|| format!("transfer card {which} comes to terminal {}", place + 1));
+        site.since = 0;
+        let mut card = Carried::new(&mut couriers[which].slot, shared);
+        if let Some(terminal) = &mut site.terminal {
+            let _ = terminal.take_downloads(&mut card);
+            let _ = terminal.collect_onto(&mut card);
+        }
+        if shared.lock().crashed {
+            site.terminal = None;
+        }
+    }
+
+    /// A courier comes to the background system; a copy of its card comes as well.
+    pub(super) fn bring_in(&mut self, which: usize) {
+        self.tell(|| format!("transfer card {which} is brought in"));
+        let Self { office, couriers, copies, shared, now, .. } = self;
+        if let Some(mut copy) = copies.pop() {
+            let _ = empty(&mut copy, office, shared, *now);
+        }
+        let _ = empty(&mut couriers[which].slot, office, shared, *now);
+    }
+}
+
+/// Hands in what is on board; what is stored is released, and acknowledged on board.
+fn empty(slot: &mut Slot, office: &mut Office, shared: &Shared, now: Time) -> Result<(), Error> {
+    let mut card = Carried::new(slot, shared);
+    let delivery = unpack(&mut card)?;
+    let (mut acknowledgements, mut all_stored) = (Vec::new(), true);
+    for batch in delivery.batches {
+        let batch = Batch { trailer: batch.trailer, records: batch.records };
+        match Wire::new(office, shared, now).call(&Request::SubmitBatch(batch)) {
+            Ok(Response::Acknowledged(acknowledgement)) => acknowledgements.push(acknowledgement),
+            _ => all_stored = false,
+        }
+    }
+    let parcels = if all_stored { delivery.next_parcel } else { 1 };
+    let downloads = next_download(&mut card)?.saturating_sub(DOWNLOADS_KEPT).max(1);
+    let release = office.background.release(identity(&mut card)?, parcels, downloads)?;
+    Ok(send_back(&mut card, &release, &acknowledgements)?)
+}

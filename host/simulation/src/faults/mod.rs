@@ -1,0 +1,36 @@
+//! A simulator of the whole system in which everything goes wrong, from one seed.
+//!
+//! Real cards on chips that lose power at any byte, real terminals, the real messages as
+//! bytes, the real background system on SQLite in memory. What is simulated is what they
+//! stand on: [chip], [readers](slot), [disk], [link], [couriers](courier), and people, honest
+//! ([`steps`]) and not ([`crooks`], [`opened`]).
+//!
+//! After each step no cent may be made or lost, every value commit carries out one order once,
+//! and whoever believes in a payment is right ([`truth`]); now and then and at the end the books
+//! are held against that ([`audit`]); at the end everything settles within a bound
+//! ([`drain`]). What fails is made smaller ([`shrink`]).
+//!
+//! No clock, no thread, no order of a hash map decides anything: the same [`run::Plan`] gives
+//! the same run.
+
+pub mod audit;
+pub mod chance;
+pub mod chip;
+mod courier;
+mod crooks;
+pub mod disk;
+pub mod drain;
+pub mod fate;
+pub mod link;
+pub mod opened;
+pub mod rates;
+pub mod run;
+pub mod slot;
+mod steps;
+pub mod system;
+pub mod tally;
+pub mod truth;
+
+pub use rates::{Fault, Rates};
+pub use run::{Outcome, Plan, Violation, run};
+pub use tally::Tally;

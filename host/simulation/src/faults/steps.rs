@@ -1,0 +1,324 @@
+//! The steps of a simulation: what holders, merchants, couriers and operators do.
+//!
+//! Every step has chance of its own, drawn from seed and number alone, so that one that is
+//! left out does not change what the others want to do.
+
+use apdu_spec::element::{Counter, Kind};
+use host::terminal::load::{Funding, LoadTerminal, Transferred};
+use host::terminal::purchase::Payment;
+use network::{Batch, Outbox};
+
+use super::chance::Chance;
+use super::link::Wire;
+use super::rates::Fault;
+use super::system::{Connection, MAXIMUM, Site, System, amount, load_terminal};
+use crate::Error;
+use crate::authority::LinkAuthority;
+
+/// Seconds between two steps.
+const STEP_SECONDS: u32 = 40;
+/// Greatest amount of most payments, minor units.
+const PAYMENT: u32 = 200;
+/// Minor units of a load; every fourth purse is loaded with more at a time, so that it
+/// holds many receipts.
+const LOAD: u32 = 800;
+/// A purse is loaded where it has less.
+const LOW: i64 = 250;
+/// Payments after which a terminal is collected.
+const COLLECT_AFTER: u32 = 40;
+
+impl System {
+    /// The step of this number.
+    pub fn step(&mut self, number: u64) -> Result<(), Error> {
+        self.begin(number);
+        match self.attack() {
+            Some(attack) => self.carry_out(attack),
+            None => self.work(number)?,
+        }
+        self.end();
+        Ok(())
+    }
+
+    /// Gives a step its chance, and lets time pass.
+    pub(super) fn begin(&mut self, number: u64) {
+        self.now.0 = self.now.0.saturating_add(STEP_SECONDS);
+        let mut fate = self.shared.lock();
+        fate.chance = Chance::of(self.seed, number);
+        fate.crashed = false;
+        fate.mortal = true;
+        fate.tally.steps += 1;
+    }
+
+    /// What was left without power gets it back, and who was killed is gone.
+    pub(super) fn end(&mut self) {
+        let mut fate = self.shared.lock();
+        let crashed = fate.crashed;
+        fate.mortal = false;
+        fate.crashed = false;
+        fate.truth.balance_check();
+        drop(fate);
+        for site in &mut self.sites {
+            if !site.psam.with(|slot| slot.is_powered()) {
+                site.psam.with(|slot| slot.power_up(&mut self.shared.lock()));
+                site.stand_up();
+            }
+        }
+        if crashed {
+            self.sites.iter_mut().filter(|site| site.terminal.is_none()).for_each(|site| site.disk.crash());
+        }
+    }
+
+    fn work(&mut self, number: u64) -> Result<(), Error> {
+        let what = self.below(1_000);
+        match what {
+            0..=9 => self.cancel(),
+            10..=19 => self.load_somebody(),
+            20..=24 => self.unload(),
+            25..=29 => self.collect_somewhere(),
+            30..=54 => self.carry(number)?,
+            55..=64 => self.office.deliver_late(self.now, &mut self.shared.lock(), false),
+            65..=67 => self.settle(),
+            68..=75 => self.switch(),
+            _ => self.pay(),
+        }
+        Ok(())
+    }
+
+    pub(super) fn below(&self, bound: u32) -> u32 {
+        self.shared.lock().chance.below(bound)
+    }
+
+    /// A purse that is not lost; now and then one gets lost instead.
+    pub(super) fn holder(&self) -> Option<usize> {
+        let mut fate = self.shared.lock();
+        let purse = fate.chance.place(self.purses.len());
+        if fate.truth.purses[purse].lost {
+            return None;
+        }
+        if fate.happens(Fault::PurseLost) {
+            fate.truth.purses[purse].lost = true;
+            return None;
+        }
+        Some(purse)
+    }
+
+    pub(super) fn tell(&self, line: impl FnOnce() -> String) {
+        self.shared.lock().tell(line);
+    }
+
+    pub(super) fn balance(&self, purse: usize) -> i64 {
+        self.shared.lock().truth.purses[purse].balance
+    }
+
+    /// A purse pays somewhere; where it has little, it is loaded instead.
+    fn pay(&mut self) {
+        let Some(purse) = self.holder() else { return };
+        let balance = self.balance(purse);
+        if balance < LOW {
+            return self.load(purse, if purse % 4 == 0 { 4 * LOAD } else { LOAD });
+        }
+        // Now and then more than there is.
+        let minor = match self.below(64) {
+            0 => self.below(2 * MAXIMUM),
+            _ => 1 + self.below(PAYMENT),
+        };
+        let site = self.place();
+        self.pay_at(purse, site, minor);
+    }
+
+    /// A payment terminal.
+    pub(super) fn place(&self) -> usize {
+        self.shared.lock().chance.place(self.sites.len())
+    }
+
+    /// A purse pays an amount at a terminal.
+    pub(super) fn pay_at(&mut self, purse: usize, place: usize, minor: u32) {
+        self.tell(|| format!("purse {purse} pays {minor} at terminal {}", place + 1));
+        let Self { sites, purses, shared, now, .. } = self;
+        let site = &mut sites[place];
+        site.drift(&mut shared.lock());
+        let time = site.time(*now);
+        if site.start() && let Some(terminal) = &mut site.terminal {
+            let paid = terminal.pay(&mut purses[purse].tap(shared), amount(minor), time);
+            site.since += 1;
+            site.hear(purse, paid, &mut shared.lock());
+        }
+        self.part(purse, place);
+        if self.sites[place].since >= COLLECT_AFTER {
+            self.collect(place);
+        }
+    }
+
+    /// Purse and terminal part: the purse shows where it stands, a dead terminal is gone.
+    pub(super) fn part(&mut self, purse: usize, place: usize) {
+        let mut fate = self.shared.lock();
+        self.purses[purse].settle(&mut fate, false);
+        if fate.crashed {
+            self.sites[place].terminal = None;
+        }
+    }
+
+    /// The last payment somewhere is taken back.
+    fn cancel(&mut self) {
+        let place = self.place();
+        let Self { sites, purses, shared, .. } = self;
+        let site = &mut sites[place];
+        let Some((purse, nt)) = site.last.take() else { return };
+        if shared.lock().truth.purses[purse].lost || !site.start() {
+            return;
+        }
+        shared.lock().tell(|| format!("payment {nt} at terminal {} of purse {purse} is cancelled", place + 1));
+        if let Some(terminal) = &mut site.terminal {
+            let _ = terminal.cancel(&mut purses[purse].tap(shared), nt);
+        }
+        self.part(purse, place);
+    }
+
+    fn load_somebody(&mut self) {
+        if let Some(purse) = self.holder() {
+            let minor = 1 + self.below(LOAD);
+            self.load(purse, minor);
+        }
+    }
+
+    /// A purse is loaded, online.
+    pub(super) fn load(&mut self, purse: usize, minor: u32) {
+        self.transfer(Kind::Load, purse, minor);
+    }
+
+    fn unload(&mut self) {
+        let Some(purse) = self.holder() else { return };
+        let Ok(most) = u32::try_from(self.balance(purse) / 4) else { return };
+        let minor = 1 + self.below(most.max(1));
+        self.transfer(Kind::Unload, purse, minor);
+    }
+
+    fn transfer(&mut self, kind: Kind, purse: usize, minor: u32) {
+        self.tell(|| format!("purse {purse}: {kind:?} {minor}"));
+        let (funding, time) = (Funding::Account, self.now);
+        let mut challenge = self.shared.lock().chance.clone();
+        let Self { office, purses, shared, now, .. } = self;
+        let mut authority = LinkAuthority(Wire::new(office, shared, *now));
+        let mut terminal = LoadTerminal::new(load_terminal(), &mut authority, &mut challenge);
+        let mut tap = purses[purse].tap(shared);
+        let done = match kind {
+            Kind::Unload => terminal.unload(&mut tap, amount(minor), funding, time),
+            _ => terminal.load(&mut tap, amount(minor), funding, time),
+        };
+        let garbled = authority.0.garbled;
+        let mut fate = self.shared.lock();
+        self.purses[purse].settle(&mut fate, false);
+        if let Ok(Transferred { record, .. }) = done
+            && !garbled
+            && !fate.crashed
+        {
+            let nv = record.entry.nv().map_or(0, Counter::get);
+            fate.truth.shown("load terminal", purse, nv, kind, minor);
+        }
+    }
+
+    fn collect_somewhere(&mut self) {
+        let place = self.place();
+        self.collect(place);
+    }
+
+    /// A terminal with a line collects, and delivers where it connects now.
+    pub(super) fn collect(&mut self, place: usize) {
+        let connects = match self.sites[place].connection {
+            Connection::Online => true,
+            Connection::Periodic => self.below(3) == 0,
+            Connection::Never => return,
+        };
+        self.tell(|| format!("terminal {} is collected; connects: {connects}", place + 1));
+        let Self { sites, office, shared, now, .. } = self;
+        let site = &mut sites[place];
+        site.since = 0;
+        if site.start() {
+            let _ = site.collect();
+            if connects {
+                site.deliver(&mut Wire::new(office, shared, *now));
+            }
+        }
+        if self.shared.lock().crashed {
+            self.sites[place].terminal = None;
+        }
+    }
+
+    /// Merchants are paid.
+    pub(super) fn settle(&mut self) {
+        let killed = self.shared.lock().happens(Fault::Kill);
+        if killed {
+            let statements = self.below(40);
+            self.office.background.cut_after(statements);
+        }
+        let _ = self.office.background.settle(self.now);
+        self.office.background.power_up();
+    }
+
+    /// Somebody switches something off and on: a purse, or a terminal with its PSAM.
+    fn switch(&mut self) {
+        let Some(purse) = self.holder() else { return };
+        let place = self.place();
+        let mut fate = self.shared.lock();
+        self.purses[purse].settle(&mut fate, true);
+        let site = &mut self.sites[place];
+        if fate.chance.coin() {
+            site.terminal = None;
+            site.psam.with(|slot| slot.power_up(&mut fate));
+        }
+    }
+}
+
+impl Site {
+    /// Now and then its clock jumps, by three days at most.
+    fn drift(&mut self, fate: &mut super::fate::Fate) {
+        if fate.happens(Fault::Clock) {
+            self.offset = i64::from(fate.chance.below(6 * 86_400)) - 3 * 86_400;
+        }
+    }
+
+    /// What the terminal believes of a payment has to be true.
+    fn hear(&mut self, purse: usize, paid: Result<Payment, host::Error>, fate: &mut super::fate::Fate) {
+        if fate.crashed {
+            return;
+        }
+        match paid {
+            Ok(Payment::Paid(receipt)) => {
+                let (nt, minor) = (receipt.nt_psam, receipt.amount.get());
+                fate.truth.believed("terminal", self.number, nt.get(), Some(minor));
+                self.last = Some((purse, nt));
+            }
+            Ok(Payment::Refused(_)) => {}
+            Ok(Payment::InDoubt(intent)) => fate.tell(|| format!("  in doubt: {intent:?}")),
+            Err(error) => fate.tell(|| format!("  {error}")),
+        }
+    }
+
+    /// After the PSAM had lost power: it is selected again, or the terminal starts again.
+    pub(super) fn stand_up(&mut self) {
+        if let Some(terminal) = &mut self.terminal
+            && terminal.sam().reset().is_err()
+        {
+            self.terminal = None;
+        }
+    }
+
+    /// Batches to the outbox.
+    pub(super) fn collect(&mut self) -> Result<(), Error> {
+        let outbox = Outbox::over("outbox", self.disk.clone());
+        let Some(terminal) = &mut self.terminal else { return Ok(()) };
+        for collected in terminal.collect()? {
+            outbox.put(&Batch { trailer: collected.trailer, records: collected.records })?;
+        }
+        Ok(())
+    }
+
+    /// The outbox over the line, and acknowledgements to the PSAM.
+    pub(super) fn deliver(&mut self, line: &mut Wire<'_>) {
+        let outbox = Outbox::over("outbox", self.disk.clone());
+        let (Ok(delivery), Some(terminal)) = (outbox.deliver(line), &mut self.terminal) else { return };
+        for acknowledgement in &delivery.acknowledged {
+            let _ = terminal.acknowledge(acknowledgement);
+        }
+    }
+}
