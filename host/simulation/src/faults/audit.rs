@@ -135,5 +135,5 @@ fn explains(reason: &str, rates: &Rates) -> bool {
     ];
     is(&late)
         || (on(Fault::Corrupt) || on(Fault::Rewrite)) && is(&damaged)
-        || on(Fault::Forge) && is(&[Reason::ForgedPurse])
+        || on(Fault::Forge) && is(&[Reason::ForgedPurse, Reason::BatchDiffers, Reason::BatchLink, Reason::BatchGap])
 }

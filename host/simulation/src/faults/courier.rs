@@ -10,7 +10,7 @@ use super::fate::Shared;
 use super::link::{Office, Wire};
 use super::rates::Fault;
 use super::slot::{Carried, Slot};
-use super::system::{Connection, System};
+use super::system::{Connection, Site, System};
 use crate::Error;
 
 /// Downloads that stay on board.
@@ -38,12 +38,14 @@ impl System {
             self.couriers[which] = self.issue_courier()?;
             return Ok(());
         }
-        let (home, place) = (fate.chance.below(3) == 0, fate.chance.place(self.sites.len()));
+        let lonely = |site: &&Site| site.connection == Connection::Never;
+        let places: Vec<_> = (0..).zip(&self.sites).filter(|(_, site)| lonely(site)).map(|(p, _)| p).collect();
+        let (home, place) = (fate.chance.below(3) == 0, fate.chance.place(places.len()));
         drop(fate);
         if home {
             self.bring_in(which);
         } else {
-            self.visit(which, place);
+            self.visit(which, places.get(place).copied().unwrap_or(0));
         }
         self.put_down(which);
         Ok(())
