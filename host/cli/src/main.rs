@@ -16,6 +16,7 @@ mod process;
 mod progress;
 mod replay;
 mod report;
+mod simulate;
 mod spec;
 
 use std::path::PathBuf;
@@ -58,6 +59,8 @@ enum Command {
     Demo(demo::Demo),
     /// Live statements of a real card on cards of ours
     Replay(replay::Replay),
+    /// Simulate the whole system while everything goes wrong
+    Simulate(simulate::Simulate),
     /// Look at purses
     Card(card::Card),
     /// Load a purse, online
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Demo(demo) => demo.run(&global),
         Command::Replay(replay) => replay.run(&global),
+        Command::Simulate(simulate) => simulate.run(&global),
         Command::Card(card) => card.run(&global),
         Command::Load(load) => load.run(&global),
         Command::Unload(unload) => unload.run(&global),

@@ -14,6 +14,7 @@
 //! the same run.
 
 pub mod audit;
+pub mod campaign;
 pub mod chance;
 pub mod chip;
 mod courier;
@@ -25,8 +26,9 @@ pub mod link;
 pub mod opened;
 pub mod rates;
 pub mod run;
+pub mod shrink;
 pub mod slot;
-mod steps;
+pub mod steps;
 pub mod system;
 pub mod tally;
 pub mod truth;

@@ -15,8 +15,10 @@ use super::system::{Connection, MAXIMUM, Site, System, amount, load_terminal};
 use crate::Error;
 use crate::authority::LinkAuthority;
 
+/// Steps of a day.
+pub const STEPS_A_DAY: u64 = 1_000;
 /// Seconds between two steps.
-const STEP_SECONDS: u32 = 40;
+const STEP_SECONDS: u32 = 86_400 / STEPS_A_DAY as u32;
 /// Greatest amount of most payments, minor units.
 const PAYMENT: u32 = 200;
 /// Minor units of a load; every fourth purse is loaded with more at a time, so that it
@@ -25,7 +27,7 @@ const LOAD: u32 = 800;
 /// A purse is loaded where it has less.
 const LOW: i64 = 250;
 /// Payments after which a terminal is collected.
-const COLLECT_AFTER: u32 = 40;
+const COLLECT_AFTER: u32 = 16;
 
 impl System {
     /// The step of this number.
@@ -75,10 +77,10 @@ impl System {
             10..=19 => self.load_somebody(),
             20..=24 => self.unload(),
             25..=29 => self.collect_somewhere(),
-            30..=54 => self.carry(number)?,
-            55..=64 => self.office.deliver_late(self.now, &mut self.shared.lock(), false),
-            65..=67 => self.settle(),
-            68..=75 => self.switch(),
+            30..=89 => self.carry(number)?,
+            90..=94 => self.office.deliver_late(self.now, &mut self.shared.lock(), false),
+            95..=97 => self.settle(),
+            98..=103 => self.switch(),
             _ => self.pay(),
         }
         Ok(())

@@ -47,7 +47,7 @@ const COURIER: u32 = 800;
 const OPENED: u32 = 99;
 /// Smaller parts than in life: they fill up, are reclaimed all the time, and are fast.
 const PURSE_SIZE: Geometry = Geometry { block_size: 1 << 10, blocks: 8 };
-const SAM_SIZE: Geometry = Geometry { block_size: 3 << 10, blocks: 16 };
+const SAM_SIZE: Geometry = Geometry { block_size: 2 << 10, blocks: 16 };
 const COURIER_SIZE: Geometry = Geometry { block_size: 4 << 10, blocks: 16 };
 
 /// How batches leave a terminal.

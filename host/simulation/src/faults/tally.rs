@@ -1,11 +1,14 @@
 //! What has been counted in a simulation.
 
-use serde::Serialize;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::rates::Fault;
 
 /// Counts of one or many runs.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Tally {
     /// Seeds.
     pub seeds: u64,
@@ -46,7 +49,7 @@ pub struct Tally {
     /// Paid and not taken back.
     pub paid: i64,
     /// Faults by kind.
-    #[serde(serialize_with = "by_name")]
+    #[serde(serialize_with = "by_name", deserialize_with = "of_names")]
     pub faults: Faults,
 }
 
@@ -88,6 +91,16 @@ impl Faults {
 
 fn by_name<S: serde::Serializer>(faults: &Faults, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(faults.by_kind().map(|(fault, count)| (fault.name(), count)))
+}
+
+/// Kinds that are not known any more are left out.
+fn of_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Faults, D::Error> {
+    let counts = BTreeMap::<String, u64>::deserialize(deserializer)?;
+    let mut faults = Faults::default();
+    for fault in Fault::ALL {
+        faults[*fault as usize] = counts.get(fault.name()).copied().unwrap_or_default();
+    }
+    Ok(faults)
 }
 
 impl Tally {
