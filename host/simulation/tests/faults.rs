@@ -1,0 +1,134 @@
+//! The simulator of the whole system: bounded seeds with every fault are clean, the same
+//! plan gives the same run, and every protection that is switched off is missed.
+//!
+//! Long: `purse simulate --fresh --minutes 2`, and see `tests/README.md`.
+
+use simulation::faults::campaign::campaign;
+use simulation::faults::drain::ROUNDS;
+use simulation::faults::shrink::{Failure, shrink};
+use simulation::faults::{Fault, Outcome, Plan, Rates, Tally, run};
+use simulation::weaken::Weakness;
+
+/// Seeds of the bounded run, with rates drawn for each.
+const SEEDS: u64 = 40;
+/// Seeds within which a missing protection has to show.
+const SEEDS_TO_MISS: u64 = 40;
+
+fn plan(seed: u64, steps: u64, rates: Option<Rates>) -> Plan {
+    Plan { steps, rates, ..Plan::new(seed) }
+}
+
+fn clean(plan: &Plan) -> Tally {
+    let Outcome { tally, violation, .. } = run(plan, false).expect("a simulation");
+    assert_eq!(violation, None, "{plan:?}");
+    tally
+}
+
+fn show(what: &str, tally: &Tally) {
+    let Tally { seeds, steps, payments, apdus, tears, attacks, rounds, .. } = tally;
+    println!(
+        "{what}: {seeds} seeds, {steps} steps, {payments} payments, {apdus} APDUs, {} faults, \
+         {tears} writes torn, {attacks} attacks, {rounds} rounds at most",
+        tally.faults.total()
+    );
+}
+
+#[test]
+fn whatever_goes_wrong_no_cent_is_made_or_lost_and_everything_settles() {
+    let mut sum = Tally::default();
+    for seed in 1..=SEEDS {
+        sum.add(&clean(&plan(seed, 600, None)));
+    }
+    show("rates drawn from the seed", &sum);
+    assert_eq!(sum.difference(), 0);
+    assert!(sum.rounds <= ROUNDS);
+    // Generators are drawn when cards are made, and few purses get lost.
+    let rare = [Fault::PurseLost, Fault::Generator];
+    for (fault, count) in sum.faults.by_kind().filter(|(fault, _)| !rare.contains(fault)) {
+        assert!(count > 0, "{} never happened", fault.name());
+    }
+}
+
+#[test]
+fn without_faults_every_payment_is_settled_in_the_first_round() {
+    let tally = clean(&plan(1, 600, Some(Rates::NONE)));
+    show("no faults", &tally);
+    assert_eq!((tally.rounds, tally.in_doubt, tally.faults.total()), (1, 0, 0));
+    assert_eq!(tally.settled, tally.payments - tally.cancelled);
+}
+
+#[test]
+fn who_is_dishonest_gains_nothing() {
+    let rates = "replay=0.05,swap=0.05,forge=0.05,claim=0.05,acknowledge=0.05,generator=0.5";
+    let rates = Rates::parse(rates).expect("rates");
+    let mut sum = Tally::default();
+    for seed in 1..=6 {
+        sum.add(&clean(&plan(seed, 500, Some(rates))));
+    }
+    show("one step in four is an attack", &sum);
+    assert!(sum.attacks > 500);
+}
+
+#[test]
+fn what_lost_purses_alone_knew_is_in_doubt_and_nothing_else() {
+    let rates = Rates::parse("purse-lost=0.004,pull=0.05,crash=0.02").expect("rates");
+    let mut sum = Tally::default();
+    for seed in 1..=6 {
+        sum.add(&clean(&plan(seed, 500, Some(rates))));
+    }
+    show("purses get lost", &sum);
+    println!("{} value commits in doubt", sum.in_doubt);
+    assert!(sum.in_doubt > 0);
+}
+
+#[test]
+fn the_same_plan_gives_the_same_run() {
+    for seed in [3, 4] {
+        let plan = plan(seed, 500, Some(Rates::all()));
+        let (first, again) = (run(&plan, false).expect("a run"), run(&plan, true).expect("a run"));
+        assert_eq!((&first.tally, first.digest), (&again.tally, again.digest));
+        let other = run(&Plan { seed: seed + 2, ..plan }, false).expect("a run");
+        assert_ne!(first.digest, other.digest);
+    }
+}
+
+#[test]
+fn threads_change_nothing() {
+    let plan = plan(0, 300, None);
+    let [one, two] = [1, 2].map(|jobs| campaign(&plan, 20..26, jobs, &|_| false).expect("a campaign"));
+    assert_eq!(one.tally, two.tally);
+    assert!(one.failure.is_none() && one.next == 26);
+}
+
+/// The first seed with which a protection is missed, and how.
+fn missed(weakness: Weakness) -> Option<Failure> {
+    (1..=SEEDS_TO_MISS).find_map(|seed| {
+        let plan = Plan { weaken: Some(weakness), ..plan(seed, 600, Some(Rates::all())) };
+        let violation = run(&plan, false).expect("a simulation").violation?;
+        Some(Failure { plan, violation })
+    })
+}
+
+#[test]
+fn every_protection_that_is_off_is_missed_and_the_same_seeds_are_clean_with_it() {
+    for weakness in Weakness::ALL {
+        let failure = missed(*weakness).unwrap_or_else(|| panic!("nobody misses {}", weakness.name()));
+        println!("{}: seed {}, {}", weakness.name(), failure.plan.seed, failure.violation);
+        clean(&Plan { weaken: None, ..failure.plan });
+    }
+}
+
+#[test]
+fn what_fails_is_made_smaller_and_still_fails() {
+    let failure = missed(Weakness::AcknowledgementVerified).expect("a failure");
+    let mut tries = 0;
+    let least = shrink(&failure, &mut || {
+        tries += 1;
+        tries < 150
+    });
+    let least = least.expect("a smaller one");
+    let again = run(&least.plan, true).expect("a run");
+    assert_eq!(again.violation, Some(least.violation));
+    assert!(least.plan.rates().present().count() < 4 && least.plan.purses < failure.plan.purses);
+    assert!(!again.trace.is_empty());
+}
