@@ -52,6 +52,8 @@ fn state_is_true(commit: &Commit, line: &Line, voided: bool) -> bool {
 pub struct Missing {
     /// Payments that are settled.
     pub settled: u64,
+    /// Payments that their PSAM has voided and their purse has not taken back: owed to holders.
+    pub voided: u64,
     /// Value commits that only purses know which are lost.
     pub in_doubt: u64,
     /// Value commits of living purses that are not in the books.
@@ -69,6 +71,7 @@ pub fn completeness(background: &mut Background, truth: &Truth) -> Result<Missin
             *count += 1;
         }
         let cancelled = truth.commit_of(purse, line.nv.get()).is_some_and(|commit| commit.cancelled);
+        found.voided += u64::from(line.state == CommitState::Voided);
         found.settled += u64::from(line.state == CommitState::Settled);
         open += u64::from(cancelled && matches!(line.state, CommitState::Booked | CommitState::Settled));
     })?;

@@ -34,7 +34,8 @@ impl System {
         }
         let mut fate = self.shared.lock();
         let found = audit::completeness(&mut self.office.background, &fate.truth)?;
-        (fate.tally.settled, fate.tally.in_doubt) = (found.settled, found.in_doubt);
+        let tally = &mut fate.tally;
+        (tally.settled, tally.voided, tally.in_doubt) = (found.settled, found.voided, found.in_doubt);
         fate.truth.must(left.is_empty(), || format!("after {ROUNDS} rounds: {}", left.join("; ")));
         audit::verdict(&mut self.office.background, &mut fate.truth, &rates)
     }

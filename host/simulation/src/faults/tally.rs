@@ -34,7 +34,9 @@ pub struct Tally {
     pub tears: u64,
     /// Payments settled.
     pub settled: u64,
-    /// Payments in doubt at the end: only purses that are lost knew of them.
+    /// Payments voided by their PSAM and not taken back by their purse: owed to holders.
+    pub voided: u64,
+    /// Value commits in doubt at the end: only purses that are lost knew of them.
     pub in_doubt: u64,
     /// Attacks that were tried.
     pub attacks: u64,
@@ -106,7 +108,7 @@ fn of_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Faults, D::Err
 impl Tally {
     /// Adds what another run has counted.
     pub fn add(&mut self, other: &Self) {
-        let pairs: [(&mut u64, u64); 14] = [
+        let pairs: [(&mut u64, u64); 15] = [
             (&mut self.seeds, other.seeds),
             (&mut self.steps, other.steps),
             (&mut self.payments, other.payments),
@@ -119,6 +121,7 @@ impl Tally {
             (&mut self.batches, other.batches),
             (&mut self.tears, other.tears),
             (&mut self.settled, other.settled),
+            (&mut self.voided, other.voided),
             (&mut self.in_doubt, other.in_doubt),
             (&mut self.attacks, other.attacks),
         ];
