@@ -3,7 +3,10 @@
 //! Assumptions are those of `card_os::kernel::memory`: units of a write are programmed in
 //! rising order; the one that power fails in may read as old, new, mixed, anything, or
 //! differently each time (*weak*); an erasure that is interrupted leaves its block in any
-//! state. Programming what is not erased is impossible and reported.
+//! state. Programming what is not erased is impossible and reported. One assumption is made
+//! beyond those: a weak unit that read erased and is programmed anew is good. Without it an
+//! entry torn in its first unit, with no trace at the next power-up, spoils the entry that is
+//! written there next.
 //!
 //! A card that cannot be powered up takes its chip with it. So a chip leaves its bytes in
 //! its [`Socket`] when it is dropped.
@@ -22,8 +25,8 @@ use super::chance::Chance;
 pub struct Flash {
     geometry: Geometry,
     bytes: Vec<u8>,
-    /// Units that read differently each time, with what decides how.
-    weak: Vec<usize>,
+    /// Units that read differently each time: where, and what was being programmed.
+    weak: Vec<(usize, [u8; UNIT])>,
     whim: RefCell<Chance>,
     /// What the card draws from.
     random: Chance,
@@ -145,7 +148,11 @@ impl Flash {
             1 => unit.copy_from_slice(wanted),
             2 => unit.iter_mut().zip(wanted).zip(drawn).for_each(|((byte, wanted), mask)| *byte &= wanted | mask),
             3 => unit.copy_from_slice(&drawn),
-            _ => self.weak.push(address),
+            _ => {
+                let mut begun = [0xFF; UNIT];
+                begun.copy_from_slice(wanted);
+                self.weak.push((address, begun));
+            }
         }
     }
 
@@ -168,20 +175,29 @@ impl Flash {
     }
 
     fn forget_weak(&mut self, from: usize, to: usize) {
-        self.weak.retain(|address| !(from..to).contains(address));
+        self.weak.retain(|(address, _)| !(from..to).contains(address));
     }
 
-    /// Reads over weak units: each byte is what it will.
+    /// Reads over weak units: erased, as it was begun, or some bits of it.
     fn waver(&self, address: usize, buffer: &mut [u8]) {
-        for unit in &self.weak {
+        for (unit, begun) in &self.weak {
             let drawn = self.random_unit();
-            for (place, byte) in drawn.iter().enumerate() {
-                let at = unit + place;
-                if let Some(read) = at.checked_sub(address).and_then(|at| buffer.get_mut(at)) {
-                    *read = if drawn[0] & 1 == 0 { *byte } else { *read };
+            for (place, (byte, drawn_mask)) in begun.iter().zip(drawn).enumerate() {
+                let mask = match drawn[0] % 4 {
+                    0 => 0xFF,
+                    1 => 0x00,
+                    _ => drawn_mask,
+                };
+                if let Some(read) = (unit + place).checked_sub(address).and_then(|at| buffer.get_mut(at)) {
+                    *read = byte | mask;
                 }
             }
         }
+    }
+
+    /// Whole units are programmed: a weak one among them, which has read erased, is good now.
+    fn strengthen(&mut self, address: usize, length: usize) {
+        self.forget_weak(address, address + length);
     }
 }
 
@@ -209,6 +225,9 @@ impl Platform for Chip {
         let durable = self.durable;
         let failed = self.failed;
         let flash = self.flash.as_mut().ok_or(ChipError)?;
+        if !flash.weak.is_empty() {
+            flash.strengthen(address, granted - granted % UNIT);
+        }
         let place = flash.bytes.get_mut(address..).and_then(|tail| tail.get_mut(..bytes.len()));
         let place = place.ok_or(ChipError)?;
         if !durable && !failed {
