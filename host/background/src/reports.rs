@@ -1,6 +1,6 @@
 //! Reports: plain figures that serialise, for people and programs.
 
-use apdu_spec::element::{Currency, IepId, Kind, ProviderId};
+use apdu_spec::element::{Counter, Currency, IepId, Kind, ProviderId};
 use serde::Serialize;
 
 use crate::background::Background;
@@ -202,6 +202,19 @@ impl Background {
     /// Shows every value commit that is booked or kept, in order of purse and NV.
     pub fn commits(&mut self, mut each: impl FnMut(IepId, Line)) -> Result<(), Error> {
         self.store.transaction("value commits", |tx| tx.commits(&mut each))
+    }
+
+    /// Shows those of these value commits that are known.
+    pub fn commits_of(
+        &mut self,
+        wanted: &[(IepId, Counter)],
+        mut each: impl FnMut(IepId, Line),
+    ) -> Result<(), Error> {
+        self.store.transaction("some value commits", |tx| {
+            wanted.iter().try_for_each(|(iep, nv)| {
+                tx.commit_line(*iep, *nv).map(|line| line.into_iter().for_each(|line| each(*iep, line)))
+            })
+        })
     }
 
     /// What merchants have earned.

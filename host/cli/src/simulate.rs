@@ -21,11 +21,13 @@ const SHRINK: Duration = Duration::from_secs(30);
 const SAVE: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  purse simulate --seed 7\n  purse simulate --seeds 1..100 --faults all\n  \
+#[command(
+    after_help = "Examples:\n  purse simulate --seed 7\n  purse simulate --seeds 1..100 --faults all\n  \
     purse simulate --fresh --minutes 2\n  purse simulate --faults none,tear=0.05 --purses 5 --days 10\n  \
     purse simulate --weaken receipt-kept --seeds 1..20\n  purse simulate --weaken list\n  \
     purse simulate --state long.json --minutes 180 --payments 1000000000\n\n\
-    Exit code 1: money was made or lost, or something did not settle.")]
+    Exit code 1: money was made or lost, or something did not settle."
+)]
 pub(crate) struct Simulate {
     /// Days of each run, 1,000 steps each
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=10_000))]
@@ -211,7 +213,9 @@ fn load(path: &Path) -> Result<State, Error> {
     match std::fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(State::default()),
         Err(error) => Err(refuse(error.to_string())),
-        Ok(text) => serde_json::from_str(&text).map_err(|error| refuse(format!("this is no state file: {error}"))),
+        Ok(text) => {
+            serde_json::from_str(&text).map_err(|error| refuse(format!("this is no state file: {error}")))
+        }
     }
 }
 
@@ -255,9 +259,7 @@ fn command(failure: &Failure) -> String {
 fn verdict(failure: Option<&Failure>) -> Result<(), Error> {
     match failure {
         None => Ok(()),
-        Some(Failure { plan, violation }) => {
-            Err(Error::Mismatch(format!("seed {}, {violation}", plan.seed)))
-        }
+        Some(Failure { plan, violation }) => Err(Error::Mismatch(format!("seed {}, {violation}", plan.seed))),
     }
 }
 
@@ -278,7 +280,8 @@ fn to_json(found: &Campaign, least: Option<&Failure>) -> Value {
 
 fn list(json: bool) {
     if json {
-        let all = Weakness::ALL.iter().map(|weakness| json!({ "name": weakness.name(), "text": weakness.text() }));
+        let all =
+            Weakness::ALL.iter().map(|weakness| json!({ "name": weakness.name(), "text": weakness.text() }));
         return output::json(&all.collect());
     }
     let rows = Weakness::ALL.iter().map(|weakness| [weakness.name().to_owned(), weakness.text().to_owned()]);
@@ -287,7 +290,8 @@ fn list(json: bool) {
 
 /// The counts in words.
 fn tell(tally: &Tally) {
-    let Tally { seeds, steps, payments, cancelled, loads, unloads, apdus, messages, batches, tears, .. } = tally;
+    let Tally { seeds, steps, payments, cancelled, loads, unloads, apdus, messages, batches, tears, .. } =
+        tally;
     let Tally { settled, voided, in_doubt, attacks, rounds, .. } = tally;
     output::line(format_args!(
         "{seeds} seeds, {steps} steps: {payments} payments ({cancelled} cancelled), {loads} loads, {unloads} unloads.\n\
@@ -301,15 +305,20 @@ fn tell(tally: &Tally) {
     let rows = rows.into_iter().map(|(fault, count)| [fault.name().to_owned(), count.to_string()]);
     output::line(output::table(["fault", "times"], 1, rows.collect()));
     let currency = apdu_spec::element::Currency::EUR;
-    let term = |sign: &str, name: &str, minor| [sign.to_owned(), name.to_owned(), output::money(minor, currency)];
+    let term =
+        |sign: &str, name: &str, minor| [sign.to_owned(), name.to_owned(), output::money(minor, currency)];
     output::line("\nThe money equation");
-    output::line(output::table(["", "term", "amount"], 2, vec![
-        term("", "loads that purses have committed", tally.loaded),
-        term("-", "unloads that purses have committed", tally.unloaded),
-        term("=", "balances on all purses", tally.balances),
-        term("+", "payments, less those taken back", tally.paid),
-        term("", "difference", tally.difference()),
-    ]));
+    output::line(output::table(
+        ["", "term", "amount"],
+        2,
+        vec![
+            term("", "loads that purses have committed", tally.loaded),
+            term("-", "unloads that purses have committed", tally.unloaded),
+            term("=", "balances on all purses", tally.balances),
+            term("+", "payments, less those taken back", tally.paid),
+            term("", "difference", tally.difference()),
+        ],
+    ));
 }
 
 fn tell_failure(failure: Option<&Failure>, least: Option<&Failure>) {

@@ -114,6 +114,18 @@ fn read(row: &Row<'_>) -> Result<Commit, Error> {
     Ok(Commit { state: get(row, 0)?, source: get(row, 1)?, evidence: Evidence::read(row, 2)? })
 }
 
+fn line(row: &Row<'_>) -> Result<Line, Error> {
+    let kind = Kind::from_bytes(&[get(row, 2)?]).map_err(|_| Error::Damaged("kind of a value commit"))?;
+    Ok(Line {
+        nv: code::counter(row, 1)?,
+        kind,
+        state: get(row, 3)?,
+        sam: code::to_sam(get(row, 4)?)?,
+        nt_sam: code::counter(row, 5)?,
+        amount: code::amount(row, 6)?,
+    })
+}
+
 impl Tx<'_> {
     /// Stores a value commit; false where its NV, or its number at the PSAM, is taken.
     pub fn insert_commit(
@@ -150,13 +162,17 @@ impl Tx<'_> {
     pub fn commits(&self, mut each: impl FnMut(IepId, Line)) -> Result<(), Error> {
         let sql = "SELECT purse, nv, kind, state, sam, nt_sam, amount FROM value_commit ORDER BY purse, nv";
         self.all(sql, [], |row| {
-            let (sam, kind) = (code::to_sam(get(row, 4)?)?, Kind::from_bytes(&[get(row, 2)?]));
-            let kind = kind.map_err(|_| Error::Damaged("kind of a value commit"))?;
-            let (nv, nt_sam, amount) = (code::counter(row, 1)?, code::counter(row, 5)?, code::amount(row, 6)?);
-            each(code::to_iep(get(row, 0)?)?, Line { nv, kind, state: get(row, 3)?, sam, nt_sam, amount });
+            each(code::to_iep(get(row, 0)?)?, line(row)?);
             Ok(())
         })
         .map(drop)
+    }
+
+    /// The value commit of a purse with this NV, in short.
+    pub fn commit_line(&self, iep: IepId, nv: Counter) -> Result<Option<Line>, Error> {
+        let sql = "SELECT purse, nv, kind, state, sam, nt_sam, amount FROM value_commit
+                   WHERE purse = ?1 AND nv = ?2";
+        self.first(sql, params![code::purse(iep), nv.get()], line)
     }
 
     /// Whether the value commit of a purse with this NV is known.

@@ -22,10 +22,11 @@ pub fn lines(background: &mut Background, truth: &mut Truth) -> Result<(), Error
     Ok(())
 }
 
-fn line_is_true(iep: IepId, line: &Line, truth: &mut Truth) {
+/// Holds a line against what is true.
+pub fn line_is_true(iep: IepId, line: &Line, truth: &mut Truth) {
     let (purse, nv) = (index_of(iep.number.get()), line.nv.get());
     let commit = truth.commit_of(purse, nv).copied();
-    let voided = truth.is_voided(line.sam.number.get(), line.nt_sam.get());
+    let voided = truth.may_be_voided(line.sam.number.get(), line.nt_sam.get());
     let same = commit.is_some_and(|commit| is_same(&commit, line) && state_is_true(&commit, line, voided));
     truth.must(same, || format!("the books say of purse {purse} {line:?}; what is true is {commit:?}"));
 }
@@ -138,5 +139,6 @@ fn explains(reason: &str, rates: &Rates) -> bool {
     ];
     is(&late)
         || (on(Fault::Corrupt) || on(Fault::Rewrite)) && is(&damaged)
-        || on(Fault::Forge) && is(&[Reason::ForgedPurse, Reason::BatchDiffers, Reason::BatchLink, Reason::BatchGap])
+        || on(Fault::Forge)
+            && is(&[Reason::ForgedPurse, Reason::BatchDiffers, Reason::BatchLink, Reason::BatchGap])
 }

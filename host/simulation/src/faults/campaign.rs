@@ -37,8 +37,10 @@ pub fn campaign(
     let work = Mutex::new(Work { seeds, done: Ok(Campaign { next, ..Campaign::default() }) });
     std::thread::scope(|scope| {
         for _ in 0..jobs.max(1) {
-            scope.spawn(|| while let Some(seed) = begin(&work, enough) {
-                one(&work, Plan { seed, ..plan.clone() });
+            scope.spawn(|| {
+                while let Some(seed) = begin(&work, enough) {
+                    one(&work, Plan { seed, ..plan.clone() });
+                }
             });
         }
     });

@@ -131,7 +131,9 @@ impl Chip {
 impl Drop for Chip {
     fn drop(&mut self) {
         let Some(mut flash) = self.flash.take() else { return };
-        if self.failed && let Some((address, bytes)) = self.undo.take() {
+        if self.failed
+            && let Some((address, bytes)) = self.undo.take()
+        {
             flash.bytes[address..address + bytes.len()].copy_from_slice(&bytes);
         }
         self.socket.with(|place| *place = Some(flash));
@@ -146,7 +148,11 @@ impl Flash {
         match drawn[0] % 5 {
             0 => {}
             1 => unit.copy_from_slice(wanted),
-            2 => unit.iter_mut().zip(wanted).zip(drawn).for_each(|((byte, wanted), mask)| *byte &= wanted | mask),
+            2 => unit
+                .iter_mut()
+                .zip(wanted)
+                .zip(drawn)
+                .for_each(|((byte, wanted), mask)| *byte &= wanted | mask),
             3 => unit.copy_from_slice(&drawn),
             _ => {
                 let mut begun = [0xFF; UNIT];

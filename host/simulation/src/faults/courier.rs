@@ -31,7 +31,8 @@ impl System {
             return Ok(());
         }
         if fate.happens(Fault::CourierCopy) {
-            self.copies.extend(self.couriers[which].slot.device().duplicate().map(|c| Slot::new(c, Fault::Tear)));
+            self.copies
+                .extend(self.couriers[which].slot.device().duplicate().map(|c| Slot::new(c, Fault::Tear)));
         }
         if fate.happens(Fault::CourierLost) {
             drop(fate);
@@ -39,7 +40,8 @@ impl System {
             return Ok(());
         }
         let lonely = |site: &&Site| site.connection == Connection::Never;
-        let places: Vec<_> = (0..).zip(&self.sites).filter(|(_, site)| lonely(site)).map(|(p, _)| p).collect();
+        let places: Vec<_> =
+            (0..).zip(&self.sites).filter(|(_, site)| lonely(site)).map(|(p, _)| p).collect();
         let (home, place) = (fate.chance.below(3) == 0, fate.chance.place(places.len()));
         drop(fate);
         if home {

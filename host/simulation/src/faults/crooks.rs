@@ -180,7 +180,11 @@ impl Scene<'_> {
         let mut card = PurseCard::select(&mut self.tap)?;
         card.initialize_purchase(group, VERSION, counterpart)?;
         let executed = card.execute(Kind::Purchase, order)?;
-        self.terminal.sam().credit(&CreditRequest { nt: order.order.nt, s3: executed.s3, s6: executed.s6 })?;
+        self.terminal.sam().credit(&CreditRequest {
+            nt: order.order.nt,
+            s3: executed.s3,
+            s6: executed.s6,
+        })?;
         Ok(())
     }
 }

@@ -144,7 +144,9 @@ impl System {
 impl Site {
     /// Somebody comes to the terminal, where it runs.
     fn meet(&mut self, action: impl FnOnce(&mut PaymentTerminal) -> Result<(), host::Error>) {
-        if self.start() && let Some(terminal) = &mut self.terminal {
+        if self.start()
+            && let Some(terminal) = &mut self.terminal
+        {
             let _ = action(terminal);
         }
     }
@@ -158,7 +160,8 @@ impl Site {
         let Ok(information) = terminal.sam().information() else {
             return Some(format!("PSAM {} does not answer", self.number));
         };
-        let empty = information.oldest == information.batch && information.entries == 0 && information.open == 0;
+        let empty =
+            information.oldest == information.batch && information.entries == 0 && information.open == 0;
         (!empty || waiting > 0)
             .then(|| format!("terminal {}: {waiting} files wait, and {information:?}", self.number))
     }

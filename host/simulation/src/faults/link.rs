@@ -5,10 +5,11 @@
 //! leaves, so that it counts also where the answer is lost.
 
 use apdu_spec::element::Time;
-use apdu_spec::record::Decision;
+use apdu_spec::record::{Decision, ValueRecord};
 use background::Background;
 use network::{Error, Link, Request, Response, Service};
 
+use super::audit::line_is_true;
 use super::fate::{Fate, Shared};
 use super::rates::Fault;
 use super::slot::index_of;
@@ -42,28 +43,25 @@ impl Office {
         if killed && self.background.power_up() {
             return None;
         }
-        self.listen(request, &answer, fate);
+        let request = Request::decode(request).ok();
+        listen(request.as_ref(), &answer, fate);
+        self.check(request.as_ref(), fate);
         Some(answer)
     }
 
-    /// What the truth hears of an answer.
-    fn listen(&self, request: &[u8], answer: &[u8], fate: &mut Fate) {
-        match Response::decode(answer) {
-            Ok(Response::Decision(execute)) => {
-                let Ok(Request::AuthoriseTransfer(request)) = Request::decode(request) else { return };
-                let statement = request.initialized.statement;
-                if let Ok(Decision::Approved(_)) = execute.order.terms.to_decision() {
-                    let purse = index_of(statement.identity.iep.number.get());
-                    let (nt, kind) = (statement.position.nt.get(), request.kind);
-                    fate.truth.authorised(purse, nt, kind, execute.order.amount.get());
-                }
+    /// Whatever the background system has booked for a message has to be true.
+    fn check(&mut self, request: Option<&Request>, fate: &mut Fate) {
+        let name = |value: &ValueRecord| Some((value.identity.iep, value.entry.nv()?));
+        let named: Vec<_> = match request {
+            Some(Request::SubmitBatch(batch)) => {
+                batch.records.iter().filter_map(|r| name(&r.value)).collect()
             }
-            Ok(Response::Acknowledged(acknowledgement)) => {
-                let (sam, batch) = (acknowledgement.sam.number.get(), acknowledgement.batch.get());
-                fate.tally.batches += u64::from(fate.truth.is_stored(sam, batch));
-            }
-            _ => {}
-        }
+            Some(Request::CompleteTransfer(value)) => name(value).into_iter().collect(),
+            _ => return,
+        };
+        let truth = &mut fate.truth;
+        let shown = self.background.commits_of(&named, |iep, line| line_is_true(iep, &line, truth));
+        fate.truth.must(shown.is_ok(), || format!("the books cannot be read: {shown:?}"));
     }
 
     /// Delivers messages that were delayed, in any order: one of two, or all.
@@ -81,6 +79,25 @@ impl Office {
     #[must_use]
     pub fn late(&self) -> usize {
         self.delayed.len()
+    }
+}
+
+/// What the truth hears of an answer.
+fn listen(request: Option<&Request>, answer: &[u8], fate: &mut Fate) {
+    match (request, Response::decode(answer)) {
+        (Some(Request::AuthoriseTransfer(request)), Ok(Response::Decision(execute))) => {
+            let statement = request.initialized.statement;
+            if let Ok(Decision::Approved(_)) = execute.order.terms.to_decision() {
+                let purse = index_of(statement.identity.iep.number.get());
+                let (nt, amount) = (statement.position.nt.get(), execute.order.amount.get());
+                fate.truth.authorised(purse, nt, request.kind, amount);
+            }
+        }
+        (_, Ok(Response::Acknowledged(acknowledgement))) => {
+            let (sam, batch) = (acknowledgement.sam.number.get(), acknowledgement.batch.get());
+            fate.tally.batches += u64::from(fate.truth.is_stored(sam, batch));
+        }
+        _ => {}
     }
 }
 
@@ -145,4 +162,3 @@ impl Link for Wire<'_> {
         Response::decode(&answer)
     }
 }
-

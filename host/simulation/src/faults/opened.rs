@@ -38,7 +38,8 @@ impl Thief {
     #[must_use]
     pub fn open(sam: SamId, blocks: &[DataBlock]) -> Option<Self> {
         let key = |function| {
-            let mut keys = blocks.iter().filter_map(|block| KeyData::from_bytes(block.content.as_slice()).ok());
+            let mut keys =
+                blocks.iter().filter_map(|block| KeyData::from_bytes(block.content.as_slice()).ok());
             keys.find(|key| key.function == function)
         };
         Some(Self {
@@ -109,7 +110,8 @@ fn word(
     let heading = |name| Heading::new(name, kind, reference);
     let holder = statement.identity.iep.into();
     let master = DerivationKey::new(master.clone(), reference.algorithm);
-    let card = DerivationKey::new(master.card_key(holder, Function::Purchase, reference), reference.algorithm);
+    let card =
+        DerivationKey::new(master.card_key(holder, Function::Purchase, reference), reference.algorithm);
     let context = SessionContext { kind, nt: position.nt, random: position.random, counterpart };
     let k1 = card.statement_key(&context);
     let s1 = S1 { heading: heading(Name::S1), statement: *statement, counterpart, amount: Amount::default() };

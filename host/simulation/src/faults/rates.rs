@@ -148,9 +148,14 @@ impl Rates {
                 Some((name, rate)) => {
                     let known = Fault::ALL.iter().find(|fault| fault.name() == name);
                     let fault = known.ok_or_else(|| unknown(name))?;
-                    rates.set(*fault, parts(rate).ok_or_else(|| {
-                        format!("{name}={rate}: a rate is between 0 and 1, such as 0.05, six places at most")
-                    })?);
+                    rates.set(
+                        *fault,
+                        parts(rate).ok_or_else(|| {
+                            format!(
+                                "{name}={rate}: a rate is between 0 and 1, such as 0.05, six places at most"
+                            )
+                        })?,
+                    );
                 }
             }
         }

@@ -26,8 +26,8 @@ pub fn shrink(failure: &Failure, more: &mut dyn FnMut() -> bool) -> Result<Failu
     loop {
         let before = least.plan.clone();
         fewer_faults(&mut least, more)?;
-        fewer_steps(&mut least, more)?;
         fewer_purses(&mut least, more)?;
+        fewer_steps(&mut least, more)?;
         if least.plan == before || !more() {
             return Ok(least);
         }

@@ -397,11 +397,18 @@ impl Reader for Psam {
             return Err(lost("the terminal is dead"));
         }
         self.with(|slot| {
-            if !slot.is_powered() || !slot.exchange(command, &mut fate) {
+            if !slot.is_powered() {
                 return Err(lost("the PSAM has no power"));
             }
+            let decoded = decode::<SamCommand>(command, SamCommand::decode);
+            if !slot.exchange(command, &mut fate) {
+                if let Some(SamCommand::PsamCancel(request)) = decoded {
+                    fate.truth.perhaps_voided(self.number, request.nt.get());
+                }
+                return Err(lost("the PSAM has lost power"));
+            }
             let answer = slot.answer();
-            if let Some(decoded) = decode::<SamCommand>(command, SamCommand::decode) {
+            if let Some(decoded) = decoded {
                 self.observe(&decoded, slot, &mut fate);
             }
             slot.housekeep(&mut fate);

@@ -140,7 +140,9 @@ impl System {
         let site = &mut sites[place];
         site.drift(&mut shared.lock());
         let time = site.time(*now);
-        if site.start() && let Some(terminal) = &mut site.terminal {
+        if site.start()
+            && let Some(terminal) = &mut site.terminal
+        {
             let paid = terminal.pay(&mut purses[purse].tap(shared), amount(minor), time);
             site.since += 1;
             site.hear(purse, paid, &mut shared.lock());
@@ -169,7 +171,9 @@ impl System {
         if shared.lock().truth.purses[purse].lost || !site.start() {
             return;
         }
-        shared.lock().tell(|| format!("payment {nt} at terminal {} of purse {purse} is cancelled", place + 1));
+        shared
+            .lock()
+            .tell(|| format!("payment {nt} at terminal {} of purse {purse} is cancelled", place + 1));
         if let Some(terminal) = &mut site.terminal {
             let _ = terminal.cancel(&mut purses[purse].tap(shared), nt);
         }

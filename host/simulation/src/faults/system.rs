@@ -19,10 +19,10 @@ use rand_core::SeedableRng;
 
 use super::chance::Chance;
 use super::chip::Flash;
-use super::opened::Thief;
 use super::disk::Disk;
 use super::fate::Shared;
 use super::link::Office;
+use super::opened::Thief;
 use super::rates::{Fault, Rates};
 use super::run::Plan;
 use super::slot::{Carried, Psam, Purse, Slot};
@@ -247,9 +247,8 @@ impl Site {
     pub fn start(&mut self) -> bool {
         if self.terminal.is_none() {
             let journal = LineJournal::over(self.disk.clone(), true);
-            let started = journal.map(|journal| {
-                PaymentTerminal::start(Box::new(self.psam.clone()), Box::new(journal)).ok()
-            });
+            let started = journal
+                .map(|journal| PaymentTerminal::start(Box::new(self.psam.clone()), Box::new(journal)).ok());
             self.terminal = started.ok().flatten();
         }
         self.terminal.is_some()

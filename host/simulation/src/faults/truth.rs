@@ -61,6 +61,8 @@ struct Opening {
     amount: u32,
     debited: bool,
     completed: bool,
+    /// The PSAM may have voided it: power failed before it said so.
+    perhaps_voided: bool,
     voided: bool,
 }
 
@@ -142,7 +144,9 @@ impl Truth {
             Kind::Cancellation => self.take_back(purse),
             _ => self.carry_out(purse, nt, kind, amount),
         };
-        self.must(allowed, || format!("purse {purse}, NV {nv}: {ordered:?} was not ordered so, or done before"));
+        self.must(allowed, || {
+            format!("purse {purse}, NV {nv}: {ordered:?} was not ordered so, or done before")
+        });
         match kind {
             Kind::Load => self.loaded += delta,
             Kind::Unload => self.unloaded -= delta,
@@ -195,17 +199,20 @@ impl Truth {
         if openings.len() <= place {
             openings.resize(place + 1, None);
         }
-        let opening = Opening { purse, amount, debited: false, completed: false, voided: false };
+        let opening =
+            Opening { purse, amount, debited: false, completed: false, perhaps_voided: false, voided: false };
         let again = openings[place].replace(opening).is_some();
         self.must(!again, || format!("PSAM {sam} has used its number {nt} twice"));
     }
 
     /// Somebody believes that this purchase was paid.
     pub fn believed(&mut self, who: &str, sam: u32, nt: u32, amount: Option<u32>) {
-        let debited = self.opening(sam, nt).is_some_and(|opening| {
-            opening.debited && amount.is_none_or(|amount| amount == opening.amount)
+        let debited = self
+            .opening(sam, nt)
+            .is_some_and(|opening| opening.debited && amount.is_none_or(|amount| amount == opening.amount));
+        self.must(debited, || {
+            format!("{who} believes that purchase {nt} of PSAM {sam} was paid; it was not")
         });
-        self.must(debited, || format!("{who} believes that purchase {nt} of PSAM {sam} was paid; it was not"));
     }
 
     /// Somebody believes that this purchase was not paid, and never will be.
@@ -214,7 +221,9 @@ impl Truth {
             opening.completed = true;
             opening.debited
         });
-        self.must(!debited, || format!("{who} believes that purchase {nt} of PSAM {sam} was not paid; it was"));
+        self.must(!debited, || {
+            format!("{who} believes that purchase {nt} of PSAM {sam} was not paid; it was")
+        });
     }
 
     /// A PSAM has voided a purchase and reveals its secret.
@@ -224,9 +233,16 @@ impl Truth {
         }
     }
 
-    /// Whether the PSAM has voided this purchase.
-    pub fn is_voided(&mut self, sam: u32, nt: u32) -> bool {
-        self.opening(sam, nt).is_some_and(|opening| opening.voided)
+    /// A PSAM was to void a purchase, and lost power.
+    pub fn perhaps_voided(&mut self, sam: u32, nt: u32) {
+        if let Some(opening) = self.opening(sam, nt) {
+            opening.perhaps_voided = true;
+        }
+    }
+
+    /// Whether the PSAM may have voided this purchase.
+    pub fn may_be_voided(&mut self, sam: u32, nt: u32) -> bool {
+        self.opening(sam, nt).is_some_and(|opening| opening.voided || opening.perhaps_voided)
     }
 
     /// Whether a value commit is true.
@@ -239,7 +255,9 @@ impl Truth {
     pub fn shown(&mut self, who: &str, purse: usize, nv: u32, kind: Kind, amount: u32) {
         let commit = self.commit_of(purse, nv).copied();
         let same = commit.is_some_and(|commit| (commit.kind, commit.amount) == (kind, amount));
-        self.must(same, || format!("{who} has taken NV {nv} of purse {purse} as {kind:?} {amount}; it is {commit:?}"));
+        self.must(same, || {
+            format!("{who} has taken NV {nv} of purse {purse} as {kind:?} {amount}; it is {commit:?}")
+        });
     }
 
     /// The background system has approved a load or unload, perhaps again.
