@@ -1,5 +1,6 @@
 //! `purse simulate`: what it counts, how it fails, and what it says of nonsense.
 
+#[allow(dead_code)]
 mod support;
 
 use support::Place;

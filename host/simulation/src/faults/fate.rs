@@ -47,7 +47,6 @@ impl Shared {
     }
 
     /// Its content, for a moment.
-    #[must_use]
     pub fn lock(&self) -> MutexGuard<'_, Fate> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

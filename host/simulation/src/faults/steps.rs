@@ -18,7 +18,7 @@ use crate::authority::LinkAuthority;
 /// Steps of a day.
 pub const STEPS_A_DAY: u64 = 1_000;
 /// Seconds between two steps.
-const STEP_SECONDS: u32 = 86_400 / STEPS_A_DAY as u32;
+const STEP_SECONDS: u32 = 86;
 /// Greatest amount of most payments, minor units.
 const PAYMENT: u32 = 200;
 /// Minor units of a load; every fourth purse is loaded with more at a time, so that it
