@@ -81,6 +81,19 @@ fn what_lost_purses_alone_knew_is_in_doubt_and_nothing_else() {
     assert!(sum.in_doubt > 0);
 }
 
+/// A garbled acknowledgement on a transfer card stopped the good ones behind it, and a
+/// journal that was full when a payment was settled made an error of the payment.
+#[test]
+fn garbled_answers_and_full_disks_stop_nothing() {
+    for rates in ["corrupt=0.3,courier-late=0.2", "disk=0.1,crash=0.05"] {
+        let mut sum = Tally::default();
+        for seed in 1..=6 {
+            sum.add(&clean(&plan(seed, 400, Some(Rates::parse(rates).expect("rates")))));
+        }
+        show(rates, &sum);
+    }
+}
+
 #[test]
 fn the_same_plan_gives_the_same_run() {
     for seed in [3, 4] {

@@ -9,6 +9,7 @@ use host::terminal::purchase::Payment;
 use network::{Batch, Outbox};
 
 use super::chance::Chance;
+use super::fate::Fate;
 use super::link::Wire;
 use super::rates::Fault;
 use super::system::{Connection, MAXIMUM, Site, System, amount, load_terminal};
@@ -143,9 +144,10 @@ impl System {
         if site.start()
             && let Some(terminal) = &mut site.terminal
         {
+            let before = shared.lock().truth.last_opened(site.number);
             let paid = terminal.pay(&mut purses[purse].tap(shared), amount(minor), time);
             site.since += 1;
-            site.hear(purse, paid, &mut shared.lock());
+            site.hear(purse, paid, before, &mut shared.lock());
         }
         self.part(purse, place);
         if self.sites[place].since >= COLLECT_AFTER {
@@ -277,26 +279,33 @@ impl System {
 
 impl Site {
     /// Now and then its clock jumps, by three days at most.
-    fn drift(&mut self, fate: &mut super::fate::Fate) {
+    fn drift(&mut self, fate: &mut Fate) {
         if fate.happens(Fault::Clock) {
             self.offset = i64::from(fate.chance.below(6 * 86_400)) - 3 * 86_400;
         }
     }
 
-    /// What the terminal believes of a payment has to be true.
-    fn hear(&mut self, purse: usize, paid: Result<Payment, host::Error>, fate: &mut super::fate::Fate) {
+    /// What the terminal believes of a payment has to be true. `before` it, this was the
+    /// number of its last order.
+    fn hear(&mut self, purse: usize, paid: Result<Payment, host::Error>, before: usize, fate: &mut Fate) {
         if fate.crashed {
             return;
         }
-        match paid {
-            Ok(Payment::Paid(receipt)) => {
+        let last = fate.truth.last_opened(self.number);
+        let ordered = u32::try_from(last).ok().filter(|_| last > before);
+        match (paid, ordered) {
+            (Ok(Payment::Paid(receipt)), _) => {
                 let (nt, minor) = (receipt.nt_psam, receipt.amount.get());
                 fate.truth.believed("terminal", self.number, nt.get(), Some(minor));
                 self.last = Some((purse, nt));
             }
-            Ok(Payment::Refused(_)) => {}
-            Ok(Payment::InDoubt(intent)) => fate.tell(|| format!("  in doubt: {intent:?}")),
-            Err(error) => fate.tell(|| format!("  {error}")),
+            (Ok(Payment::Refused(_)), Some(nt)) => fate.truth.disbelieved("terminal", self.number, nt),
+            (Ok(Payment::Refused(_)), None) => {}
+            (Ok(Payment::InDoubt(intent)), _) => fate.tell(|| format!("  in doubt: {intent:?}")),
+            (Err(error), ordered) => {
+                fate.tell(|| format!("  {error}"));
+                ordered.into_iter().for_each(|nt| fate.truth.not_sent(self.number, nt));
+            }
         }
     }
 

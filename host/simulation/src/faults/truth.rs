@@ -173,6 +173,12 @@ impl Truth {
         self.openings.get_mut(&sam)?.get_mut(nt as usize)?.as_mut()
     }
 
+    /// Number of the purchase that a PSAM has ordered last.
+    #[must_use]
+    pub fn last_opened(&self, sam: u32) -> usize {
+        self.openings.get(&sam).map_or(0, |openings| openings.len().saturating_sub(1))
+    }
+
     fn debit(&mut self, purse: usize, sam: u32, nt: u32, amount: u32) -> bool {
         let Some(opening) = self.opening(sam, nt) else { return false };
         let first = !core::mem::replace(&mut opening.debited, true);
@@ -213,6 +219,12 @@ impl Truth {
         self.must(debited, || {
             format!("{who} believes that purchase {nt} of PSAM {sam} was paid; it was not")
         });
+    }
+
+    /// A terminal says that it has sent no order to the purse.
+    pub fn not_sent(&mut self, sam: u32, nt: u32) {
+        let debited = self.opening(sam, nt).is_some_and(|opening| opening.debited);
+        self.must(!debited, || format!("terminal {sam} says that it has not sent order {nt}; it was paid"));
     }
 
     /// Somebody believes that this purchase was not paid, and never will be.
