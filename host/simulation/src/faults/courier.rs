@@ -16,7 +16,7 @@ use crate::Error;
 /// Downloads that stay on board.
 const DOWNLOADS_KEPT: u32 = 64;
 /// Steps of the longest detour.
-const DETOUR: u32 = 400;
+const DETOUR: u32 = 120;
 
 impl System {
     /// A courier goes somewhere.

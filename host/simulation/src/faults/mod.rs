@@ -2,8 +2,8 @@
 //!
 //! Real cards on chips that lose power at any byte, real terminals, the real messages as
 //! bytes, the real background system on SQLite in memory. What is simulated is what they
-//! stand on: [chip], [readers](slot), [disk], [link], [couriers](courier), and people, honest
-//! ([`steps`]) and not ([`crooks`], [`opened`]).
+//! stand on: [chip], [readers](slot), [disk], [link], couriers (`courier`), and people, honest
+//! ([`steps`]) and not (`crooks`, [`opened`]).
 //!
 //! After each step no cent may be made or lost, every value commit carries out one order once,
 //! and whoever believes in a payment is right ([`truth`]); now and then and at the end the books
