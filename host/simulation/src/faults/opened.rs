@@ -4,6 +4,7 @@
 use apdu_spec::Element;
 use apdu_spec::batch::{Sum, Trailer};
 use apdu_spec::crypto::Key;
+use apdu_spec::crypto::derivation::card_key;
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
 use apdu_spec::element::{
     Amount, Balance, BatchNumber, Counter, Currency, IepId, KeyReference, Kind, Mac, SamId,
@@ -109,9 +110,8 @@ fn word(
     let (kind, position) = (Kind::Purchase, statement.position);
     let heading = |name| Heading::new(name, kind, reference);
     let holder = statement.identity.iep.into();
-    let master = DerivationKey::new(master.clone(), reference.algorithm);
-    let card =
-        DerivationKey::new(master.card_key(holder, Function::Purchase, reference), reference.algorithm);
+    let card = card_key(master, holder, Function::Purchase, reference);
+    let card = DerivationKey::new(card, reference.algorithm);
     let context = SessionContext { kind, nt: position.nt, random: position.random, counterpart };
     let k1 = card.statement_key(&context);
     let s1 = S1 { heading: heading(Name::S1), statement: *statement, counterpart, amount: Amount::default() };
