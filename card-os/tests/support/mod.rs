@@ -33,6 +33,7 @@ use card_os::Card;
 use card_os::applets::AppletKind;
 use card_os::kernel::Response;
 use card_os::kernel::memory::MemoryError;
+use card_os::platform::Platform;
 use card_os::sim::SimulatedChip;
 
 /// All cards of the tests have the same part: 32 KiB in 16 blocks.
@@ -102,8 +103,8 @@ pub type Tape = Rc<RefCell<Vec<Exchange>>>;
 
 /// A card on a simulated chip, powered.
 #[derive(Debug)]
-pub struct Device {
-    card: Option<Card<Chip>>,
+pub struct Device<P: Platform = Chip> {
+    card: Option<Card<P>>,
     pub kind: AppletKind,
     pub tape: Option<Tape>,
 }
@@ -119,9 +120,7 @@ pub const fn aid(kind: AppletKind) -> &'static [u8] {
 impl Device {
     /// A blank card, its application selected.
     pub fn blank(kind: AppletKind) -> Self {
-        let mut device = Self { card: Some(Card::create(Chip::new(), &[kind]).unwrap()), kind, tape: None };
-        device.select();
-        device
+        Self::blank_on(kind, Chip::new())
     }
 
     /// A personalised card, its application selected.
@@ -134,24 +133,11 @@ impl Device {
 
     /// The same card for another purse or PSAM.
     pub fn issued(kind: AppletKind, algorithm: Algorithm, iep: IepId, sam: SamId) -> Self {
-        let mut device = Self::blank(kind);
-        for block in personalisation(kind, algorithm, iep, sam) {
-            device.execute::<StoreData>(&block).unwrap();
-        }
-        device
+        Self::issued_on(kind, Chip::new(), algorithm, iep, sam)
     }
+}
 
-    /// Powers a card up and selects its application.
-    pub fn power_on(kind: AppletKind, chip: Chip) -> Result<Self, MemoryError> {
-        let mut device = Self { card: Some(Card::open(chip)?), kind, tape: None };
-        device.select();
-        Ok(device)
-    }
-
-    pub fn power_off(self) -> Chip {
-        self.card.unwrap().power_off()
-    }
-
+impl<const BLOCKS: usize, const SIZE: usize> Device<SimulatedChip<BLOCKS, SIZE>> {
     /// Off and on again, with good power.
     pub fn power_cycle(&mut self) -> Result<(), MemoryError> {
         let mut chip = self.card.take().unwrap().power_off();
@@ -161,8 +147,39 @@ impl Device {
         self.select();
         Ok(())
     }
+}
 
-    pub fn chip(&mut self) -> &mut Chip {
+impl<P: Platform> Device<P> {
+    fn of(kind: AppletKind, card: Card<P>) -> Self {
+        let mut device = Self { card: Some(card), kind, tape: None };
+        device.select();
+        device
+    }
+
+    /// A blank card on this part, its application selected.
+    pub fn blank_on(kind: AppletKind, chip: P) -> Self {
+        Self::of(kind, Card::create(chip, &[kind]).unwrap())
+    }
+
+    /// A personalised card on this part.
+    pub fn issued_on(kind: AppletKind, chip: P, algorithm: Algorithm, iep: IepId, sam: SamId) -> Self {
+        let mut device = Self::blank_on(kind, chip);
+        for block in personalisation(kind, algorithm, iep, sam) {
+            device.execute::<StoreData>(&block).unwrap();
+        }
+        device
+    }
+
+    /// Powers a card up and selects its application.
+    pub fn power_on(kind: AppletKind, chip: P) -> Result<Self, MemoryError> {
+        Ok(Self::of(kind, Card::open(chip)?))
+    }
+
+    pub fn power_off(self) -> P {
+        self.card.unwrap().power_off()
+    }
+
+    pub fn chip(&mut self) -> &mut P {
         self.card.as_mut().unwrap().platform()
     }
 
@@ -171,14 +188,22 @@ impl Device {
         self.execute::<Select>(&SelectRequest { occurrence: FIRST_QUIET, aid }).unwrap();
     }
 
+    /// The answer to a command, before the housekeeping behind it.
+    pub fn answer(&mut self, command: &[u8], response: &mut Response) {
+        self.card.as_mut().unwrap().process(command, response);
+        assert!((2..=258).contains(&response.len()), "{} bytes of answer", response.len());
+    }
+
+    pub fn housekeep(&mut self) {
+        self.card.as_mut().unwrap().housekeep();
+    }
+
     /// One exchange, and the housekeeping behind it.
     pub fn transmit(&mut self, command: &[u8]) -> Vec<u8> {
         let mut response = Response::new();
-        let card = self.card.as_mut().unwrap();
-        card.process(command, &mut response);
+        self.answer(command, &mut response);
+        self.housekeep();
         let answer = response.to_vec();
-        assert!((2..=258).contains(&answer.len()), "{} bytes of answer", answer.len());
-        card.housekeep();
         self.note(command, &answer);
         answer
     }
@@ -199,10 +224,15 @@ impl Device {
     pub fn execute<C: Command>(&mut self, request: &C::Request) -> Result<C::Response, StatusWord> {
         let mut buffer = [0; 262];
         let answer = self.transmit(C::encode(request, &mut buffer).unwrap());
-        match status_of(&answer) {
-            StatusWord::OK => Ok(C::Response::from_bytes(&answer[..answer.len() - 2]).unwrap()),
-            status => Err(status),
-        }
+        response_of::<C>(&answer)
+    }
+}
+
+/// What an answer says.
+pub fn response_of<C: Command>(answer: &[u8]) -> Result<C::Response, StatusWord> {
+    match status_of(answer) {
+        StatusWord::OK => Ok(C::Response::from_bytes(&answer[..answer.len() - 2]).unwrap()),
+        status => Err(status),
     }
 }
 

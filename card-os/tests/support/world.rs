@@ -14,16 +14,17 @@ use apdu_spec::sam::{
     InitializePsam, OpenPurchase, Opened, PsamCollect, ReceiptRequest, StoreReceipt,
 };
 use card_os::applets::AppletKind;
+use card_os::platform::Platform;
 
-use super::{Device, GROUP, VERSION, amount, issuer, load_terminal};
+use super::{Chip, Device, GROUP, VERSION, amount, issuer, load_terminal};
 
 /// The time of all payments.
 pub const NOW: Time = Time(1_700_000_000);
 
 #[derive(Debug)]
-pub struct World {
-    pub purse: Device,
-    pub sam: Device,
+pub struct World<P: Platform = Chip, S: Platform = Chip> {
+    pub purse: Device<P>,
+    pub sam: Device<S>,
 }
 
 /// A purchase that went through.
@@ -49,7 +50,9 @@ impl World {
         world.load(minor).unwrap();
         world
     }
+}
 
+impl<P: Platform, S: Platform> World<P, S> {
     pub fn balance(&mut self) -> i32 {
         self.purse.execute::<GetBalance>(&()).unwrap().balance.0
     }

@@ -1,17 +1,14 @@
 //! A card on a chip that remembers its writes, and what one command did to it.
 
-use apdu_spec::aid::Aid;
+use apdu_spec::StatusWord;
 use apdu_spec::declare::Command;
-use apdu_spec::interindustry::{FIRST_QUIET, Select, SelectRequest};
-use apdu_spec::{Element, StatusWord};
-use card_os::Card;
 use card_os::applets::AppletKind;
 use card_os::kernel::Response;
 use card_os::kernel::memory::MemoryError;
 use card_os::platform::{ChipError, Platform};
 use card_os::sim::{Interrupted, SimulatedChip};
 
-use crate::support::{aid, status_of};
+use crate::support::{Device, response_of};
 
 /// Small, so that every case is quick and the ring goes round soon.
 pub type Chip = SimulatedChip<8, 2048>;
@@ -103,7 +100,7 @@ impl Platform for Recorder {
 
 /// A card at work.
 pub struct Station {
-    card: Card<Recorder>,
+    device: Device<Recorder>,
     /// Writes up to the end of power-up.
     pub powered: usize,
     /// Writes before the last command.
@@ -113,48 +110,42 @@ pub struct Station {
 }
 
 impl Station {
-    /// Powers a card up and selects its application.
+    /// Powers a card up and selects its application, which writes nothing.
     pub fn open(kind: AppletKind, chip: Box<Chip>, recording: bool) -> Result<Self, MemoryError> {
-        Ok(Self::on(kind, Card::open(Recorder::new(chip, recording))?))
+        Ok(Self::of(Device::power_on(kind, Recorder::new(chip, recording))?))
     }
 
     /// A new card, not yet personalised.
     pub fn create(kind: AppletKind, chip: Box<Chip>) -> Self {
-        Self::on(kind, Card::create(Recorder::new(chip, false), &[kind]).unwrap())
+        Self::of(Device::blank_on(kind, Recorder::new(chip, false)))
     }
 
-    fn on(kind: AppletKind, card: Card<Recorder>) -> Self {
-        let mut station = Self { card, powered: 0, began: 0, answered: 0 };
-        station.powered = station.chip().writes();
-        let aid = Aid::new(aid(kind)).unwrap();
-        station.execute::<Select>(&SelectRequest { occurrence: FIRST_QUIET, aid }).unwrap();
-        station
+    fn of(mut device: Device<Recorder>) -> Self {
+        let powered = device.chip().chip.writes();
+        Self { device, powered, began: powered, answered: powered }
     }
 
     pub fn power_off(self) -> Recorder {
-        self.card.power_off()
+        self.device.power_off()
     }
 
     pub fn chip(&mut self) -> &mut Chip {
-        &mut self.card.platform().chip
+        &mut self.device.chip().chip
     }
 
     /// One exchange and the housekeeping behind it.
-    fn transmit(&mut self, command: &[u8], response: &mut Response) -> StatusWord {
+    fn transmit<C: Command>(&mut self, request: &C::Request) -> Response {
+        let (mut buffer, mut response) = ([0; 262], Response::new());
         self.began = self.chip().writes();
-        self.card.process(command, response);
+        self.device.answer(C::encode(request, &mut buffer).unwrap(), &mut response);
         self.answered = self.chip().writes();
-        self.card.housekeep();
-        status_of(response)
+        self.device.housekeep();
+        response
     }
 
     /// One typed exchange.
     pub fn execute<C: Command>(&mut self, request: &C::Request) -> Result<C::Response, StatusWord> {
-        let (mut buffer, mut response) = ([0; 262], Response::new());
-        match self.transmit(C::encode(request, &mut buffer).unwrap(), &mut response) {
-            StatusWord::OK => Ok(C::Response::from_bytes(&response[..response.len() - 2]).unwrap()),
-            status => Err(status),
-        }
+        response_of::<C>(&self.transmit::<C>(request))
     }
 
     /// One typed exchange, its answer appended to a transcript.
@@ -163,9 +154,8 @@ impl Station {
         request: &C::Request,
         transcript: &mut Vec<u8>,
     ) -> Option<C::Response> {
-        let (mut buffer, mut response) = ([0; 262], Response::new());
-        let status = self.transmit(C::encode(request, &mut buffer).unwrap(), &mut response);
+        let response = self.transmit::<C>(request);
         transcript.extend_from_slice(&response);
-        (status == StatusWord::OK).then(|| C::Response::from_bytes(&response[..response.len() - 2]).unwrap())
+        response_of::<C>(&response).ok()
     }
 }
