@@ -110,6 +110,12 @@ impl<const BLOCKS: usize, const SIZE: usize> SimulatedChip<BLOCKS, SIZE> {
         self.power = Power::Good;
     }
 
+    /// Whether power has failed and is not back.
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
+        matches!(self.power, Power::Failed)
+    }
+
     /// Bytes programmed so far, padding included.
     #[must_use]
     pub const fn bytes_written(&self) -> usize {
