@@ -20,6 +20,8 @@ mod weak;
 pub use tear::{Interrupted, State, Tear, Technology, tears};
 pub use weak::Weakness;
 
+use core::hash::{Hash, Hasher};
+
 use crate::platform::{ChipError, Platform, UNIT};
 use weak::{WeakPiece, WeakUnit};
 
@@ -140,6 +142,26 @@ impl<const BLOCKS: usize, const SIZE: usize> SimulatedChip<BLOCKS, SIZE> {
         &self.erased
     }
 
+    /// Takes weak pieces that have come to rest for what they read: nobody can tell.
+    pub fn settle(&mut self) {
+        let bytes = self.bytes.as_flattened_mut();
+        for slot in &mut self.weak_units {
+            let Some(weak) = slot else { continue };
+            let place = bytes.get_mut(weak.address..).and_then(|tail| tail.get_mut(..weak.length));
+            settle(slot, place.unwrap_or_default());
+        }
+        let place = self.weak_block.as_ref().map_or(0, |weak| weak.address);
+        let block = bytes.get_mut(place..).and_then(|tail| tail.get_mut(..SIZE));
+        settle(&mut self.weak_block, block.unwrap_or_default());
+    }
+
+    /// Hashes all that decides how it reads and what it refuses, its bytes aside.
+    pub fn hash_wavering(&self, hasher: &mut impl Hasher) {
+        self.half_erased.hash(hasher);
+        self.weak_units.iter().flatten().for_each(|weak| weak.state().hash(hasher));
+        self.weak_block.iter().for_each(|weak| weak.state().hash(hasher));
+    }
+
     /// The memory, for inspection and damage.
     pub const fn image(&mut self) -> &mut [u8] {
         self.bytes.as_flattened_mut()
@@ -220,6 +242,16 @@ impl<const BLOCKS: usize, const SIZE: usize> SimulatedChip<BLOCKS, SIZE> {
             weak.unwrap_or(*byte) == 0xFF
         };
         (address..).zip(place).all(reads_erased) && !half
+    }
+}
+
+/// Puts what a weak piece reads in its place, where that has come to rest.
+fn settle<const N: usize>(slot: &mut Option<WeakPiece<N>>, place: &mut [u8]) {
+    let mut new = [0xFF; N];
+    new.iter_mut().zip(&*place).for_each(|(new, byte)| *new = *byte);
+    if let Some(reads) = slot.as_ref().and_then(|weak| weak.settled(&new)) {
+        place.iter_mut().zip(reads).for_each(|(byte, read)| *byte = read);
+        *slot = None;
     }
 }
 

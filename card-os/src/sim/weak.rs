@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::platform::UNIT;
 
 /// How a weak piece reads, of which a write came only half way.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Weakness {
     /// New this many times, then old; 0: old and new in turn.
     Fading(u8),
@@ -19,7 +19,7 @@ pub enum Weakness {
 #[derive(Debug)]
 pub(super) struct WeakPiece<const N: usize> {
     pub(super) address: usize,
-    length: usize,
+    pub(super) length: usize,
     weakness: Weakness,
     old: [u8; N],
     /// How often it was read. Atomic, so that images may be shared between threads.
@@ -63,6 +63,21 @@ impl<const N: usize> WeakPiece<N> {
                 *byte = *byte & !from_old | old & from_old;
             }
         }
+    }
+
+    /// What it reads from now on, where that is always the same.
+    pub(super) fn settled(&self, new: &[u8; N]) -> Option<[u8; N]> {
+        let read = self.reads.load(Relaxed);
+        match self.weakness {
+            Weakness::Fading(count) if count > 0 && read >= u32::from(count) => Some(self.old),
+            Weakness::Rising(count) if read >= u32::from(count) => Some(*new),
+            _ => None,
+        }
+    }
+
+    /// All that its next readings depend on.
+    pub(super) fn state(&self) -> (usize, Weakness, [u8; N], u32) {
+        (self.address, self.weakness, self.old, self.reads.load(Relaxed))
     }
 
     /// What byte `at` reads next, of this piece.

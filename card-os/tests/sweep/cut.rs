@@ -2,13 +2,15 @@
 
 use std::collections::HashSet;
 use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use apdu_spec::StatusWord;
 use card_os::applets::AppletKind;
 use card_os::kernel::memory::Memory;
+use card_os::platform::UNIT;
 use card_os::sim::{State, Tear, tears};
 
-use crate::kept::{Kept, kept};
+use crate::kept::{Kept, hash_changed, kept};
 use crate::station::{Chip, Recorder, Station, Write};
 
 /// Writes that a power-up makes at most: the last entry again or a seal, a second seal, a
@@ -16,9 +18,9 @@ use crate::station::{Chip, Recorder, Station, Write};
 const RECOVERY_MAX: usize = 6;
 
 /// One kind of card: what its terminal knows, and what is asked of it after a cut.
-pub trait Subject: Clone + 'static {
+pub trait Subject: Clone + Send + Sync + 'static {
     const KIND: AppletKind;
-    type Notes: Clone;
+    type Notes: Clone + Send + Sync;
     /// Asks how the card stands and lets it serve a whole transaction; all answers.
     fn aftermath(station: &mut Station, notes: &Self::Notes) -> Vec<u8>;
 }
@@ -82,28 +84,58 @@ pub struct Deed<'a, S: Subject> {
     result: Result<(), StatusWord>,
 }
 
-/// The standing of a card after power-up, which must succeed, write little, and nothing
-/// the second time unless a weak piece shows only then; and what it then answers.
-fn stand<S: Subject>(torn: Box<Chip>, notes: &S::Notes, weak: bool, context: &dyn Debug) -> Standing {
-    let power_up = |chip: Box<Chip>| {
-        let memory =
-            Memory::open(Recorder::new(chip, false)).unwrap_or_else(|error| panic!("{error}: {context:?}"));
-        (kept(S::KIND, &memory), memory.into_platform().chip)
-    };
-    let before = torn.writes();
-    let (kept, chip) = power_up(torn);
+/// Reads all that a card keeps, by powering it up.
+fn power_up<S: Subject>(chip: Box<Chip>, context: &dyn Debug) -> (Kept, Box<Chip>) {
+    let memory = Memory::open(Recorder::new(chip, false))
+        .unwrap_or_else(|error| panic!("power-up: {error}: {context:?}"));
+    (kept(S::KIND, &memory), memory.into_platform().chip)
+}
+
+/// The standing of a card that has been powered up: a second power-up must write nothing
+/// unless a weak piece shows only then; and what it then answers.
+fn stand<S: Subject>(chip: Box<Chip>, notes: &S::Notes, weak: bool, context: &dyn Debug) -> Standing {
     let booted = chip.writes();
-    assert!(booted - before <= RECOVERY_MAX, "{} writes at power-up: {context:?}", booted - before);
+    let (kept, chip) = power_up::<S>(chip, context);
+    let again = chip.writes() - booted;
+    let most = if weak { RECOVERY_MAX } else { 0 };
+    assert!(again <= most, "{again} writes at the second power-up: {context:?}");
     let mut station = Station::open(S::KIND, chip, false)
-        .unwrap_or_else(|error| panic!("second power-up: {error}: {context:?}"));
-    let again = station.powered - booted;
-    assert!(
-        again <= if weak { RECOVERY_MAX } else { 0 },
-        "{again} writes at the second power-up: {context:?}"
-    );
+        .unwrap_or_else(|error| panic!("third power-up: {error}: {context:?}"));
     let told = S::aftermath(&mut station, notes);
-    let (then, _) = power_up(station.power_off().chip);
+    let (then, _) = power_up::<S>(station.power_off().chip, context);
     Standing { kept, told, then }
+}
+
+/// A torn chip after power-up, and a digest of all that the rest can depend on.
+struct Booted {
+    chip: Box<Chip>,
+    digest: u64,
+}
+
+/// Powers a torn chip up, which must succeed and write little.
+fn boot(torn: Box<Chip>, write: &Write, context: &dyn Debug) -> Booted {
+    let before = torn.writes();
+    let place = write.place(&torn);
+    let memory = Memory::open(Recorder::new(torn, true))
+        .unwrap_or_else(|error| panic!("power-up: {error}: {context:?}"));
+    let mut hasher = DefaultHasher::new();
+    hash_changed(&memory, write, &mut hasher);
+    let Recorder { mut chip, writes, .. } = memory.into_platform();
+    assert!(writes.len() <= RECOVERY_MAX, "{} writes at power-up: {context:?}", writes.len());
+    assert_eq!(chip.writes() - before, writes.len());
+    chip.settle();
+    writes.hash(&mut hasher);
+    chip.hash_wavering(&mut hasher);
+    // Of units in the torn place, what they are only where they are as the write wanted them.
+    let units = chip.image()[place].chunks(UNIT);
+    match write {
+        Write::Program { bytes, .. } => {
+            let shape = units.zip(bytes.chunks(UNIT)).map(|(is, wanted)| (is == wanted, is == [0xFF; UNIT]));
+            shape.for_each(|shape| shape.hash(&mut hasher));
+        }
+        Write::Erase { .. } => units.for_each(|unit| unit.hash(&mut hasher)),
+    }
+    Booted { chip, digest: hasher.finish() }
 }
 
 impl<'a, S: Subject> Deed<'a, S> {
@@ -135,10 +167,14 @@ impl<'a, S: Subject> Deed<'a, S> {
     /// The standing after each whole write, the first one before them all.
     fn standings(&self) -> Vec<Standing> {
         let mut chip = self.base.clone();
-        let mut all = vec![stand::<S>(chip.clone(), &self.situation.notes, false, &self.key())];
+        let stands = |chip: &Chip| {
+            let (_, booted) = power_up::<S>(Box::new(chip.clone()), &self.key());
+            stand::<S>(booted, &self.situation.notes, false, &self.key())
+        };
+        let mut all = vec![stands(&chip)];
         for write in &self.writes {
             write.apply(&mut chip).unwrap();
-            all.push(stand::<S>(chip.clone(), &self.situation.notes, false, &self.key()));
+            all.push(stands(&chip));
         }
         all
     }
@@ -174,13 +210,14 @@ impl<'a, S: Subject> Deed<'a, S> {
         let mut tally = Tally { deeds: 1, silent, writes: self.writes.len(), cases: 0 };
         let mut chip = self.base.clone();
         for (write, either) in self.writes.iter().zip(standings.windows(2)) {
+            let mut images = Images::default();
             for tear in tears(chip.technology(), write.interrupted(&chip)) {
                 let torn = torn(&chip, write, tear);
                 if twice {
-                    tally.cases += self.again(&torn, either, tear);
+                    tally.cases += self.again(&torn, either, tear, &mut images);
                 } else {
                     tally.cases += 1;
-                    self.verify(torn, either, tear.is_weak(), &(tear, write));
+                    self.verify(torn, write, either, tear.is_weak(), &mut images, &(tear, write));
                 }
             }
             write.apply(&mut chip).unwrap();
@@ -188,27 +225,57 @@ impl<'a, S: Subject> Deed<'a, S> {
         tally
     }
 
-    fn verify(&self, torn: Box<Chip>, either: &[Standing], weak: bool, cut: &dyn Debug) {
-        let found = stand::<S>(torn, &self.situation.notes, weak, cut);
+    /// What a torn chip stands for; images that nobody can tell apart are looked at once.
+    fn verify(
+        &self,
+        mut torn: Box<Chip>,
+        write: &Write,
+        either: &[Standing],
+        weak: bool,
+        images: &mut Images,
+        cut: &dyn Debug,
+    ) {
+        let mut hasher = DefaultHasher::new();
+        let place = write.place(&torn);
+        torn.image()[place].hash(&mut hasher);
+        torn.hash_wavering(&mut hasher);
+        if !images.torn.insert(hasher.finish()) {
+            return;
+        }
+        let Booted { chip, digest } = boot(torn, write, cut);
+        if !images.booted.insert(digest) {
+            return;
+        }
+        let found = stand::<S>(chip, &self.situation.notes, weak, cut);
         assert!(either.contains(&found), "neither old nor new: {}, {cut:?}", self.key());
     }
 
     /// Cuts the power-up of a torn chip in every write in every tear.
-    fn again(&self, torn_once: &Chip, either: &[Standing], first: Tear) -> usize {
+    fn again(&self, torn_once: &Chip, either: &[Standing], first: Tear, images: &mut Images) -> usize {
         let recorder = Recorder::new(Box::new(torn_once.clone()), true);
         let memory = Memory::open(recorder).unwrap_or_else(|error| panic!("{error}: {}", self.key()));
         let writes = memory.into_platform().writes;
         let (mut chip, mut cases) = (Box::new(torn_once.clone()), 0);
+        images.booted.clear();
         for write in &writes {
+            images.torn.clear();
             for tear in tears(chip.technology(), write.interrupted(&chip)) {
                 let weak = first.is_weak() || tear.is_weak();
-                self.verify(torn(&chip, write, tear), either, weak, &(first, tear, write));
+                self.verify(torn(&chip, write, tear), write, either, weak, images, &(first, tear, write));
                 cases += 1;
             }
+            images.booted.clear();
             write.apply(&mut chip).unwrap();
         }
         cases
     }
+}
+
+/// Digests of images of one torn write that have been looked at.
+#[derive(Default)]
+struct Images {
+    torn: HashSet<u64>,
+    booted: HashSet<u64>,
 }
 
 /// The chip after power failed in the middle of a write.

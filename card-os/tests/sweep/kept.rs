@@ -1,13 +1,13 @@
 //! All that a card keeps: every cell, and every record that its applet still wants. Two
 //! images with the same are the same card: applets know nothing else after power-up.
 
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use card_os::applets::AppletKind;
 use card_os::kernel::memory::{Memory, entry::RECORD};
 use card_os::platform::Platform;
 
-use crate::station::{Chip, Recorder};
+use crate::station::{Chip, Recorder, Write};
 
 /// Tags of the kernel and of the first application.
 const TAGS: u8 = 64;
@@ -48,9 +48,7 @@ pub fn floors<P: Platform>(kind: AppletKind, memory: &Memory<P>) -> [u32; 2] {
     }
 }
 
-/// Reads all that is kept.
-pub fn kept<P: Platform>(kind: AppletKind, memory: &Memory<P>) -> Kept {
-    let mut digest = DefaultHasher::new();
+fn hash_cells<P: Platform>(memory: &Memory<P>, digest: &mut impl Hasher) {
     let mut buffer = [0; 256];
     for tag in 0..TAGS {
         if let Some(length) = memory.cell(tag, &mut buffer) {
@@ -58,6 +56,24 @@ pub fn kept<P: Platform>(kind: AppletKind, memory: &Memory<P>) -> Kept {
             digest.write(&buffer[..length]);
         }
     }
+}
+
+/// Reads what a write can have changed: cells, ends of logs, and the records that it holds.
+pub fn hash_changed<P: Platform>(memory: &Memory<P>, write: &Write, digest: &mut impl Hasher) {
+    hash_cells(memory, digest);
+    [RECORD, RECORD + 1].map(|log| memory.next(log)).hash(digest);
+    for (tag, number) in write.records() {
+        let mut buffer = [0; 256];
+        let length = memory.record(tag, number, &mut buffer);
+        digest.write(&buffer[..length.unwrap_or(0)]);
+    }
+}
+
+/// Reads all that is kept.
+pub fn kept<P: Platform>(kind: AppletKind, memory: &Memory<P>) -> Kept {
+    let mut digest = DefaultHasher::new();
+    let mut buffer = [0; 256];
+    hash_cells(memory, &mut digest);
     for (log, floor) in (RECORD..).zip(floors(kind, memory)) {
         for number in floor..memory.next(log) {
             let length = memory.record(log, number, &mut buffer).map_or(0, |length| length);

@@ -1,10 +1,13 @@
 //! A card on a chip that remembers its writes, and what one command did to it.
 
+use std::ops::Range;
+
 use apdu_spec::StatusWord;
 use apdu_spec::declare::Command;
 use card_os::applets::AppletKind;
 use card_os::kernel::Response;
 use card_os::kernel::memory::MemoryError;
+use card_os::kernel::memory::entry::{HEADER, RECORD, TICK};
 use card_os::platform::{ChipError, Platform};
 use card_os::sim::{Interrupted, SimulatedChip};
 
@@ -14,7 +17,7 @@ use crate::support::{Device, response_of};
 pub type Chip = SimulatedChip<8, 2048>;
 
 /// One program or erasure.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Write {
     Program { address: usize, bytes: Vec<u8> },
     Erase { block: usize },
@@ -34,6 +37,29 @@ impl Write {
             Self::Program { bytes, .. } => Interrupted::Program(bytes.len()),
             Self::Erase { .. } => Interrupted::Erasure(chip.block_size()),
         }
+    }
+
+    /// The addresses that it touches.
+    pub fn place(&self, chip: &Chip) -> Range<usize> {
+        match self {
+            Self::Program { address, bytes } => *address..address + bytes.len(),
+            Self::Erase { block } => block * chip.block_size()..(block + 1) * chip.block_size(),
+        }
+    }
+
+    /// Tag and number of the records that it holds.
+    pub fn records(&self) -> Vec<(u8, u32)> {
+        let (mut found, Self::Program { bytes, .. }) = (Vec::new(), self) else { return Vec::new() };
+        let mut items = &bytes[HEADER..];
+        while let [tag, length, rest @ ..] = items {
+            let is_record = (RECORD..TICK).contains(tag);
+            if is_record && let [a, b, c, ..] = rest {
+                found.push((*tag, u32::from_be_bytes([0, *a, *b, *c])));
+            }
+            let size = usize::from(*length) + if is_record { 3 } else { 0 };
+            items = rest.get(size..).unwrap_or_default();
+        }
+        found
     }
 
     /// What memory writes there: the tag of its first item, logs and cells taken together.
@@ -101,8 +127,6 @@ impl Platform for Recorder {
 /// A card at work.
 pub struct Station {
     device: Device<Recorder>,
-    /// Writes up to the end of power-up.
-    pub powered: usize,
     /// Writes before the last command.
     pub began: usize,
     /// Writes before its answer.
@@ -121,8 +145,8 @@ impl Station {
     }
 
     fn of(mut device: Device<Recorder>) -> Self {
-        let powered = device.chip().chip.writes();
-        Self { device, powered, began: powered, answered: powered }
+        let began = device.chip().chip.writes();
+        Self { device, began, answered: began }
     }
 
     pub fn power_off(self) -> Recorder {
