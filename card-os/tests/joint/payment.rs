@@ -4,6 +4,7 @@ use apdu_spec::element::Kind;
 use apdu_spec::element::{Counter, Random};
 use apdu_spec::purse::{GetBalance, GetPurseData, PreviousByNt, PreviousRequest};
 use apdu_spec::record::{Counterpart, LogEntry};
+use apdu_spec::sam::GetSamData;
 
 use crate::account::Account;
 use crate::pairs::Trial;
@@ -59,13 +60,16 @@ pub fn balance(purse: &mut Party) -> i64 {
 }
 
 /// The purse stands before or after the payment, after it where it had answered, and has a
-/// receipt exactly where it has paid. That receipt.
+/// receipt exactly where it has paid; the PSAM knows of it what it has answered. That receipt.
 fn stands(parties: &mut Parties, scene: &Scene, progress: Progress) -> Option<LogEntry> {
     let mut calm = scene.wake((None, None));
     let (before, after) = (balance(&mut calm.purse), balance(&mut parties.purse));
     let paid = after == before - i64::from(MINOR);
     assert!(paid || after == before, "neither old nor new");
     assert!(paid || !progress.debited, "answered and forgot");
+    let open = parties.sam.execute::<GetSamData>(&()).unwrap().open;
+    assert!(progress.intent.is_none() || progress.debited || open == 1, "an order that left is known");
+    assert!(!progress.credited || open == 0, "credited, and forgot");
     let counterpart = Counterpart { sam: sam_id(), challenge: Random([9; 8]) };
     let number = progress.intent.map_or_else(|| last_nt(&mut parties.purse), |intent| intent.nt_iep);
     let request = PreviousRequest { group: GROUP, version: VERSION, counterpart, number };

@@ -89,13 +89,19 @@ pub fn take_over(purse: &mut Party, sam: &mut Party) -> Result<(), StatusWord> {
 }
 
 /// The PSAM voids a payment and reveals its secret; the purse takes the amount back.
-pub fn cancel(purse: &mut Party, sam: &mut Party, nt: Counter) -> Result<(), StatusWord> {
+pub fn cancel(
+    purse: &mut Party,
+    sam: &mut Party,
+    nt: Counter,
+    revealed: &mut bool,
+) -> Result<(), StatusWord> {
     let secret = sam.execute::<PsamCancel>(&CancelPurchase { nt })?.secret;
-    purse
-        .execute::<CreditCancellation>(&Cancel { secret })
-        .map(drop)
+    *revealed = true;
+    match purse.execute::<CreditCancellation>(&Cancel { secret }) {
         // It has taken it back already: its answer was lost.
-        .or_else(|status| if status == StatusWord::CONDITIONS_NOT_SATISFIED { Ok(()) } else { Err(status) })
+        Ok(_) | Err(StatusWord::CONDITIONS_NOT_SATISFIED) => Ok(()),
+        Err(status) => Err(status),
+    }
 }
 
 /// Closes the batch and reads it; nothing where no batch has an entry.
