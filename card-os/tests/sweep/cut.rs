@@ -10,12 +10,15 @@ use card_os::kernel::memory::Memory;
 use card_os::platform::UNIT;
 use card_os::sim::{State, Tear, tears};
 
-use crate::kept::{Kept, hash_changed, kept};
+use crate::kept::{Kept, age, hash_changed, kept};
 use crate::station::{Chip, Recorder, Station, Write};
 
 /// Writes that a power-up makes at most: the last entry again or a seal, a second seal, a
 /// new block; an erasure, the entry that it is done, and its seal.
 const RECOVERY_MAX: usize = 6;
+
+/// Entries after which a result must still stand: they fill two blocks.
+const LASTING: usize = 200;
 
 /// One kind of card: what its terminal knows, and what is asked of it after a cut.
 pub trait Subject: Clone + Send + Sync + 'static {
@@ -102,7 +105,9 @@ fn stand<S: Subject>(chip: Box<Chip>, notes: &S::Notes, weak: bool, context: &dy
     let mut station = Station::open(S::KIND, chip, false)
         .unwrap_or_else(|error| panic!("third power-up: {error}: {context:?}"));
     let told = S::aftermath(&mut station, notes);
-    let (then, _) = power_up::<S>(station.power_off().chip, context);
+    // It lasts while the next blocks are opened and the oldest ones reclaimed.
+    let older = age(S::KIND, station.power_off().chip, LASTING);
+    let (then, _) = power_up::<S>(older, context);
     Standing { kept, told, then }
 }
 

@@ -6,13 +6,19 @@
 //! and each [`Tear`](card_os::sim::Tear) of it the image is made as the cut leaves it, and
 //! the card is powered up. It must stand as before or as after that write, in all that it
 //! keeps and in all that it tells; the second power-up must write nothing; a whole
-//! transaction must follow, and its result must last. What a command wrote behind its answer
+//! transaction must follow, and its result must last while two more blocks are filled. What a command wrote behind its answer
 //! changes nothing, so a cut there always leaves the new state; and a chip that fails in front
 //! of the answer lets no answer leave. Log, receipt and balance of a purse are one record:
 //! a receipt is there exactly where value has moved.
 //!
 //! With `double`, the power-up after each cut is recorded in turn, and every write of it cut
 //! in every tear.
+//!
+//! Every tear is a case and is made. Those that leave the same image are powered up once. What
+//! power-up makes of them is read back: cells, ends of logs, the records that the torn write
+//! holds, all that it wrote, what still wavers, and which units of the torn place are erased or as
+//! they should be. Where all that is the same, only the first is asked on: memory tells torn bytes
+//! apart by nothing else, since what is no valid entry is passed over.
 //!
 //! # Which states
 //!
@@ -27,7 +33,8 @@
 //! what reclaiming is due; so every state is *aged*, entry by entry, and the sorts of
 //! the writes that the command then makes (new block, record, seal, copies, erasure, ...)
 //! are part of the key of a deed. One deed of each key is swept; the bounded run leaves the class
-//! out of the key: every command, however it ends, with every sequence of writes.
+//! out of the key: every command, however it ends, with every sequence of writes, in all states
+//! young and old, and in one state that is followed entry by entry through a whole block.
 //!
 //! # Commands
 //!
@@ -35,7 +42,8 @@
 //!     SWEEP=full cargo test --release -p card-os --test sweep -- --nocapture      # all ages, EEPROM too
 //!     SWEEP=double SWEEP_SHARD=1/8 cargo test --release -p card-os --test sweep -- --nocapture
 //!
-//! A shard takes each eighth deed; shards may run in any order, and again.
+//! A shard takes each eighth deed; shards may run in any order, and again. It says how many of
+//! its deeds are done, and `SWEEP_DONE=n` goes on behind them; deeds are swept on all cores in order.
 
 #![allow(unreachable_pub)] // a test has no outside
 #![allow(clippy::unwrap_used)] // a test fails by panicking

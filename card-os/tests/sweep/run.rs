@@ -39,9 +39,9 @@ impl Depth {
 
     /// By how many entries a state is aged after each look at it. The bounded run follows one
     /// state step by step through more than a block: every sort of reclaiming comes up.
-    fn steps(&self, first: bool) -> Vec<usize> {
+    fn steps(&self, followed: bool) -> Vec<usize> {
         let mut steps = vec![self.step; ENTRIES / self.step];
-        if first && !self.classes {
+        if followed && !self.classes {
             steps.extend([1; BLOCK_ENTRIES]);
         }
         steps
@@ -91,12 +91,12 @@ fn deeds_of<S: Subject>(
     situation: &Situation<S>,
     commands: &[Command<S>],
     depth: &Depth,
-    first: bool,
+    followed: bool,
 ) -> Vec<Task<S>> {
     let (mut found, mut seen, mut situation) = (Vec::new(), HashSet::new(), situation.clone());
     for technology in depth.technologies {
         situation.chip.change_to(*technology);
-        for step in depth.steps(first) {
+        for step in depth.steps(followed) {
             let now = Arc::new(situation.clone());
             for (command, row) in commands.iter().enumerate() {
                 let deed = Deed::record(&now, row);
@@ -119,7 +119,8 @@ pub fn sweep<S: Subject>(name: &str, mut situations: Vec<Situation<S>>, commands
     situations.retain(|situation| classes.insert(situation.class.clone()));
     let (depth, (this, shards, done), started) = (Depth::asked(), shard(), Instant::now());
     let states = situations.len();
-    let found = on_all_cores(states, |state| deeds_of(&situations[state], commands, &depth, state == 0));
+    let found =
+        on_all_cores(states, |state| deeds_of(&situations[state], commands, &depth, state == states / 4));
     let mut seen = HashSet::new();
     let mut tasks: Vec<_> =
         found.into_iter().flatten().filter(|task| seen.insert(task.key.clone())).collect();
