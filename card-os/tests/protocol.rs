@@ -6,9 +6,9 @@
 mod support;
 
 use apdu_spec::StatusWord;
-use apdu_spec::element::{Algorithm, BatchNumber, Counter, KeyReference, Kind};
-use apdu_spec::purse::{Cancel, CreditCancellation, LogLine, ReadLog, ReadRecord};
-use apdu_spec::record::{Outcome, ValueRecord};
+use apdu_spec::element::{Algorithm, Balance, BatchNumber, Counter, KeyReference, Kind};
+use apdu_spec::purse::{Cancel, CreditCancellation, CreditLoad, DebitIep, LogLine, ReadLog, ReadRecord};
+use apdu_spec::record::{Decision, Order, Outcome, Terms, ValueRecord};
 use apdu_spec::sam::{
     CancelPurchase, CompleteRequest, GetSamData, PsamAcknowledge, PsamCancel, PsamComplete, ReadTrailer,
     ReceiptRequest, StoreReceipt, TrailerRequest, VerifyContact, VerifyPurse,
@@ -71,6 +71,36 @@ fn balances_stay_between_the_overdraft_and_the_maximum() {
     assert_eq!(world.pay(5_001).err(), Some(StatusWord::LIMIT_EXCEEDED));
     world.pay(1_500).unwrap();
     assert_eq!(world.balance(), -500);
+}
+
+/// Whoever has a PSAM's keys, or a PSAM of another limit, orders the greatest purchase and one
+/// unit more: purse and PSAM each know their own limit, to the unit.
+#[test]
+fn purse_and_psam_each_pay_their_limit_and_not_one_unit_more() {
+    let mut world = World::with_balance(15_000);
+    world.pay(support::LIMIT).unwrap();
+    let (counterpart, initialized) = world.initialize();
+    assert_eq!(world.order(&initialized, support::LIMIT + 1).err(), Some(StatusWord::LIMIT_EXCEEDED));
+    let (amount, time) = (support::amount(support::LIMIT + 1), NOW);
+    let (nt, taken_over, terms) = Default::default();
+    let order = Order { amount, time, nt, taken_over, terms };
+    let forged = issuer::forge_order(&initialized, counterpart, order);
+    assert_eq!(world.purse.execute::<DebitIep>(&forged).err(), Some(StatusWord::LIMIT_EXCEEDED));
+    assert_eq!(world.balance(), 10_000);
+}
+
+/// A load terminal states 100 and gets an order for 200 signed, which the issuer's balance
+/// agrees with: the purse takes what it has stated, or nothing.
+#[test]
+fn a_load_is_of_the_amount_that_the_purse_has_stated() {
+    let mut world = World::with_balance(1_000);
+    let (counterpart, initialized) = world.initialize_transfer(Kind::Load, 100).unwrap();
+    let (nt, taken_over) = Default::default();
+    let terms = Terms::decision(Decision::Approved(Balance(1_200)));
+    let order = Order { amount: support::amount(200), time: NOW, nt, taken_over, terms };
+    let signed = issuer::sign_load(&initialized, counterpart, order);
+    assert_eq!(world.purse.execute::<CreditLoad>(&signed).err(), Some(StatusWord::WRONG_DATA));
+    assert_eq!(world.balance(), 1_000);
 }
 
 #[test]

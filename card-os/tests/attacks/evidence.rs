@@ -2,6 +2,7 @@
 //! acknowledgements, each with the sentence that it must not make false. The attacker owns
 //! the terminal.
 
+use crate::people::other_purse;
 use crate::support::world::{NOW, World};
 use crate::support::{self, issuer};
 use apdu_spec::StatusWord;
@@ -154,7 +155,8 @@ fn an_order_kept_back_until_the_purse_has_denied_it() {
     assert_eq!(world.balance(), 1_000);
 }
 
-/// A denial of one session closes no other purchase, and a denial ahead of its session none.
+/// A denial of one session closes no other purchase, nor does one of another purse, and a denial
+/// ahead of its session none.
 #[test]
 fn a_denial_of_another_session() {
     let mut world = World::with_balance(1_000);
@@ -172,6 +174,13 @@ fn a_denial_of_another_session() {
     // Debited: a receipt is no denial.
     let receipt = world.previous_by_nv(2).unwrap();
     assert_eq!(world.sam.execute::<PsamComplete>(&CompleteRequest { nt, previous: receipt }), refused);
+    // Of another purse, which has come to a session of the same number and paid nothing.
+    world.purse = other_purse();
+    (0..3).for_each(|_| drop(world.initialize()));
+    let debited = unused.statement.position.nt.get() - 1;
+    let theirs = world.previous_by_nt(Counter::new(debited).unwrap()).unwrap();
+    assert_eq!((theirs.found, theirs.statement.position.nt >= theirs.asked), (0, true));
+    assert_eq!(world.sam.execute::<PsamComplete>(&CompleteRequest { nt, previous: theirs }), refused);
 }
 
 /// The purse never denies a purchase that its log no longer reaches, cancelled or not.

@@ -8,6 +8,7 @@ use apdu_spec::record::{BatchRecord, Outcome};
 use background::reports::PaymentState;
 use background::{Background, Error};
 use network::{Batch, Direct, Link, RejectionCode, Request, Response};
+use rusqlite::Connection;
 use support::*;
 
 #[test]
@@ -51,6 +52,25 @@ fn the_same_batch_gets_the_same_acknowledgement_and_counts_once() {
     let key = sam.record_key(ack.batch);
     let reference = apdu_spec::element::KeyReference { algorithm: Algorithm::AesCmac, group: 0, version: 1 };
     assert_eq!(ack.mac, key.sign(&ack.input(reference)));
+    assert_eq!(world.check().booked, 300);
+}
+
+/// The disk fails while a batch is booked: without an acknowledgement the PSAM keeps it, and
+/// when it comes again it is taken whole.
+#[test]
+fn a_batch_that_cannot_be_stored_is_not_acknowledged() {
+    let mut world = World::new();
+    let (mut purse, mut sam) = (world.purse(1), world.sam(1));
+    world.load(&mut purse, 1_000);
+    world.buy(&mut purse, &mut sam, 300);
+    let batch = sam.close();
+    let disk = Connection::open(world.database()).expect("open");
+    let fail = "CREATE TRIGGER fail BEFORE INSERT ON value_commit BEGIN SELECT RAISE(ABORT, 'disk'); END";
+    disk.execute_batch(fail).expect("a disk that fails");
+    assert!(world.background.submit(&batch, NOW).is_err());
+    assert_eq!(world.check().booked, 0);
+    disk.execute_batch("DROP TRIGGER fail").expect("a disk that works");
+    world.background.submit(&batch, NOW).expect("stored");
     assert_eq!(world.check().booked, 300);
 }
 
