@@ -129,7 +129,8 @@ impl Outcome {
     fn line(&self) -> String {
         let said = match &self.verdict {
             Verdict::Found(tests) => {
-                let more = if tests.len() > 1 { format!(" and {} more", tests.len() - 1) } else { String::new() };
+                let more =
+                    if tests.len() > 1 { format!(" and {} more", tests.len() - 1) } else { String::new() };
                 format!("found by {}{more}", tests.first().map_or("", String::as_str))
             }
             Verdict::Survived(_) if self.expected => "harmless alone, as it should be".into(),

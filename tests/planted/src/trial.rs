@@ -30,7 +30,8 @@ impl Bench {
     /// Builds and runs the tests that these arguments of `cargo test` name.
     pub fn run(&self, arguments: &str) -> Result<Verdict, String> {
         let words: Vec<_> = arguments.split_whitespace().collect();
-        let (build, filters) = words.split_at(words.iter().position(|word| *word == "--").unwrap_or(words.len()));
+        let (build, filters) =
+            words.split_at(words.iter().position(|word| *word == "--").unwrap_or(words.len()));
         let built = self.cargo(&[build, &["--no-run"]].concat())?;
         if !built.status.success() {
             return Ok(Verdict::Broken(errors(&built)));
