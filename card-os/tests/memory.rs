@@ -308,6 +308,27 @@ fn a_block_full_of_live_records_does_not_stop_the_ring() {
     assert!((1..=16).all(|number| memory.record(LOG, number, &mut [0; 256]) == Some(100)));
 }
 
+/// A log is kept from its floor on: the record there outlives many turns of the ring, the one
+/// before it does not.
+#[test]
+fn the_record_at_the_floor_is_kept_and_the_one_before_it_forgotten() {
+    let mut memory = Memory::format(SimulatedChip::<8, 2048>::new()).unwrap();
+    for number in 1..=4 {
+        let mut change = Change::default();
+        change.append(LOG, number, &[7; 100]);
+        let _ = memory.commit(change).unwrap();
+    }
+    memory.keep_from(LOG, 3);
+    for _ in 0..4_000 {
+        let mut change = Change::default();
+        change.set(1, &[5; 3]);
+        let _ = memory.commit(change).unwrap();
+        memory.housekeep().unwrap();
+    }
+    let kept = [1, 2, 3, 4].map(|number| memory.record(LOG, number, &mut [0; 256]).is_some());
+    assert_eq!(kept, [false, false, true, true]);
+}
+
 #[test]
 fn damage_is_refused_or_does_not_show() {
     let steps: Vec<Step> =
