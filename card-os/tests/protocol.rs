@@ -7,7 +7,10 @@ mod support;
 
 use apdu_spec::StatusWord;
 use apdu_spec::element::{Algorithm, Balance, BatchNumber, Counter, KeyReference, Kind};
-use apdu_spec::purse::{Cancel, CreditCancellation, CreditLoad, DebitIep, LogLine, ReadLog, ReadRecord};
+use apdu_spec::purse::{
+    Cancel, CreditCancellation, CreditLoad, DebitIep, InitializeIep, InitializePurchase, LogLine, ReadLog,
+    ReadRecord,
+};
 use apdu_spec::record::{Decision, Order, Outcome, Terms, ValueRecord};
 use apdu_spec::sam::{
     CancelPurchase, CompleteRequest, GetSamData, PsamAcknowledge, PsamCancel, PsamComplete, ReadTrailer,
@@ -71,6 +74,21 @@ fn balances_stay_between_the_overdraft_and_the_maximum() {
     assert_eq!(world.pay(5_001).err(), Some(StatusWord::LIMIT_EXCEEDED));
     world.pay(1_500).unwrap();
     assert_eq!(world.balance(), -500);
+}
+
+/// A purse meets terminals without end and its memory goes round: the receipts that nobody
+/// has taken over, as many as there can be, are all still there.
+#[test]
+fn receipts_outlive_the_ring() {
+    let mut world = World::with_balance(1_000);
+    (1..16).for_each(|_| drop(world.pay(10).unwrap()));
+    let erased = world.purse.chip().blocks_erased();
+    let counterpart = world.counterpart();
+    let request = InitializePurchase { group: support::GROUP, version: support::VERSION, counterpart };
+    while world.purse.chip().blocks_erased() < erased + 20 {
+        world.purse.execute::<InitializeIep>(&request).unwrap();
+    }
+    assert!((1..=16).all(|nv| world.previous_by_nv(nv).unwrap().found == 1));
 }
 
 /// Whoever has a PSAM's keys, or a PSAM of another limit, orders the greatest purchase and one
