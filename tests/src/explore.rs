@@ -1,12 +1,17 @@
 //! An explorer of state machines: all interleavings within a bound, breadth first, so
 //! that a counterexample is a shortest one.
 //!
-//! States are told apart by 64 bits of a hash; at 10,000,000 states a collision hides one
-//! of them with a chance of 3 in a million. Everything is deterministic.
+//! Of a state only 64 bits of a hash are kept, and the step that leads to it; at 10,000,000
+//! states a collision hides one of them with a chance of 3 in a million. What waits to be
+//! explored is made again from the start (`Way`). Everything is deterministic.
 
-use std::collections::{HashSet, VecDeque};
+mod fingerprint;
+
+use std::collections::HashSet;
 use std::fmt::Debug;
-use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::hash::Hash;
+
+use fingerprint::{Plain, fingerprint};
 
 /// A protocol as a state machine.
 pub trait Machine {
@@ -25,8 +30,8 @@ pub trait Machine {
     fn holds(&self, state: &Self::State) -> Result<(), String>;
     /// Whether the step is accepted, and the state after it; or the property that it breaks.
     fn next(&self, state: &Self::State, step: Self::Step) -> Result<(bool, Self::State), String>;
-    /// Which of [`Machine::SOMETIMES`] hold here, as bits.
-    fn seen(&self, state: &Self::State) -> u32;
+    /// Which of [`Machine::SOMETIMES`] hold here, where these steps can be tried, as bits.
+    fn seen(&self, state: &Self::State, steps: &[Self::Step]) -> u32;
 }
 
 /// A shortest way to a broken property.
@@ -81,15 +86,46 @@ impl<S: Copy> Explored<S> {
     }
 }
 
+/// The states on the way from the start to the one at hand. Breadth first visits neighbours
+/// one after the other: they share most of their way, and only the rest is made again.
+struct Way<'m, M: Machine> {
+    machine: &'m M,
+    states: Vec<(u32, M::State)>,
+}
+
+impl<M: Machine> Way<'_, M> {
+    /// Goes to a state. Numbers grow along each way: what is greater does not lead there.
+    fn to(&mut self, number: u32, parents: &[(u32, Option<M::Step>)]) -> &M::State {
+        let (mut missing, mut at) = (Vec::new(), number);
+        loop {
+            while self.states.last().is_some_and(|last| last.0 > at) {
+                self.states.pop();
+            }
+            let (before, Some(step)) = parents[at as usize] else { break };
+            if self.states.last().is_some_and(|last| last.0 == at) {
+                break;
+            }
+            missing.push((at, step));
+            at = before;
+        }
+        for (at, step) in missing.into_iter().rev() {
+            let before = &self.states.last().expect("the start").1;
+            let (_, after) = self.machine.next(before, step).expect("it was explored");
+            self.states.push((at, after));
+        }
+        &self.states.last().expect("the start").1
+    }
+}
+
 /// Explores up to `bound` states.
 ///
 /// # Panics
 /// Above 2^32 states.
 pub fn explore<M: Machine>(machine: &M, bound: usize) -> Explored<M::Step> {
     let start = machine.start();
-    let mut known: HashSet<u64, BuildHasherDefault<DefaultHasher>> = HashSet::default();
+    let mut known: HashSet<u64, Plain> = HashSet::default();
     known.insert(fingerprint(&start));
-    let mut seen = machine.seen(&start);
+    let mut way = Way { machine, states: vec![(0, start)] };
     let mut explored = Explored {
         states: 1,
         tried: 0,
@@ -99,35 +135,38 @@ pub fn explore<M: Machine>(machine: &M, bound: usize) -> Explored<M::Step> {
         counterexample: None,
         parents: vec![(0, None)],
     };
-    let mut waiting = VecDeque::from([(start, 0_u32, 0)]);
-    'all: while let Some((state, number, depth)) = waiting.pop_front() {
-        for step in machine.steps(&state) {
+    let (mut number, mut seen) = (0, 0);
+    // Where the states end that are one step longer than those before them.
+    let mut generation = 1;
+    'all: while (number as usize) < explored.parents.len() {
+        if number as usize == generation {
+            (generation, explored.depth) = (explored.parents.len(), explored.depth + 1);
+        }
+        let state = way.to(number, &explored.parents);
+        let steps = machine.steps(state);
+        seen |= machine.seen(state, &steps);
+        for step in steps {
             explored.tried += 1;
-            let after = machine.next(&state, step).and_then(|(_, after)| {
-                let new = explored.parents.len() < bound && known.insert(fingerprint(&after));
-                if new { machine.holds(&after).map(|()| (new, after)) } else { Ok((new, after)) }
+            let after = machine.next(state, step).and_then(|(_, after)| {
+                let new = known.insert(fingerprint(&after));
+                if new { machine.holds(&after).map(|()| new) } else { Ok(new) }
             });
             match after {
+                Ok(false) => continue,
+                Ok(true) => explored.parents.push((number, Some(step))),
                 Err(property) => {
                     let mut steps = explored.path(number as usize);
                     steps.push(step);
                     explored.counterexample = Some(Counterexample { steps, property });
                     break 'all;
                 }
-                Ok((true, after)) => {
-                    seen |= machine.seen(&after);
-                    explored.depth = depth + 1;
-                    let next = u32::try_from(explored.parents.len()).expect("fewer states");
-                    explored.parents.push((number, Some(step)));
-                    waiting.push_back((after, next, depth + 1));
-                }
-                Ok((false, _)) => {}
             }
-            explored.complete = explored.parents.len() < bound;
+            if explored.parents.len() == bound {
+                explored.complete = false;
+                break 'all;
+            }
         }
-        if !explored.complete {
-            break;
-        }
+        number = number.checked_add(1).expect("fewer states");
     }
     explored.states = explored.parents.len();
     let unseen = |(bit, _): &(usize, &&'static str)| seen >> *bit & 1 == 0;
@@ -160,10 +199,4 @@ pub fn walks<M: Machine>(machine: &M, seed: u64, count: usize, length: usize) ->
         steps
     };
     (0..count).map(walk).collect()
-}
-
-fn fingerprint(state: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    state.hash(&mut hasher);
-    hasher.finish()
 }

@@ -200,7 +200,7 @@ impl Machine for Collection {
         Ok((accepted, next))
     }
 
-    fn seen(&self, state: &State) -> u32 {
+    fn seen(&self, state: &State, _: &[Step]) -> u32 {
         let cut = state.couriers.iter().any(|courier| courier.aboard.iter().any(|(_, whole)| !whole));
         let first = |(sam, batch): &Batch| *batch > 1 && !state.stored.contains(&(*sam, batch - 1));
         let bits = [

@@ -222,7 +222,7 @@ impl Machine for Load {
         Ok((accepted, next))
     }
 
-    fn seen(&self, state: &State) -> u32 {
+    fn seen(&self, state: &State, _: &[Step]) -> u32 {
         let any = |fate| state.transfers.iter().any(|transfer| transfer.fate == fate);
         let bits = [
             any(Fate::Confirmed),

@@ -316,7 +316,7 @@ impl Machine for Purchase {
         Ok((accepted, next))
     }
 
-    fn seen(&self, state: &State) -> u32 {
+    fn seen(&self, state: &State, _: &[Step]) -> u32 {
         let records = || state.model.sams.iter().flat_map(|sam| sam.batches.iter().flatten());
         let own = |outcome| {
             state.model.sams.iter().any(|sam| sam.openings.iter().any(|opening| opening.outcome == outcome))
