@@ -210,7 +210,7 @@ impl Machine for Load {
     }
 
     fn holds(&self, state: &State) -> Result<(), String> {
-        if state.shadow != state.model.books.shadows[0] {
+        if state.shadow != state.model.explained(0) {
             return Err(format!("the issuer has a shadow balance of {}", state.shadow));
         }
         check(&state.model)

@@ -105,7 +105,7 @@ impl Replay {
         assert_eq!(i64::from(balance), model.balance, "balance at {}", context());
         let counters = (information.nt.get(), information.nv.get(), u32::from(information.receipts));
         assert_eq!(counters, (model.nt, model.nv(), model.nv() - model.freed()), "NT, NV at {}", context());
-        assert_eq!(self.real.shadow(), state.model.books.shadows[0], "shadow at {}", context());
+        assert_eq!(self.real.shadow(), state.model.explained(0), "shadow at {}", context());
     }
 }
 

@@ -30,8 +30,7 @@ fn long() -> Option<usize> {
     std::env::var("EXPLORE_STATES").ok().map(|states| states.parse().expect("a number of states"))
 }
 
-/// What holds in every state: the money equation, completeness, and that every shadow
-/// balance is explained.
+/// What holds in every state: the money equation and completeness.
 fn check(model: &Model) -> Result<(), String> {
     if !model.equation().holds() {
         return Err(format!("money was made or lost: {:?}", model.equation()));
@@ -39,12 +38,7 @@ fn check(model: &Model) -> Result<(), String> {
     if let Some(commit) = model.completeness().first() {
         return Err(format!("nobody knows of value commit {commit:?}"));
     }
-    let strange =
-        (0..model.purses.len()).find(|purse| model.books.shadows[*purse] != model.explained(*purse));
-    match strange {
-        Some(purse) => Err(format!("the shadow balance of purse {purse} is not explained")),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Explores without a fault in the machine: nothing breaks, and everything is reached.

@@ -11,8 +11,8 @@
 
 mod rules;
 
-use simulation::model::cards::{Outcome, Record};
 use simulation::model::{Event, Kind, Minor, Model};
+use simulation::model::{Outcome, Record};
 use system_tests::explore::Machine;
 
 use crate::check;
@@ -317,7 +317,8 @@ impl Machine for Purchase {
     }
 
     fn seen(&self, state: &State, _: &[Step]) -> u32 {
-        let records = || state.model.sams.iter().flat_map(|sam| sam.batches.iter().flatten());
+        let records =
+            || state.model.sams.iter().flat_map(|sam| sam.batches.iter().flat_map(|batch| &batch.records));
         let own = |outcome| {
             state.model.sams.iter().any(|sam| sam.openings.iter().any(|opening| opening.outcome == outcome))
         };

@@ -1,23 +1,22 @@
 //! The whole system without keys, bytes, messages, time or limits of memory: what the
 //! design (sections 6 and 9) says of value, and nothing else. The oracle of every layer.
 //!
-//! A driver tells it what happened ([`Event`]). What the design forbids is [`Refused`] and
-//! leaves the model as it was; so a system that lies, or does what it must not, is found at
-//! that step. [`oracle`] answers for value: the money equation, completeness, and whether a
-//! line of some ledger stands for a true event.
+//! A driver tells it what happened ([`Event`]), each at the moment when it is committed.
+//! What the design forbids is [`Refused`] and changes nothing ([`rules`]); so a system that
+//! lies, or does what it must not, is found at that step. [`oracle`] answers for value: the
+//! money equation, completeness, and whether a line of some ledger stands for a true event.
 //!
 //! Purses and PSAMs count from 0 in the order of their issue; NT, NV and batches from 1, as
-//! on the cards. [`cards`] are the rules of what is on cards, [`books`] those of the
-//! background system. One issuer, one currency, no offline loads.
+//! on the cards. One issuer, one currency, no offline loads.
 
-pub mod books;
-pub mod cards;
+#![allow(missing_docs)] // what a field or variant means stands beside it
+
 pub mod oracle;
+pub mod rules;
 #[cfg(test)]
 mod tests;
 
-use books::Books;
-use cards::{Purse, Sam};
+use std::collections::BTreeMap;
 
 /// Minor units.
 pub type Minor = i64;
@@ -28,159 +27,149 @@ pub type Session = (usize, u32);
 /// A purchase as its PSAM counts: PSAM and NT_PSAM.
 pub type Purchase = (usize, u32);
 
-/// What a value commit is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Kind {
-    /// Value comes from an account.
-    Load,
-    /// Value goes back to the holder.
-    Unload,
-    /// Value is spent.
-    Purchase,
-    /// The purchase right before is taken back.
-    Cancellation,
-}
-
-/// What happens in the world, each at the moment when it is committed.
+/// What happens in the world.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[allow(missing_docs)] // the fields are numbers, as the module says
 pub enum Event {
-    /// A purse is issued, the next number.
+    // The purse.
     PurseIssued { maximum: Minor, overdraft: Minor },
-    /// A PSAM is installed, the next number.
+    SessionOpened { purse: usize }, // INITIALIZE IEP: NT is used up, S1 leaves; an older session is over
+    SessionEnded { purse: usize },  // GET PREVIOUS, a refused order, SELECT, loss of power
+    Transferred { purse: usize },   // CREDIT IEP or DEBIT IEP: the load or unload of its session
+    Debited { purse: usize },       // DEBIT IEP: the purchase of its session
+    Cancelled { purse: usize },     // CREDIT IEP for Cancellation: the purchase right before
+    PurseDestroyed { purse: usize }, // nobody will ever read it again
+    // The PSAM.
     SamInstalled,
-    /// INITIALIZE IEP: NT is used up, S1 leaves; an older session is over.
-    SessionOpened { purse: usize },
-    /// GET PREVIOUS, a refused order, SELECT, loss of power: the session of the purse is over.
-    SessionEnded { purse: usize },
-    /// The issuer's S2 leaves (again), an approval or a refusal. `freed`: receipts up to this
-    /// NV are taken over.
-    Authorised { session: Session, kind: Kind, amount: Minor, approved: bool, freed: u32 },
-    /// The purse carries out the approved load or unload of its session.
-    Transferred { purse: usize },
-    /// The purse's S6 over a load or unload comes in (again) from its terminal.
-    Reported { commit: Commit },
-    /// The background system concludes from a later word of the purse what became of a transfer.
-    Concluded { session: Session, moved: bool },
-    /// INITIALIZE PSAM: S1 is good, S2 leaves; the next NT_PSAM.
-    PurchaseOpened { sam: usize, session: Session, amount: Minor, freed: u32 },
-    /// DEBIT IEP: the purse carries out the order of its session.
-    Debited { purse: usize },
-    /// CREDIT PSAM: S3 is good.
-    Credited { purchase: Purchase },
-    /// PSAM COMPLETE: the purse says that it was never debited.
-    Completed { purchase: Purchase },
-    /// An open purchase becomes a claim.
-    Claimed { purchase: Purchase },
-    /// PSAM STORE RECEIPT.
-    ReceiptStored { sam: usize, commit: Commit },
-    /// PSAM CANCEL PURCHASE: the void is committed, the secret leaves (again).
-    Voided { purchase: Purchase },
-    /// CREDIT IEP for Cancellation.
-    Cancelled { purse: usize },
-    /// The PSAM closes its batch; what is still open becomes a claim.
-    BatchClosed { sam: usize },
-    /// A closed batch is stored by the background system (again).
-    BatchArrived { sam: usize, batch: u32 },
-    /// The PSAM forgets a batch on the word that it is stored (again).
-    Acknowledged { sam: usize, batch: u32 },
-    /// The background system closes a claim as never debited.
-    ClaimClosed { purchase: Purchase },
-    /// The merchant is paid.
-    Settled { commit: Commit },
-    /// Purchases opened from now on are exceptions.
-    Hotlisted { purse: usize },
-    /// Nobody will ever read this purse again.
-    PurseDestroyed { purse: usize },
-    /// Nobody will ever read this PSAM again; copies of its closed batches may exist.
-    SamDestroyed { sam: usize },
-    /// The shadow balance of a dead purse is paid to its holder.
-    Refunded { purse: usize },
+    PurchaseOpened { sam: usize, session: Session, amount: Minor, freed: u32 }, // S1 is good, S2 leaves
+    Credited { purchase: Purchase },                                            // CREDIT PSAM: S3 is good
+    Completed { purchase: Purchase }, // PSAM COMPLETE: the purse says: never debited
+    Claimed { purchase: Purchase },   // nothing came back
+    ReceiptStored { sam: usize, commit: Commit }, // PSAM STORE RECEIPT, of any value commit
+    Voided { purchase: Purchase },    // PSAM CANCEL PURCHASE: the secret leaves (again)
+    BatchClosed { sam: usize },       // what is still open becomes a claim
+    Acknowledged { sam: usize, batch: u32 }, // the PSAM forgets it, on the word that it is stored
+    SamDestroyed { sam: usize },      // nobody will read it again; copies of its closed batches may exist
+    // The background system.
+    Authorised { session: Session, kind: Kind, amount: Minor, approved: bool, freed: u32 }, // S2 leaves (again)
+    Reported { commit: Commit }, // S6 of a load or unload comes in from its terminal (again)
+    Concluded { session: Session, moved: bool }, // what a later word of the purse says of a transfer
+    BatchArrived { sam: usize, batch: u32 }, // a closed batch is stored (again)
+    ClaimClosed { purchase: Purchase }, // as never debited
+    Settled { commit: Commit },  // the merchant is paid
+    Hotlisted { purse: usize },  // its purchases opened from now on are exceptions
+    Refunded { purse: usize },   // the shadow balance of a dead purse is paid to its holder
 }
 
 /// Why something must not have happened.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Refused {
-    /// No such purse, PSAM, session, purchase, batch or transfer.
-    Unknown,
-    /// The card does not exist any more.
-    Dead,
-    /// The session is over, or has no order.
-    NoSession,
-    /// A balance would leave its range.
-    OutOfBounds,
-    /// Something else was done under this name before.
-    Conflict,
-    /// It states what is not so.
-    Untrue,
-    /// The last evidence of a value commit would be forgotten.
-    EvidenceLost,
+    Unknown,      // no such purse, PSAM, session, purchase, batch or transfer
+    Dead,         // the card does not exist any more
+    NoSession,    // the session is over, or has no order
+    OutOfBounds,  // a balance would leave its range
+    Conflict,     // something else was done under this name before
+    Untrue,       // it states what is not so
+    EvidenceLost, // the last evidence of a value commit would be forgotten
 }
 
 /// The system.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Model {
-    /// All purses, by number.
     pub purses: Vec<Purse>,
-    /// All PSAMs, by number.
     pub sams: Vec<Sam>,
-    /// The background system.
-    pub books: Books,
+    pub transfers: BTreeMap<Session, Transfer>, // loads and unloads as the issuer has them
 }
 
-impl Model {
-    /// Something has happened. What is refused changes nothing.
-    pub fn apply(&mut self, event: Event) -> Result<(), Refused> {
-        match event {
-            Event::PurseIssued { maximum, overdraft } => self.issue(maximum, overdraft),
-            Event::SamInstalled => self.sams.push(Sam::new()),
-            Event::SessionOpened { purse } => self.live_purse(purse)?.open_session(),
-            Event::SessionEnded { purse } => self.live_purse(purse)?.end_session(),
-            Event::Authorised { session, kind, amount, approved, freed } => {
-                self.authorise(session, kind, amount, approved, freed)?;
-            }
-            Event::Transferred { purse } => self.transfer(purse)?,
-            Event::Reported { commit } => self.report(commit)?,
-            Event::Concluded { session, moved } => self.conclude(session, moved)?,
-            Event::PurchaseOpened { sam, session, amount, freed } => {
-                self.open_purchase(sam, session, amount, freed)?;
-            }
-            Event::Debited { purse } => self.debit(purse)?,
-            Event::Credited { purchase } => self.credit(purchase)?,
-            Event::Completed { purchase } => self.complete(purchase)?,
-            Event::Claimed { purchase } => self.claim(purchase)?,
-            Event::ReceiptStored { sam, commit } => self.store_receipt(sam, commit)?,
-            Event::Voided { purchase } => self.void(purchase)?,
-            Event::Cancelled { purse } => self.cancel(purse)?,
-            Event::BatchClosed { sam } => self.live_sam(sam)?.close_batch(),
-            Event::BatchArrived { sam, batch } => self.arrive(sam, batch)?,
-            Event::Acknowledged { sam, batch } => self.acknowledge(sam, batch)?,
-            Event::ClaimClosed { purchase } => self.close_claim(purchase)?,
-            Event::Settled { commit } => self.books.settle(commit)?,
-            Event::Hotlisted { purse } => self.known_purse(purse)?.hotlisted = true,
-            Event::PurseDestroyed { purse } => self.live_purse(purse)?.destroy(),
-            Event::SamDestroyed { sam } => self.live_sam(sam)?.alive = false,
-            Event::Refunded { purse } => self.refund(purse)?,
-        }
-        Ok(())
-    }
-
-    fn known_purse(&mut self, purse: usize) -> Result<&mut Purse, Refused> {
-        self.purses.get_mut(purse).ok_or(Refused::Unknown)
-    }
-
-    fn live_purse(&mut self, purse: usize) -> Result<&mut Purse, Refused> {
-        let purse = self.known_purse(purse)?;
-        if purse.alive { Ok(purse) } else { Err(Refused::Dead) }
-    }
-
-    fn live_sam(&mut self, sam: usize) -> Result<&mut Sam, Refused> {
-        let sam = self.sams.get_mut(sam).ok_or(Refused::Unknown)?;
-        if sam.alive { Ok(sam) } else { Err(Refused::Dead) }
-    }
+/// A purse.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Purse {
+    pub dead: bool,
+    pub hotlisted: bool,         // its next purchases are exceptions
+    pub refunded: Option<Minor>, // it is dead, and this was paid out
+    pub range: (Minor, Minor),   // least and greatest balance
+    pub balance: Minor,          // signed
+    pub nt: u32,                 // sessions so far
+    pub in_session: bool,        // the last one can still commit
+    pub order: Option<Purchase>, // what was ordered in it
+    pub log: Vec<Entry>,         // all value commits, by NV from 1
 }
 
-/// The condition under which something may happen.
-const fn demand(condition: bool, otherwise: Refused) -> Result<(), Refused> {
-    if condition { Ok(()) } else { Err(otherwise) }
+/// A value commit, and what the background system knows of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Entry {
+    pub kind: Kind,
+    pub nt: u32, // session; a cancellation repeats that of its purchase
+    pub amount: Minor,
+    pub purchase: Option<Purchase>, // where it is one or takes one back
+    pub freed: u32,                 // up to this NV, the purse has given up its receipts
+    pub known: bool,                // evidence has come in
+    pub voided: bool,               // with it, that the PSAM has voided it
+    pub settled: bool,              // the merchant has got it
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Kind {
+    Load,
+    Unload,
+    Purchase,
+    Cancellation,
+}
+
+/// A load or unload as the issuer has it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Transfer {
+    pub kind: Kind,
+    pub amount: Minor,
+    pub freed: u32, // up to this NV, the issuer has taken over receipts
+    pub state: TransferState,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum TransferState {
+    Refused,
+    Pending,  // S2 has left
+    Done,     // the purse has done it
+    Reversed, // it has not and never will
+}
+
+/// A PSAM.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Sam {
+    pub dead: bool,
+    pub openings: Vec<Opening>, // all purchases, by NT_PSAM from 1
+    pub batches: Vec<Batch>,    // from 1; the last one is open
+}
+
+/// A purchase in its PSAM.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Opening {
+    pub session: Session,
+    pub amount: Minor,
+    pub freed: u32, // up to this NV, the PSAM has taken over receipts
+    pub outcome: Outcome,
+    pub barred: bool, // opened after the purse was hotlisted
+    pub claim: bool,  // the background system has been asked for it without evidence
+}
+
+/// What a PSAM says of its purchase.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Outcome {
+    Open,
+    Credited,   // paid, with the purse's word
+    NotDebited, // never, with the purse's word
+    Unresolved, // nothing came back: a claim
+    Voided,     // paid and voided
+}
+
+/// What a PSAM hands in together; empty once acknowledged.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Batch {
+    pub records: Vec<Record>,
+    pub stored: bool, // by the background system
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Record {
+    Own(u32, Outcome, Option<Commit>), // a purchase of its own, and the value commit where the purse has said so
+    Receipt(Commit),                   // somebody's value commit, taken over from the purse
 }

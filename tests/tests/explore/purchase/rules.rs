@@ -1,6 +1,6 @@
 //! What purse and PSAMs do with each message, with the event that it stands for.
 
-use simulation::model::cards::Outcome;
+use simulation::model::Outcome;
 use simulation::model::{Event, Kind};
 
 use super::{Bug, Entry, Last, Opening, Previous, Purchase, State, Statement, Step, amount};
