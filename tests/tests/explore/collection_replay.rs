@@ -1,14 +1,11 @@
 //! Paths of the collection machine, driven through real PSAMs, real transfer cards, the
 //! terminal's own way of packing and unpacking them, and a real background system.
 
-use std::collections::BTreeMap;
-
 use apdu_spec::Element;
-use apdu_spec::aid::Aid;
 use apdu_spec::batch::{Acknowledgement, Trailer};
 use apdu_spec::download::{CONTENT_MAX, Parcel, TRAILER_INDEX};
 use apdu_spec::record::BatchRecord;
-use apdu_spec::sam::{CloseBatch, GetSamData, PsamAcknowledge};
+use apdu_spec::sam::{GetSamData, PsamAcknowledge};
 use apdu_spec::wire::Octets;
 use host::card::transfer::TransferCard;
 use host::reader::virtual_reader::VirtualReader;
@@ -18,28 +15,29 @@ use network::Batch;
 use system_tests::explore::Machine;
 use system_tests::scheme::{NOW, sam_id};
 
-use crate::collection::{self, AMOUNT, Collection, State, Step};
-use crate::real::{Real, send, tear};
+use crate::batches::AMOUNT;
+use crate::batches_replay::Line;
+use crate::collection::{Collection, Step};
+use crate::real::send;
 
-/// PSAMs, transfer cards, background system, and the acknowledgements that were made.
+/// PSAM, background system, line, and transfer cards.
 struct Replay {
-    real: Real,
+    line: Line,
     couriers: Vec<VirtualReader>,
-    words: BTreeMap<collection::Batch, Acknowledgement>,
     issued: u32,
 }
 
 /// Drives one path; how many steps were tried, those included that change nothing.
 pub(crate) fn replay(machine: &Collection, path: &[Step]) -> usize {
-    let mut real = Real::new(2);
-    real.load(1_000);
-    let couriers = vec![real.courier(800), real.courier(801)];
-    let mut replay = Replay { real, couriers, words: BTreeMap::new(), issued: 802 };
+    let mut line = Line::new(1);
+    let issued = 800 + u32::from(machine.couriers);
+    let couriers = (800..issued).map(|number| line.real.courier(number)).collect();
+    let mut replay = Replay { line, couriers, issued };
     let mut state = machine.start();
     for (place, step) in path.iter().enumerate() {
         let (accepted, after) = machine.next(&state, *step).expect("sound");
         assert_eq!(replay.act(*step), accepted, "step {place} of {path:#?}");
-        replay.compare(&after, &|| format!("step {place} of {path:#?}"));
+        replay.line.compare(&after.batches, &|| format!("step {place} of {path:#?}"));
         state = after;
     }
     let mut tried = path.len();
@@ -51,7 +49,7 @@ pub(crate) fn replay(machine: &Collection, path: &[Step]) -> usize {
             tried += 1;
         }
     }
-    replay.compare(&state, &|| format!("the end of {path:#?}"));
+    replay.line.compare(&state.batches, &|| format!("the end of {path:#?}"));
     tried
 }
 
@@ -59,39 +57,29 @@ impl Replay {
     /// Whether cards and background system accept the step.
     fn act(&mut self, step: Step) -> bool {
         match step {
-            Step::Pay { sam } => self.real.pay(sam.into(), AMOUNT),
-            Step::Close { sam } => send::<CloseBatch>(&mut self.real.sams[usize::from(sam)], &()).is_some(),
+            Step::Pay => self.line.real.pay(0, AMOUNT),
+            Step::Close => self.line.close(0),
             Step::Copy { courier, batch, whole } => {
-                let batch = self.real.batch(0, batch).expect("kept");
+                let batch = self.line.real.batch(0, batch).expect("kept");
                 copy(&mut self.couriers[usize::from(courier)], &batch, whole);
                 true
             }
             Step::Deliver { courier, whole } => self.deliver(courier.into(), whole),
             Step::Visit { courier } => self.visit(courier.into()),
             Step::Lose { courier } => {
-                self.couriers[usize::from(courier)] = self.real.courier(self.issued);
+                self.couriers[usize::from(courier)] = self.line.real.courier(self.issued);
                 self.issued += 1;
                 true
             }
-            Step::Submit { sam, batch } => {
-                let whole = self.real.batch(sam.into(), batch).expect("kept");
-                let word = self.real.background.submit(&whole, NOW).expect("stored");
-                assert!(self.words.insert((sam, batch), word).is_none_or(|before| before == word));
-                true
-            }
-            Step::Acknowledge { sam, word } => {
-                send::<PsamAcknowledge>(&mut self.real.sams[usize::from(sam)], &self.words[&word]).is_some()
-            }
-            Step::Tear { sam } => {
-                tear(&mut self.real.sams[usize::from(sam)], Aid::PSAM);
-                true
-            }
+            Step::Submit { batch } => self.line.collect((0, batch)) && self.line.submit((0, batch)),
+            Step::Acknowledge { batch } => self.line.acknowledge(0, (0, batch)),
+            Step::Tear => self.line.tear(0),
         }
     }
 
     /// As the simulation does it: stored first, released and acknowledged then.
     fn deliver(&mut self, courier: usize, whole: bool) -> bool {
-        let background = &mut self.real.background;
+        let background = &mut self.line.real.background;
         let card = &mut self.couriers[courier];
         let delivery = unpack(card).expect("read");
         let mut words = Vec::new();
@@ -99,7 +87,7 @@ impl Replay {
             let number = u8::try_from(batch.trailer.batch.get()).expect("small");
             let batch = Batch { trailer: batch.trailer, records: batch.records };
             let word = background.submit(&batch, NOW).expect("stored");
-            self.words.insert((0, number), word);
+            self.line.words.insert((0, number), word);
             words.push(word);
         }
         if whole && (!words.is_empty() || !delivery.incomplete.is_empty()) {
@@ -111,7 +99,7 @@ impl Replay {
     }
 
     fn visit(&mut self, courier: usize) -> bool {
-        let sam = &mut self.real.sams[0];
+        let sam = &mut self.line.real.sams[0];
         let mut card = TransferCard::select(&mut self.couriers[courier]).expect("selected");
         let mut from = 1;
         while let Some(found) = card.download(sam_id(1), from).expect("read") {
@@ -124,19 +112,6 @@ impl Replay {
             }
         }
         true
-    }
-
-    /// PSAMs keep what the machine says, and the books are those of the model.
-    fn compare(&mut self, state: &State, context: &dyn Fn() -> String) {
-        for (at, sam) in self.real.sams.iter_mut().enumerate() {
-            let information = send::<GetSamData>(sam, &()).expect("information");
-            let found = (information.oldest.get(), information.batch.get(), information.entries);
-            assert_eq!(found, state.stands(at), "PSAM {at} at {}", context());
-        }
-        let real: Vec<_> = self.real.ledger().iter().map(|(nv, minor, _)| (*nv, *minor)).collect();
-        let ledger: Vec<_> = state.model.ledger().map(|((_, nv), minor, _)| (nv, minor)).collect();
-        assert_eq!(real, ledger, "ledger at {}", context());
-        assert_eq!(self.real.shadow(), state.model.explained(0), "shadow at {}", context());
     }
 }
 
