@@ -1,9 +1,11 @@
-//! The load: one purse, its issuer, and everybody in between, who may give any S1, S2,
+//! Load and unload: one purse, its issuer, and everybody in between, who may give any S1, S2,
 //! evidence or answer of GET PREVIOUS to the other side at any time, again, or never.
 //!
 //! The issuer keeps everything before it answers, so that its restart changes nothing;
 //! a restarted terminal is one that does not deliver. Bound: sessions and losses of
 //! power; one purchase may come in between, so that NV and the NV of the last load differ.
+
+mod rules;
 
 use simulation::model::{Event, Kind, Minor, Model};
 use system_tests::explore::Machine;
@@ -25,6 +27,10 @@ pub(crate) enum Bug {
     FreedUnknown,
     /// The purse carries a refusal out.
     RefusalIgnored,
+    /// The evidence of an unload that comes again is paid again.
+    PaidAgain,
+    /// A later value commit confirms an unload.
+    AnyCommitConfirmsUnload,
 }
 
 /// The machine.
@@ -46,11 +52,32 @@ struct Standing {
     nv_load: u8,
 }
 
-/// S1 of a load; `great` is an amount that the issuer refuses.
+/// What a purse states that it wants.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Wish {
+    Load,
+    /// Of an amount that the issuer refuses.
+    GreatLoad,
+    Unload,
+}
+
+impl Wish {
+    pub(crate) const fn kind(self) -> Kind {
+        if matches!(self, Self::Unload) { Kind::Unload } else { Kind::Load }
+    }
+
+    /// Minor units.
+    pub(crate) const fn amount(self) -> Minor {
+        if matches!(self, Self::GreatLoad) { 2_000_000 } else { 10 }
+    }
+}
+
+/// S1 of a load or unload.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Statement {
-    great: bool,
+    wish: Wish,
     standing: Standing,
+    balance: Minor,
     freed: u8,
 }
 
@@ -85,8 +112,8 @@ pub(crate) struct State {
     /// S1 of every session; nothing where it was a purchase.
     statements: Vec<Option<Statement>>,
     session: bool,
-    /// NT of every value commit, and whether it is a load.
-    log: Vec<(u8, bool)>,
+    /// NT of every value commit, and what it is.
+    log: Vec<(u8, Kind)>,
     freed: u8,
     transfers: Vec<Transfer>,
     /// Value commits that the issuer knows.
@@ -99,12 +126,12 @@ pub(crate) struct State {
 /// A message is delivered, or power fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Step {
-    /// INITIALIZE IEP for Load.
-    Initialize { great: bool },
+    /// INITIALIZE IEP for Load or Unload.
+    Initialize { wish: Wish },
     /// The issuer gets S1 of this session.
     Authorise { nt: u8 },
-    /// CREDIT IEP with S2 of this session.
-    Credit { nt: u8 },
+    /// CREDIT IEP or DEBIT IEP with S2 of this session.
+    Execute { nt: u8 },
     /// The issuer gets the evidence of this session.
     Complete { nt: u8 },
     /// GET PREVIOUS about this session.
@@ -119,12 +146,6 @@ pub(crate) enum Step {
     Wait,
 }
 
-/// Minor units of a load.
-#[must_use]
-pub(crate) const fn amount(great: bool) -> Minor {
-    if great { 2_000_000 } else { 10 }
-}
-
 impl State {
     fn nt(&self) -> u8 {
         self.statements.len() as u8
@@ -135,7 +156,7 @@ impl State {
     }
 
     fn standing(&self) -> Standing {
-        let load = self.log.iter().rposition(|(_, load)| *load);
+        let load = self.log.iter().rposition(|(_, kind)| *kind == Kind::Load);
         let nv_load = load.map_or(0, |place| place as u8 + 1);
         Standing { nt: self.nt(), nv: self.nv(), nv_load }
     }
@@ -144,14 +165,14 @@ impl State {
         self.statements[usize::from(nt) - 1]
     }
 
-    /// NV of the load that session `nt` committed.
-    fn loaded(&self, nt: u8) -> Option<u8> {
-        self.log.iter().position(|entry| *entry == (nt, true)).map(|place| place as u8 + 1)
+    /// NV of what session `nt` committed.
+    fn committed(&self, nt: u8) -> Option<u8> {
+        self.log.iter().position(|entry| entry.0 == nt).map(|place| place as u8 + 1)
     }
 
     /// The answer that the purse has just given.
     pub(crate) fn answer(&self, asked: u8) -> Previous {
-        Previous { asked, found: self.loaded(asked), at: self.standing() }
+        Previous { asked, found: self.committed(asked), at: self.standing() }
     }
 }
 
@@ -163,6 +184,8 @@ impl Machine for Load {
         "a load is complete",
         "a load is reversed",
         "a load is refused",
+        "an unload is paid",
+        "an unload is reversed",
         "S2 frees receipts",
     ];
 
@@ -188,19 +211,19 @@ impl Machine for Load {
     fn steps(&self, state: &State) -> Vec<Step> {
         let mut steps = Vec::new();
         if state.nt() < self.sessions {
-            steps.extend([false, true].map(|great| Step::Initialize { great }));
+            steps.extend([Wish::Load, Wish::GreatLoad, Wish::Unload].map(|wish| Step::Initialize { wish }));
             let balance = state.model.purses[0].balance;
-            if balance > 0 && state.log.iter().all(|(_, load)| *load) {
+            if balance > 0 && state.log.iter().all(|(_, kind)| *kind != Kind::Purchase) {
                 steps.push(Step::Pay);
             }
         }
         for nt in (1..=state.nt()).filter(|nt| state.statement(*nt).is_some()) {
             steps.extend([Step::Authorise { nt }, Step::Previous { asked: nt }]);
-            if state.loaded(nt).is_some() {
+            if state.committed(nt).is_some() {
                 steps.push(Step::Complete { nt });
             }
         }
-        steps.extend(state.transfers.iter().map(|transfer| Step::Credit { nt: transfer.nt }));
+        steps.extend(state.transfers.iter().map(|transfer| Step::Execute { nt: transfer.nt }));
         steps.extend(state.previous.iter().map(|previous| Step::Resolve { previous: *previous }));
         if state.session && state.tears < self.tears {
             steps.push(Step::Tear);
@@ -223,163 +246,20 @@ impl Machine for Load {
     }
 
     fn seen(&self, state: &State, _: &[Step]) -> u32 {
-        let any = |fate| state.transfers.iter().any(|transfer| transfer.fate == fate);
+        let kind = |nt| state.statement(nt).map(|statement| statement.wish.kind());
+        let of = |wanted, fate| {
+            state.transfers.iter().any(|transfer| transfer.fate == fate && kind(transfer.nt) == Some(wanted))
+        };
+        let any = |fate| of(Kind::Load, fate);
         let bits = [
             any(Fate::Confirmed),
             any(Fate::Complete),
             any(Fate::Reversed),
             any(Fate::Refused),
+            of(Kind::Unload, Fate::Complete),
+            of(Kind::Unload, Fate::Reversed),
             state.freed > 0,
         ];
         bits.iter().enumerate().map(|(bit, set)| u32::from(*set) << bit).sum()
     }
-}
-
-impl Load {
-    fn act(&self, state: &mut State, step: Step) -> Result<bool, String> {
-        match step {
-            Step::Initialize { great } => {
-                let (before, freed) = (state.standing(), state.freed);
-                let standing = Standing { nt: before.nt + 1, ..before };
-                state.statements.push(Some(Statement { great, standing, freed }));
-                state.session = true;
-                apply(state, Event::SessionOpened { purse: 0 })
-            }
-            Step::Authorise { nt } => self.authorise(state, nt),
-            Step::Credit { nt } => self.credit(state, nt),
-            Step::Complete { nt } => self.complete(state, nt),
-            Step::Previous { asked } => {
-                let answer = state.answer(asked);
-                if let Err(place) = state.previous.binary_search(&answer) {
-                    state.previous.insert(place, answer);
-                }
-                if self.bug == Some(Bug::SessionSurvives) {
-                    return Ok(true);
-                }
-                state.session = false;
-                apply(state, Event::SessionEnded { purse: 0 })
-            }
-            Step::Resolve { previous } if previous.found.is_some() => self.complete(state, previous.asked),
-            Step::Resolve { previous } => {
-                let pending = |transfer: &Transfer| transfer.nt == previous.asked;
-                let fate = state.transfers.iter().find(|transfer| pending(transfer)).map(|of| of.fate);
-                if fate == Some(Fate::Pending) {
-                    self.observe(state, Standing { nt: previous.at.nt + 1, ..previous.at })?;
-                }
-                Ok(true)
-            }
-            Step::Pay => pay(state),
-            Step::Tear => {
-                (state.tears, state.session) = (state.tears + 1, false);
-                apply(state, Event::SessionEnded { purse: 0 })
-            }
-            Step::Wait if self.bug == Some(Bug::ReversedByTime) => {
-                let nt = state.transfers.iter().find(|of| of.fate == Fate::Pending).map(|of| of.nt);
-                nt.map_or(Ok(true), |nt| conclude(state, nt, false))
-            }
-            Step::Wait => Ok(true),
-        }
-    }
-
-    fn authorise(&self, state: &mut State, nt: u8) -> Result<bool, String> {
-        let statement = state.statement(nt).expect("as offered");
-        let minor = amount(statement.great);
-        if let Some(known) = state.transfers.iter().find(|transfer| transfer.nt == nt).copied() {
-            if self.bug == Some(Bug::BookedAgain) && known.fate != Fate::Refused {
-                state.shadow += minor;
-            }
-            return Ok(known.fate != Fate::Refused);
-        }
-        let latest = state.transfers.iter().all(|transfer| transfer.nt < nt);
-        if latest {
-            self.observe(state, statement.standing)?;
-        }
-        let approved = latest && !statement.great;
-        let complete = (1..).take_while(|nv| state.known.contains(nv)).count() as u8;
-        let freed = match self.bug {
-            Some(Bug::FreedUnknown) => statement.standing.nv,
-            _ => statement.freed.max(complete.min(statement.standing.nv)),
-        };
-        let fate = if approved { Fate::Pending } else { Fate::Refused };
-        state.transfers.push(Transfer { nt, fate, freed });
-        if approved {
-            state.shadow += minor;
-        }
-        let (session, kind) = ((0, nt.into()), Kind::Load);
-        let order = Event::Authorised { session, kind, amount: minor, approved, freed: freed.into() };
-        apply(state, order).map(|_| approved)
-    }
-
-    fn credit(&self, state: &mut State, nt: u8) -> Result<bool, String> {
-        let transfer = *state.transfers.iter().find(|transfer| transfer.nt == nt).expect("as offered");
-        let session = std::mem::take(&mut state.session) && nt == state.nt();
-        let refused = transfer.fate == Fate::Refused && self.bug != Some(Bug::RefusalIgnored);
-        if !session || refused || transfer.freed < state.freed {
-            return apply(state, Event::SessionEnded { purse: 0 }).map(|_| false);
-        }
-        state.log.push((nt, true));
-        state.freed = transfer.freed;
-        apply(state, Event::Transferred { purse: 0 })
-    }
-
-    /// S6 has come in: the load, and where the purse stood before it.
-    fn complete(&self, state: &mut State, nt: u8) -> Result<bool, String> {
-        let nv = state.loaded(nt).expect("as offered");
-        let transfer = state.transfers.iter_mut().find(|transfer| transfer.nt == nt).expect("it was ordered");
-        if matches!(transfer.fate, Fate::Refused | Fate::Reversed) {
-            return Ok(false);
-        }
-        transfer.fate = Fate::Complete;
-        apply(state, Event::Reported { commit: (0, nv.into()) })?;
-        if !state.known.contains(&nv) {
-            state.known.push(nv);
-            state.known.sort_unstable();
-            let standing = state.statement(nt).expect("a load").standing;
-            self.observe(state, standing)?;
-        }
-        Ok(true)
-    }
-
-    /// What a later word of the purse says of loads that are pending.
-    fn observe(&self, state: &mut State, standing: Standing) -> Result<(), String> {
-        let pending = |of: &&Transfer| of.fate == Fate::Pending && of.nt < standing.nt;
-        let pending: Vec<_> = state.transfers.iter().filter(pending).map(|of| of.nt).collect();
-        for nt in pending {
-            let before = state.statement(nt).expect("a load").standing.nv;
-            let moved = match self.bug {
-                Some(Bug::AnyCommitConfirms) => standing.nv > before,
-                _ => standing.nv_load > before,
-            };
-            conclude(state, nt, moved)?;
-        }
-        Ok(())
-    }
-}
-
-fn conclude(state: &mut State, nt: u8, moved: bool) -> Result<bool, String> {
-    let minor = amount(state.statement(nt).expect("a load").great);
-    let transfer = state.transfers.iter_mut().find(|transfer| transfer.nt == nt).expect("pending");
-    transfer.fate = if moved { Fate::Confirmed } else { Fate::Reversed };
-    if !moved {
-        state.shadow -= minor;
-    }
-    apply(state, Event::Concluded { session: (0, nt.into()), moved })
-}
-
-/// A whole purchase of 1 at a PSAM that is never collected.
-fn pay(state: &mut State) -> Result<bool, String> {
-    state.statements.push(None);
-    state.session = false;
-    let nt = state.nt();
-    state.log.push((nt, false));
-    let freed = state.freed.into();
-    apply(state, Event::SessionOpened { purse: 0 })?;
-    apply(state, Event::PurchaseOpened { sam: 0, session: (0, nt.into()), amount: 1, freed })?;
-    apply(state, Event::Debited { purse: 0 })?;
-    apply(state, Event::Credited { purchase: (0, 1) })
-}
-
-/// The event is true, or this is a counterexample.
-fn apply(state: &mut State, event: Event) -> Result<bool, String> {
-    state.model.apply(event).map(|()| true).map_err(|refused| format!("{event:?}: {refused:?}"))
 }

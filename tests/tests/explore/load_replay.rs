@@ -1,18 +1,19 @@
-//! Paths of the load machine, driven through a real purse and a real background system.
+//! Paths of the machine of load and unload, driven through a real purse and a real background system.
 
 use std::collections::BTreeMap;
 
 use apdu_spec::aid::Aid;
-use apdu_spec::element::Random;
+use apdu_spec::element::{Kind, Random};
 use apdu_spec::purse::{
-    CreditLoad, Execute, Executed, GetBalance, GetPurseData, PreviousByNt, PreviousRequest, PreviousSignature,
+    CreditLoad, DebitUnload, Execute, Executed, GetBalance, GetPurseData, PreviousByNt, PreviousRequest,
+    PreviousSignature,
 };
 use apdu_spec::record::{Counterpart, Decision};
 use network::{ResolveRequest, TransferRequest};
 use system_tests::explore::Machine;
 use system_tests::scheme::{NOW, VERSION, counter, sam_id};
 
-use crate::load::{self, Load, Previous, State, Step};
+use crate::load::{Load, Previous, State, Step};
 use crate::real::{LOAD_TERMINAL, Real, evidence, send, tear};
 
 /// The purse, the issuer, and every message that they have made.
@@ -56,8 +57,8 @@ impl Replay {
         let Real { purse, background, .. } = &mut self.real;
         let next = u8::try_from(before.model.purses[0].nt + 1).expect("small");
         match step {
-            Step::Initialize { great } => {
-                let request = self.real.initialize_load(load::amount(great), next);
+            Step::Initialize { wish } => {
+                let request = self.real.initialize(wish.kind(), wish.amount(), next);
                 self.requests.insert(next, request);
                 true
             }
@@ -67,8 +68,12 @@ impl Replay {
                 assert!(same, "the same S1 gets the same S2");
                 matches!(order.order.terms.to_decision(), Ok(Decision::Approved(_)))
             }
-            Step::Credit { nt } => {
-                let answer = send::<CreditLoad>(purse, &self.orders[&nt]);
+            Step::Execute { nt } => {
+                let order = &self.orders[&nt];
+                let answer = match self.requests[&nt].kind {
+                    Kind::Load => send::<CreditLoad>(purse, order),
+                    _ => send::<DebitUnload>(purse, order),
+                };
                 self.executed.extend(answer.map(|executed| (nt, executed)));
                 answer.is_some()
             }

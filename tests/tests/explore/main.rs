@@ -130,8 +130,16 @@ fn load_is_sound_and_the_cards_follow_it() {
 #[test]
 fn load_finds_planted_faults() {
     use load::Bug::*;
-    let bugs =
-        [BookedAgain, ReversedByTime, AnyCommitConfirms, SessionSurvives, FreedUnknown, RefusalIgnored];
+    let bugs = [
+        BookedAgain,
+        ReversedByTime,
+        AnyCommitConfirms,
+        SessionSurvives,
+        FreedUnknown,
+        RefusalIgnored,
+        PaidAgain,
+        AnyCommitConfirmsUnload,
+    ];
     for bug in bugs {
         broken(&format!("load, {bug:?}"), &load::Load { sessions: 4, tears: 1, bug: Some(bug) });
     }

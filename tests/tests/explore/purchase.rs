@@ -10,10 +10,13 @@
 //! may be closed and stored. The amount at PSAM 0 is 10, at PSAM 1 it is 11.
 
 mod rules;
+mod state;
 
-use simulation::model::{Event, Kind, Minor, Model};
-use simulation::model::{Outcome, Record};
+use simulation::model::{Event, Kind, Minor, Model, Outcome, Record};
 use system_tests::explore::Machine;
+
+use state::{Entry, Last, Opening, Sam, Statement};
+pub(crate) use state::{Previous, State};
 
 use crate::check;
 
@@ -45,81 +48,6 @@ pub(crate) struct Purchase {
     pub(crate) tears: u8,
     /// What is wrong.
     pub(crate) bug: Option<Bug>,
-}
-
-/// A value commit as the purse keeps it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Entry {
-    kind: Kind,
-    nt: u8,
-    at: Option<(u8, u8)>,
-}
-
-/// S1 of a session.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Statement {
-    sam: u8,
-    challenge: u8,
-    nv: u8,
-    freed: u8,
-}
-
-/// The answer of GET PREVIOUS, with the challenge it answers.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) struct Previous {
-    /// The PSAM that asked.
-    pub(crate) sam: u8,
-    challenge: u8,
-    /// By NT, otherwise by NV.
-    pub(crate) by_nt: bool,
-    /// The number asked for.
-    pub(crate) asked: u8,
-    found: Option<u8>,
-    nt: u8,
-    freed: u8,
-}
-
-/// A purchase in its PSAM.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Opening {
-    nt: u8,
-    freed: u8,
-    /// Batch in which it was opened.
-    opened: u8,
-    /// Its last record and the batch of that.
-    last: Option<(Last, u8)>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Last {
-    Own(Outcome),
-    Receipt,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Sam {
-    challenge: Option<u8>,
-    taken: Option<u8>,
-    openings: Vec<Opening>,
-    secrets: Vec<u8>,
-    batch: u8,
-    oldest: u8,
-    records: u8,
-}
-
-/// Cards, messages, and the abstract model beside them.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct State {
-    /// What must be true.
-    pub(crate) model: Model,
-    log: Vec<Entry>,
-    session: bool,
-    freed: u8,
-    statements: Vec<Statement>,
-    sams: [Sam; 2],
-    previous: Vec<Previous>,
-    challenges: u8,
-    tears: u8,
 }
 
 /// A message is delivered, or power fails. Numbers are those of the cards.
@@ -163,50 +91,6 @@ pub(crate) const fn amount(sam: u8) -> Minor {
 
 /// What the purse was loaded with.
 pub(crate) const LOADED: Minor = 1_000;
-
-impl State {
-    /// The answer that the purse has just given.
-    pub(crate) fn answer(&self, sam: u8, by_nt: bool, asked: u8) -> Option<Previous> {
-        let challenge = self.sams[usize::from(sam)].challenge?;
-        let (nt, freed) = (self.nt(), self.freed);
-        let same = |previous: &&Previous| {
-            let Previous { sam: by, challenge: fresh, .. } = **previous;
-            (by, fresh, previous.by_nt, previous.asked) == (sam, challenge, by_nt, asked)
-                && (previous.nt, previous.freed) == (nt, freed)
-        };
-        self.previous.iter().find(same).copied()
-    }
-
-    fn nt(&self) -> u8 {
-        self.statements.len() as u8 + 1
-    }
-
-    fn nv(&self) -> u8 {
-        self.log.len() as u8
-    }
-
-    fn sam(&mut self, sam: u8) -> &mut Sam {
-        &mut self.sams[usize::from(sam)]
-    }
-
-    /// The challenge of a PSAM is used up, and with it all answers to it.
-    fn take_challenge(&mut self, sam: u8) -> Option<u8> {
-        self.previous.retain(|previous| previous.sam != sam);
-        self.sam(sam).challenge.take()
-    }
-}
-
-impl Sam {
-    fn opening(&mut self, number: u8) -> &mut Opening {
-        &mut self.openings[usize::from(number) - 1]
-    }
-
-    fn record(&mut self, number: u8, last: Last) {
-        let batch = self.batch;
-        self.opening(number).last = Some((last, batch));
-        self.records += 1;
-    }
-}
 
 impl Machine for Purchase {
     type State = State;

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use apdu_spec::aid::Aid;
 use apdu_spec::declare::Command;
-use apdu_spec::element::{Algorithm, Balance, BatchNumber, Currency, Date, Random};
+use apdu_spec::element::{Algorithm, Balance, BatchNumber, Currency, Date, Kind, Random};
 use apdu_spec::management::DataBlock;
 use apdu_spec::purse::{
     CreditLoad, DebitIep, Execute, Executed, InitializeIep, InitializeLoad, InitializePurchase,
-    InitializeTransfer, Initialized,
+    InitializeTransfer, InitializeUnload, Initialized,
 };
 use apdu_spec::record::{Counterpart, LogEntry, ValueRecord};
 use apdu_spec::sam::{
@@ -25,7 +25,7 @@ use host::terminal::personalise::personalise;
 use network::{Batch, Funding, TransferRequest};
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
-use simulation::model::Minor;
+use simulation::model::{self, Minor};
 use system_tests::scheme::{GROUP, NOW, VERSION, acquirer, amount, identity, provider, sam_id};
 
 /// Number of the load terminal.
@@ -100,19 +100,22 @@ impl Real {
         Self { purse, sams, background, merchant }
     }
 
-    /// INITIALIZE IEP for a load, and what the terminal asks the authority then.
-    pub(crate) fn initialize_load(&mut self, minor: Minor, challenge: u8) -> TransferRequest {
+    /// INITIALIZE IEP for a load or unload, and what the terminal asks the authority then.
+    pub(crate) fn initialize(&mut self, kind: model::Kind, minor: Minor, challenge: u8) -> TransferRequest {
         let counterpart = Counterpart { sam: sam_id(LOAD_TERMINAL), challenge: Random([challenge; 8]) };
         let amount = amount(u32::try_from(minor).expect("small"));
         let request = InitializeTransfer { version: VERSION, counterpart, amount };
-        let initialized = send::<InitializeLoad>(&mut self.purse, &request).expect("a session");
-        let kind = apdu_spec::element::Kind::Load;
+        let (kind, initialized) = match kind {
+            model::Kind::Load => (Kind::Load, send::<InitializeLoad>(&mut self.purse, &request)),
+            _ => (Kind::Unload, send::<InitializeUnload>(&mut self.purse, &request)),
+        };
+        let initialized = initialized.expect("a session");
         TransferRequest { kind, funding: Funding::Cash, initialized, counterpart, amount, time: NOW }
     }
 
     /// A whole load.
     pub(crate) fn load(&mut self, minor: Minor) {
-        let request = self.initialize_load(minor, 9);
+        let request = self.initialize(model::Kind::Load, minor, 9);
         let order = self.background.authorise(&request, NOW).expect("approved");
         let executed = send::<CreditLoad>(&mut self.purse, &order).expect("loaded");
         self.background.complete(evidence(&request, &order, executed), NOW).expect("taken");
