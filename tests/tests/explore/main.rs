@@ -2,7 +2,7 @@
 //! (each file states its own), against the abstract model of the whole system; and the
 //! paths that were found, driven through the real cards and the real background system.
 //!
-//! `EXPLORE_STATES=2000000 cargo test -p system-tests --test explore -- --nocapture
+//! `EXPLORE_STATES=10000000 cargo test -p system-tests --test explore -- --nocapture
 //! --test-threads 1` explores up to that many states a machine, with wider bounds.
 
 #![allow(clippy::cast_possible_truncation)] // numbers of a machine are small
