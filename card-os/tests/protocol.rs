@@ -81,7 +81,9 @@ fn balances_stay_between_the_overdraft_and_the_maximum() {
 #[test]
 fn receipts_outlive_the_ring() {
     let mut world = World::with_balance(1_000);
-    (1..16).for_each(|_| drop(world.pay(10).unwrap()));
+    (1..16).for_each(|_| {
+        let _ = world.pay(10).unwrap();
+    });
     let erased = world.purse.chip().blocks_erased();
     let counterpart = world.counterpart();
     let request = InitializePurchase { group: support::GROUP, version: support::VERSION, counterpart };

@@ -176,7 +176,9 @@ fn a_denial_of_another_session() {
     assert_eq!(world.sam.execute::<PsamComplete>(&CompleteRequest { nt, previous: receipt }), refused);
     // Of another purse, which has come to a session of the same number and paid nothing.
     world.purse = other_purse();
-    (0..3).for_each(|_| drop(world.initialize()));
+    (0..3).for_each(|_| {
+        let _ = world.initialize();
+    });
     let debited = unused.statement.position.nt.get() - 1;
     let theirs = world.previous_by_nt(Counter::new(debited).unwrap()).unwrap();
     assert_eq!((theirs.found, theirs.statement.position.nt >= theirs.asked), (0, true));

@@ -288,6 +288,13 @@ impl Entry {
         Items { body: self.buffer.get(PREFIX..LEAD + self.size).unwrap_or_default(), at: 0 }
     }
 
+    /// Whether an entry counts that stands before this one: this is its seal, or has the
+    /// next number.
+    #[must_use]
+    pub fn counts(&self, before: &Self) -> bool {
+        self.number == before.number.wrapping_add(u8::from(!self.is_seal()))
+    }
+
     /// Whether it is a seal.
     #[must_use]
     pub fn is_seal(&self) -> bool {

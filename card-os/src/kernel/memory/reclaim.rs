@@ -26,25 +26,62 @@ impl<P: Platform> Memory<P> {
     }
 
     /// The same from the entry at `from` on, until `visit` answers false; the place of the
-    /// entry where the walk ended.
+    /// entry where the walk ended. What was torn is passed over, also where it reads well.
     fn walk_from(&self, sequence: u32, from: usize, visit: &mut dyn FnMut(&Item) -> bool) -> usize {
-        let base = self.base_of(sequence);
         let end = if sequence == self.head { self.tail } else { self.platform.block_size() };
+        let mut pending: Option<(Entry, usize)> = None;
         let mut at = from;
         while at < end {
             let Some(entry) = self.read_entry(sequence, at) else {
                 at += UNIT;
                 continue;
             };
-            for mut item in entry.items() {
-                item.place.address += u32::try_from(base + at + HEADER).unwrap_or(u32::MAX);
-                if !visit(&item) {
-                    return at;
-                }
-            }
+            let place = at;
             at += entry.size();
+            if let Some((last, place)) = pending.take()
+                && entry.counts(&last)
+                && !self.visit_entry(sequence, &last, place, visit)
+            {
+                return place;
+            }
+            if !entry.is_seal() {
+                pending = Some((entry, place));
+            }
         }
-        at
+        match pending {
+            Some((last, place))
+                if self.ends_with(sequence, &last) && !self.visit_entry(sequence, &last, place, visit) =>
+            {
+                place
+            }
+            _ => at,
+        }
+    }
+
+    /// Shows the items of an entry until `visit` answers false.
+    fn visit_entry(
+        &self,
+        sequence: u32,
+        entry: &Entry,
+        at: usize,
+        visit: &mut dyn FnMut(&Item) -> bool,
+    ) -> bool {
+        let body = u32::try_from(self.base_of(sequence) + at + HEADER).unwrap_or(u32::MAX);
+        entry.items().all(|mut item| {
+            item.place.address += body;
+            visit(&item)
+        })
+    }
+
+    /// Whether the last entry of a block counts: it is the last of all, or the next block
+    /// goes on from it.
+    fn ends_with(&self, sequence: u32, last: &Entry) -> bool {
+        if sequence == self.head {
+            return last.number == self.number.to_be_bytes()[3];
+        }
+        let next = sequence + 1;
+        let opening = self.read_entry(next, self.index.start(self.block_of(next)));
+        opening.is_none_or(|opening| opening.counts(last))
     }
 
     /// The valid entry at a place of a block.
