@@ -21,7 +21,8 @@ use rand_core::Rng;
 use crate::Error;
 
 const MAGIC: &[u8; 9] = b"PURSECARD";
-const VERSION: u32 = 1;
+/// 2: checksums begin with a salt.
+const VERSION: u32 = 2;
 const HEAD: usize = 32;
 
 /// A generator of random numbers that can go to another thread.

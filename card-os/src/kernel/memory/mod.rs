@@ -62,6 +62,10 @@
 //! committed is not looked for. No unit is programmed twice, since a write starts behind the
 //! last unit that was seen touched, and one more.
 //!
+//! Wear is even to one erasure: with 100,000 erasures a block, a purse lives 12 million
+//! purchases on 16 KiB and 64 million on 64 KiB, a PSAM 52 million on 64 KiB
+//! (`card-os/tests/wear.rs` counts).
+//!
 //! A card whose power fails in a dozen power-ups on end, each in the middle of writing the
 //! same entry again, runs out of room for that and stops with its value in it.
 //!
