@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
 use card_os::platform::{Platform, UNIT};
-use card_os::sim::{Interrupted, State, Tear, Technology, Weakness, tears};
+use card_os::sim::{Interrupted, Tear, Technology, tears};
 
 use crate::party::{AFTER_ALL, Aim};
 use crate::scene::{Parties, Scene, Side};
@@ -64,11 +64,6 @@ fn writes(scene: &Scene, transaction: fn(&mut Parties), side: Side) -> Vec<Inter
     (0..measure(None).0).map(length).collect()
 }
 
-/// A first unit that reads erased twice and then not. Memory looks at the unit that opens the
-/// next block only that often before it programs it, and would meet a chip that refuses.
-// TODO: goes when power-up reads the block behind the head three times.
-const OPEN_DEFECT: Tear = Tear::Front { piece: 0, state: State::Weak(Weakness::Rising(2)) };
-
 /// Every tear of each write, and last no tear at all. Without `every`, an erasure is torn as a
 /// whole and at both ends of its block.
 fn aims(writes: &[Interrupted], every: bool) -> Vec<Vec<Aim>> {
@@ -77,7 +72,7 @@ fn aims(writes: &[Interrupted], every: bool) -> Vec<Vec<Aim>> {
             (Interrupted::Erasure(length), Tear::Front { piece, .. } | Tear::Back { piece, .. }) => {
                 every || *piece == 0 || *piece + 1 >= length / UNIT
             }
-            _ => *tear != OPEN_DEFECT,
+            _ => true,
         };
         tears(Technology::Nor, *what).filter(asked).map(|tear| Some((write, tear))).collect()
     };
