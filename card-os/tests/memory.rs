@@ -4,7 +4,8 @@
 
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
-use card_os::kernel::memory::{Change, Memory, MemoryError, entry::RECORD};
+use card_os::kernel::memory::entry::{self, Body, RECORD};
+use card_os::kernel::memory::{Change, Memory, MemoryError};
 use card_os::sim::SimulatedChip;
 use proptest::prelude::*;
 
@@ -106,7 +107,7 @@ fn commit(memory: &mut Memory<Chip>, step: &Step) -> Result<(), MemoryError> {
             change.set(u8::try_from(*cell).unwrap(), value);
             change.append(LOG, next, value);
         }
-        Step::Tick => change.count_up(1),
+        Step::Tick => return memory.count_up(1).map(drop),
         Step::PowerCycle => return Ok(()),
     }
     memory.commit(change).map(drop)
@@ -357,4 +358,43 @@ fn what_is_no_image_is_refused() {
     let mut chip = Chip::new();
     chip.image().fill(0);
     assert_eq!(Memory::open(chip).map(drop), Err(MemoryError::NotFormatted));
+}
+
+/// An opening that proves itself, and a seal behind it, as only a forged image has them.
+fn forge(chip: &mut Chip, sequence: u32, number: u32, sealed: bool) {
+    const SALT: u32 = 0x5A17_5A17;
+    let base = sequence as usize % 4 * 1024;
+    let mut value = [0; entry::OPENING_LENGTH];
+    for (place, word) in value.chunks_exact_mut(4).zip([sequence, SALT, number]) {
+        place.copy_from_slice(&word.to_be_bytes());
+    }
+    let mut body = Body::default();
+    body.put(entry::OPENING, &[], &value);
+    let bytes = body.finish(number, sequence ^ SALT, 0).to_vec();
+    let seal = entry::unit(entry::SEAL, number, sequence ^ SALT, bytes.len());
+    let image = chip.image();
+    image[base..][..bytes.len()].copy_from_slice(&bytes);
+    if sealed {
+        image[base + bytes.len()..][..seal.len()].copy_from_slice(&seal);
+    }
+}
+
+#[test]
+fn a_forged_image_at_the_end_of_all_numbers_is_refused() {
+    for (sequence, number) in [(u32::MAX, 1), (u32::MAX - 1, u32::MAX), (5, u32::MAX)] {
+        for sealed in [false, true] {
+            let mut chip = Chip::new();
+            forge(&mut chip, sequence - 1, number.wrapping_sub(1), sealed);
+            forge(&mut chip, sequence, number, sealed);
+            assert!(Memory::open(chip).is_err(), "sequence {sequence}, number {number}, {sealed}");
+        }
+    }
+}
+
+#[test]
+fn two_blocks_that_hold_nothing_are_damage() {
+    let mut chip = Chip::new();
+    forge(&mut chip, 8, 20, false);
+    forge(&mut chip, 9, 21, false);
+    assert!(matches!(Memory::open(chip), Err(MemoryError::Damaged(_))));
 }

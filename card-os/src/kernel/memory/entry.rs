@@ -48,6 +48,9 @@ pub const ERASES: u8 = 0x01;
 pub const RESCUES: u8 = 0x02;
 /// Tags of the memory itself.
 const OWN: u8 = SEAL;
+/// Greatest sequence and number of an opening. No chip lives that long: only a forged image
+/// comes near the end of the numbers.
+const LAST: u32 = u32::MAX - 0x0100_0000;
 /// Value bytes of an opening.
 pub const OPENING_LENGTH: usize = 14 + 3 * super::index::LOGS;
 
@@ -316,7 +319,10 @@ impl Entry {
         let mut word = || reader.array().ok().map(u32::from_be_bytes);
         let (sequence, salt, number) = (word()?, word()?, word()?);
         let flags = reader.byte().ok()?;
-        let clean = sequence.checked_add(u32::from(reader.byte().ok()?))?;
+        if sequence.max(number) > LAST {
+            return None;
+        }
+        let clean = sequence + u32::from(reader.byte().ok()?);
         let mut next = [0; super::index::LOGS];
         for (log, place) in next.iter_mut().enumerate() {
             let [a, b, c] = reader.array().ok()?;

@@ -125,6 +125,9 @@ impl<P: Platform> Memory<P> {
         }
         if again {
             scan = self.load(&starts, newest.sequence - 1)?;
+            if !scan.opened || scan.stale {
+                return Err(UNSTEADY);
+            }
         }
         for sequence in self.head + 1..self.head + self.blocks() {
             let block = self.block_of(sequence);
@@ -196,14 +199,14 @@ impl<P: Platform> Memory<P> {
 
     /// Greatest clean sequence, and whether a block is being erased, should `pending` count.
     fn said_with(&mut self, pending: Option<&Pending>) -> (u32, bool) {
-        let (number, before) = (self.number, (self.clean, self.erasing));
+        let before = (self.clean, self.erasing);
         if let Some(Pending { entry, sequence, .. }) = pending
             && *sequence == self.head
         {
             entry.items().for_each(|item| self.obey(entry, &item));
         }
         let said = (self.clean, self.erasing);
-        (self.number, (self.clean, self.erasing)) = (number, before);
+        (self.clean, self.erasing) = before;
         said
     }
 
