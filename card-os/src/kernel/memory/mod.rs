@@ -146,11 +146,6 @@ impl Change {
         self.body.put_with(tag & !entry::RECORD, &[], encode);
     }
 
-    /// Adds one to a counter whose cell has been set.
-    pub fn count_up(&mut self, counter: u8) {
-        self.body.put(entry::TICK + counter, &[], &[]);
-    }
-
     /// Appends to the log `tag` (80 and above) the record `number`, which must be the
     /// log's next.
     pub fn append(&mut self, tag: u8, number: u32, value: &[u8]) {
