@@ -76,9 +76,8 @@ impl OneTimeKey {
     #[must_use]
     #[inline]
     pub fn sign<I: Element>(&self, input: &I) -> Mac {
-        const { assert!(I::MAX <= INPUT_MAX, "a MAC input is longer than its buffer") };
-        let mut message = Message::<INPUT_BLOCKS>::new();
-        let message = message.write(|writer| input.encode(writer));
+        let mut message = Message::new();
+        let message = message.write_input(input);
         match self.algorithm {
             Algorithm::AesCmac => truncated(cmac_once(&self.key, message.front(), message.last())),
             Algorithm::RetailMac => Mac(retail_mac(&self.key, message.bytes()).to_be_bytes()),
@@ -116,13 +115,11 @@ impl MacKey {
     #[must_use]
     #[inline]
     pub fn sign<I: Element>(&self, input: &I) -> Mac {
-        const { assert!(I::MAX <= INPUT_MAX, "a MAC input is longer than its buffer") };
-        // The assertion above leaves no way to overflow.
-        let mut message = Message::<INPUT_BLOCKS>::new();
-        let message = message.write(|writer| input.encode(writer));
-        match &self.0 {
-            Schedule::Aes(key) => truncated(cmac(key, message.front(), message.last())),
-            Schedule::Des(key) => Mac(retail_mac(key, message.bytes()).to_be_bytes()),
+        let mut message = Message::new();
+        let message = message.write_input(input);
+        match self.full_cmac(message) {
+            Ok(cmac) => truncated(cmac),
+            Err(key) => Mac(retail_mac(key, message.bytes()).to_be_bytes()),
         }
     }
 
@@ -189,6 +186,15 @@ impl<const BLOCKS: usize> Message<BLOCKS> {
     pub(super) fn last(&self) -> Last {
         let before = self.length.saturating_sub(1) / 16;
         (self.blocks.get(before).copied().unwrap_or_default(), self.length - before * 16)
+    }
+}
+
+impl Message<INPUT_BLOCKS> {
+    /// Writes an input that [`signature`](crate::signature) declares.
+    #[inline]
+    fn write_input<I: Element>(&mut self, input: &I) -> &Self {
+        const { assert!(I::MAX <= INPUT_MAX, "a MAC input is longer than its buffer") };
+        self.write(|writer| input.encode(writer))
     }
 }
 
