@@ -3,57 +3,20 @@
 //! survives that; `card-os/tests/attacks/rollback.rs`); the background system finds it by
 //! (provider, purse, NV) and (acquirer, SAM, NT), books one, keeps both, and hotlists.
 
+mod place;
+
 use std::path::{Path, PathBuf};
 
-use apdu_spec::element::{Algorithm, Amount, Time};
 use host::terminal::load::Funding;
-use rand_chacha::ChaCha12Rng;
-use rand_core::SeedableRng;
-use simulation::world::Limits;
-use simulation::{World, day};
+use place::{NOW, Place, amount};
+use simulation::World;
 
-const NOW: Time = Time(1_768_197_600);
-
-fn random(seed: u64) -> ChaCha12Rng {
-    ChaCha12Rng::seed_from_u64(seed)
+fn purse(place: &Place) -> PathBuf {
+    place.data.join("cards/purse-1.card")
 }
 
-fn amount(minor: u32) -> Amount {
-    Amount::new(minor).expect("an amount")
-}
-
-/// A world with a purse of 50.00.
-struct Scene {
-    data: PathBuf,
-    _place: tempfile::TempDir,
-    seed: u64,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let place = tempfile::tempdir().expect("a directory");
-        let data = place.path().join("data");
-        let mut world =
-            World::create(&data, day::scheme(), Algorithm::AesCmac, random(3), NOW).expect("a world");
-        let limits = Limits { maximum: 20_000, overdraft: 0, purchase: 5_000 };
-        world.issue_purse(limits, NOW).expect("a purse");
-        world.load(1, amount(5_000), Funding::Cash, NOW).expect("a load");
-        Self { data, _place: place, seed: 3 }
-    }
-
-    /// The world from its files, the cards as they are on disk now.
-    fn world(&mut self) -> World {
-        self.seed += 1;
-        World::open(&self.data, random(self.seed)).expect("the world")
-    }
-
-    fn purse(&self) -> PathBuf {
-        self.data.join("cards/purse-1.card")
-    }
-
-    fn sam(&self) -> PathBuf {
-        self.data.join("sams/1.card")
-    }
+fn sam(place: &Place) -> PathBuf {
+    place.data.join("sams/1.card")
 }
 
 /// A copy of an image, and its way back.
@@ -88,11 +51,11 @@ fn paid(world: &mut World) -> i64 {
 /// exception with both words of the purse; from then on the purse gets no value.
 #[test]
 fn a_purse_that_spends_twice_is_paid_for_once() {
-    let mut scene = Scene::new();
-    let copy = Copy::of(&scene.purse());
-    scene.world().pay(1, "kiosk", amount(4_000), NOW).expect("paid");
+    let mut place = Place::new();
+    let copy = Copy::of(&purse(&place));
+    place.world().pay(1, "kiosk", amount(4_000), NOW).expect("paid");
     copy.back();
-    let mut world = scene.world();
+    let mut world = place.world();
     world.pay(1, "bakery", amount(4_000), NOW).expect("no terminal can know");
     assert_eq!(clear(&mut world), ["clone"]);
     assert_eq!(paid(&mut world), 4_000);
@@ -105,11 +68,11 @@ fn a_purse_that_spends_twice_is_paid_for_once() {
 /// terminal the purse states an NV that the issuer has passed: nothing, and hotlisted.
 #[test]
 fn a_purse_from_before_its_unload_gets_nothing() {
-    let mut scene = Scene::new();
-    let copy = Copy::of(&scene.purse());
-    scene.world().unload(1, amount(5_000), Funding::Cash, NOW).expect("unloaded");
+    let mut place = Place::new();
+    let copy = Copy::of(&purse(&place));
+    place.world().unload(1, amount(5_000), Funding::Cash, NOW).expect("unloaded");
     copy.back();
-    let mut world = scene.world();
+    let mut world = place.world();
     // NT comes again with another statement, and then goes on to where it was.
     for _ in 0..3 {
         assert!(world.unload(1, amount(5_000), Funding::Cash, NOW).is_err());
@@ -126,15 +89,15 @@ fn a_purse_from_before_its_unload_gets_nothing() {
 /// and names the PSAM.
 #[test]
 fn a_psam_from_before_its_cancellation_is_not_paid() {
-    let mut scene = Scene::new();
-    let mut world = scene.world();
+    let mut place = Place::new();
+    let mut world = place.world();
     let receipt = world.pay(1, "kiosk", amount(4_000), NOW).expect("paid");
     drop(world);
-    let copy = Copy::of(&scene.sam());
-    scene.world().cancel(1, "kiosk", &receipt).expect("cancelled");
+    let copy = Copy::of(&sam(&place));
+    place.world().cancel(1, "kiosk", &receipt).expect("cancelled");
     copy.back();
-    std::fs::remove_file(scene.data.join("terminals/1/journal")).expect("his journal as well");
-    let mut world = scene.world();
+    std::fs::remove_file(place.data.join("terminals/1/journal")).expect("his journal as well");
+    let mut world = place.world();
     // The purse goes on paying elsewhere; its receipts travel.
     for _ in 0..14 {
         world.pay(1, "bakery", amount(1), NOW).expect("paid");
@@ -150,14 +113,14 @@ fn a_psam_from_before_its_cancellation_is_not_paid() {
 /// byte for byte, and the purses' receipts still bring the payments to him.
 #[test]
 fn a_psam_from_before_its_batch_contradicts_itself() {
-    let mut scene = Scene::new();
-    let copy = Copy::of(&scene.sam());
-    let mut world = scene.world();
+    let mut place = Place::new();
+    let copy = Copy::of(&sam(&place));
+    let mut world = place.world();
     world.pay(1, "kiosk", amount(100), NOW).expect("paid");
     assert_eq!(clear(&mut world), [""; 0]);
     drop(world);
     copy.back();
-    let mut world = scene.world();
+    let mut world = place.world();
     world.pay(1, "kiosk", amount(200), NOW).expect("paid");
     assert_eq!(clear(&mut world), ["batch-differs"]);
     assert_eq!(paid(&mut world), 100, "the second is an exception, and a receipt in the purse");

@@ -4,56 +4,35 @@
 //! sealed end to end, a PSAM keeps its batch until the background system's own word comes
 //! back, and what a courier has written himself stops nobody for longer than one trip.
 
+mod place;
+
 use std::path::PathBuf;
 
 use apdu_spec::Element;
 use apdu_spec::batch::{Acknowledgement, Trailer};
 use apdu_spec::download::{Download, Parcel, TRAILER_INDEX};
-use apdu_spec::element::{Algorithm, Amount, BatchNumber, Mac, SamId, Time};
+use apdu_spec::element::{BatchNumber, Mac, SamId};
 use apdu_spec::wire::Octets;
 use host::card::transfer::TransferCard;
 use host::reader::virtual_reader::VirtualReader;
-use host::terminal::load::Funding;
-use rand_chacha::ChaCha12Rng;
-use rand_core::SeedableRng;
+use place::{NOW, Place, amount};
+use simulation::World;
 use simulation::collection::Cleared;
-use simulation::world::Limits;
-use simulation::{World, day};
 
-const NOW: Time = Time(1_768_197_600);
 const BUS: &str = "bus-12";
 
-fn random(seed: u64) -> ChaCha12Rng {
-    ChaCha12Rng::seed_from_u64(seed)
-}
-
-fn amount(minor: u32) -> Amount {
-    Amount::new(minor).expect("an amount")
-}
-
 /// A world whose purse has paid 3.00 in the bus, which is never connected.
-struct Scene {
-    data: PathBuf,
-    _place: tempfile::TempDir,
-    seed: u64,
-}
+struct Scene(Place);
 
 impl Scene {
     fn new() -> Self {
-        let place = tempfile::tempdir().expect("a directory");
-        let data = place.path().join("data");
-        let mut world =
-            World::create(&data, day::scheme(), Algorithm::AesCmac, random(3), NOW).expect("a world");
-        let limits = Limits { maximum: 20_000, overdraft: 0, purchase: 5_000 };
-        world.issue_purse(limits, NOW).expect("a purse");
-        world.load(1, amount(5_000), Funding::Cash, NOW).expect("a load");
-        world.pay(1, BUS, amount(300), NOW).expect("paid");
-        Self { data, _place: place, seed: 3 }
+        let mut place = Place::new();
+        place.world().pay(1, BUS, amount(300), NOW).expect("paid");
+        Self(place)
     }
 
     fn world(&mut self) -> World {
-        self.seed += 1;
-        World::open(&self.data, random(self.seed)).expect("the world")
+        self.0.world()
     }
 
     /// The transfer card comes to the bus.
@@ -79,7 +58,7 @@ impl Scene {
     }
 
     fn image(&self) -> PathBuf {
-        self.data.join("transfer/800.card")
+        self.0.data.join("transfer/800.card")
     }
 
     fn copy(&self) -> Vec<u8> {
@@ -92,8 +71,7 @@ impl Scene {
 
     /// The courier with the card in a reader of his own.
     fn courier<T>(&mut self, act: impl FnOnce(&mut TransferCard<'_>) -> T) -> T {
-        self.seed += 1;
-        let random = Box::new(random(self.seed));
+        let random = Box::new(self.0.random());
         let mut reader = VirtualReader::open(&self.image(), random, false).expect("a card");
         act(&mut TransferCard::select(&mut reader).expect("selected"))
     }
