@@ -10,8 +10,9 @@
 //! The checksum (CRC-32/ISO-HDLC) is over the block's seed (4), the entry's place in the
 //! block (4), `units`, `number` and the padded body, then FF up to a multiple of 16
 //! bytes: an entry is valid in its place and nowhere else. The seed is the block's sequence
-//! exclusive-or a salt drawn when the memory was formatted, so that nobody can hand in a
-//! value that would read as an entry where the entry around it is torn.
+//! exclusive-or a salt of three bytes, drawn when the memory was formatted: who hands in a
+//! value that is to read as an entry, where the entry around it is torn, has one chance in
+//! 16 million.
 
 use apdu_spec::Writer;
 use crc::{CRC_32_ISO_HDLC, Crc};
@@ -32,7 +33,7 @@ pub const SEAL_SIZE: usize = size(2);
 pub const RECORD: u8 = 0x80;
 /// Adds one to counter `tag - TICK`: an entry of one unit, where a new value takes two.
 pub const TICK: u8 = 0xA0;
-/// Opens a block: sequence (4), salt (4), number (4), flags (1: [`ERASES`], [`RESCUES`], bits 10
+/// Opens a block: sequence (3), salt (3), number (4), flags (1: [`ERASES`], [`RESCUES`], bits 10
 /// to 80 for logs at their end), clean blocks behind it (1), next numbers of the logs (3 each).
 pub const OPENING: u8 = 0xFE;
 /// The block that was being erased is erased.
@@ -48,11 +49,13 @@ pub const ERASES: u8 = 0x01;
 pub const RESCUES: u8 = 0x02;
 /// Tags of the memory itself.
 const OWN: u8 = SEAL;
-/// Greatest sequence and number of an opening. No chip lives that long: only a forged image
-/// comes near the end of the numbers.
-const LAST: u32 = u32::MAX - 0x0100_0000;
+/// Greatest sequence of an opening: a million erasures of each of 16 blocks.
+pub const SEQUENCE_MAX: u32 = 0x00FF_FFFE;
+/// Greatest number of an opening. No chip lives that long: only a forged image comes near the
+/// end of the numbers.
+const NUMBER_MAX: u32 = u32::MAX - 0x0100_0000;
 /// Value bytes of an opening.
-pub const OPENING_LENGTH: usize = 14 + 3 * super::index::LOGS;
+pub const OPENING_LENGTH: usize = 12 + 3 * super::index::LOGS;
 
 // On a bare chip the checksum takes the small table; the result is the same.
 #[cfg(target_os = "none")]
@@ -316,10 +319,11 @@ impl Entry {
     pub fn opening(&self) -> Option<Opening> {
         let item = self.items().find(|item| item.tag == OPENING)?;
         let mut reader = apdu_spec::Reader::new(self.value(&item));
-        let mut word = || reader.array().ok().map(u32::from_be_bytes);
-        let (sequence, salt, number) = (word()?, word()?, word()?);
+        let mut three = || reader.array().ok().map(|[a, b, c]| u32::from_be_bytes([0, a, b, c]));
+        let (sequence, salt) = (three()?, three()?);
+        let number = reader.array().ok().map(u32::from_be_bytes)?;
         let flags = reader.byte().ok()?;
-        if sequence.max(number) > LAST {
+        if sequence > SEQUENCE_MAX || number > NUMBER_MAX {
             return None;
         }
         let clean = sequence + u32::from(reader.byte().ok()?);

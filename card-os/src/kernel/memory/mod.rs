@@ -407,7 +407,7 @@ impl<P: Platform> Memory<P> {
 
     /// Opens the next clean block, behind what torn openings have touched.
     fn open_block(&mut self, flags: u8) -> Result<(), MemoryError> {
-        if self.clean <= self.head {
+        if self.clean <= self.head || self.head >= entry::SEQUENCE_MAX {
             return Err(MemoryError::Full);
         }
         let touched = self.index.start(self.block_of(self.head + 1));
@@ -432,8 +432,9 @@ impl<P: Platform> Memory<P> {
     fn opening(&self, flags: u8) -> Body {
         let mut value = [0; entry::OPENING_LENGTH];
         let mut writer = Writer::new(&mut value);
-        writer.put(&self.head.to_be_bytes());
-        writer.put(&self.salt.to_be_bytes());
+        for [_, three @ ..] in [self.head, self.salt].map(u32::to_be_bytes) {
+            writer.put(&three);
+        }
         writer.put(&self.number.to_be_bytes());
         let clean = self.clean.saturating_sub(self.head).to_be_bytes()[3];
         // A log whose last number is used up goes on at 2^24: that bit is a flag.

@@ -80,9 +80,10 @@ impl<P: Platform> Memory<P> {
         for block in 0..memory.platform.blocks() {
             memory.platform.erase(block)?;
         }
-        let mut salt = [0; 4];
+        let mut salt = [0; 3];
         memory.platform.random(&mut salt);
-        memory.salt = u32::from_be_bytes(salt);
+        let [a, b, c] = salt;
+        memory.salt = u32::from_be_bytes([0, a, b, c]);
         memory.head = memory.blocks();
         memory.clean = memory.head + memory.blocks() - 1;
         let mut opening = memory.opening(0);
