@@ -44,7 +44,7 @@ pub(super) struct Index {
 }
 
 /// The place of a log in the arrays.
-fn log_of(tag: u8) -> usize {
+pub(super) fn log_of(tag: u8) -> usize {
     usize::from(tag & !RECORD)
 }
 

@@ -33,6 +33,8 @@
 //! times. A newest block with nothing valid behind its opening, or whose opening repeats a
 //! number that is used, does not count: the block before it is still the head.
 //!
+//! *Finding* a record (`lookup`) walks one block, from where the last one of its log was found.
+//!
 //! *Power-up* acts on nothing before what counts is written down. Where the log ends with a
 //! seal right behind its entry, nothing is written. Else the last entry is written again,
 //! whether or not it is weak, and sealed; where the last one had counted, a seal is written, and
@@ -58,8 +60,8 @@
 //! is weak behind it is only its proof, and without proof the same decision is written again.
 //! A torn power-up has acted on nothing, so the next may decide otherwise. No live item is
 //! lost in reclaiming, since a block is erased only after a commit that comes later than all
-//! its copies; of several writings of a record the last counts, and a number that was never
-//! committed is not looked for. No unit is programmed twice, since a write starts behind the
+//! its copies; a block holds a record once, of copies the one in the latest block counts, and a
+//! number that was never committed is not looked for. No unit is programmed twice, since a write starts behind the
 //! last unit that was seen touched, and one more.
 //!
 //! Wear is even to one erasure: with 100,000 erasures a block, a purse lives 12 million
@@ -79,6 +81,7 @@
 
 pub mod entry;
 mod index;
+mod lookup;
 mod reclaim;
 mod recovery;
 
@@ -87,6 +90,7 @@ use apdu_spec::Writer;
 use crate::platform::{ChipError, Platform, UNIT};
 use entry::{BODY_MAX, Body, ENTRY_MAX, HEADER};
 use index::{Index, Place};
+use lookup::LastFound;
 
 /// Why memory did not do what it was asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -168,6 +172,7 @@ impl Change {
 pub struct Memory<P> {
     platform: P,
     index: Index,
+    last_found: LastFound,
     /// Drawn when it was formatted ([`entry`]).
     salt: u32,
     /// Sequence of the block that is written to.
@@ -240,13 +245,6 @@ impl<P: Platform> Memory<P> {
         Some(length)
     }
 
-    /// Copies a record into `buffer`; its length, or nothing where it does not exist.
-    pub fn record(&self, tag: u8, number: u32, buffer: &mut [u8]) -> Option<usize> {
-        let written = number < self.next(tag);
-        let place = self.find(tag, number, self.oldest()).filter(|_| written)?;
-        self.read_value(place, buffer)
-    }
-
     /// Number that the log's next record gets.
     pub fn next(&self, tag: u8) -> u32 {
         self.index.next(tag)
@@ -256,24 +254,6 @@ impl<P: Platform> Memory<P> {
     /// again after each power-up.
     pub fn keep_from(&mut self, tag: u8, number: u32) {
         self.index.set_floor(tag, number);
-    }
-
-    /// The last place of a record, in the blocks from `oldest` on.
-    fn find(&self, tag: u8, number: u32, oldest: u32) -> Option<Place> {
-        (oldest..=self.head).rev().find_map(|sequence| self.find_in(sequence, tag, number))
-    }
-
-    /// The last place of a record in one block.
-    fn find_in(&self, sequence: u32, tag: u8, number: u32) -> Option<Place> {
-        let mut found = None;
-        if self.index.may_hold(self.block_of(sequence), tag, number) {
-            self.walk(sequence, &mut |item| {
-                if item.tag == tag && item.number == number {
-                    found = Some(item.place);
-                }
-            });
-        }
-        found
     }
 
     /// Makes sure that entries of `bytes` in all can follow, without touching the block

@@ -27,7 +27,7 @@ impl<P: Platform> Memory<P> {
 
     /// The same from the entry at `from` on, until `visit` answers false; the place of the
     /// entry where the walk ended. What was torn is passed over, also where it reads well.
-    fn walk_from(&self, sequence: u32, from: usize, visit: &mut dyn FnMut(&Item) -> bool) -> usize {
+    pub(super) fn walk_from(&self, sequence: u32, from: usize, visit: &mut dyn FnMut(&Item) -> bool) -> usize {
         let end = if sequence == self.head { self.tail } else { self.platform.block_size() };
         let mut pending: Option<(Entry, usize)> = None;
         let mut at = from;
@@ -186,7 +186,7 @@ impl<P: Platform> Memory<P> {
         let from = self.cursor.max(self.index.start(self.block_of(oldest)));
         self.cursor = self.walk_from(oldest, from, &mut |item| {
             let wanted = item.is_record() && self.index.is_wanted(item.tag, item.number);
-            // Its last writing counts; one before it may have been torn.
+            // Where it was copied already, the copy is found.
             if wanted && self.find(item.tag, item.number, oldest) == Some(item.place) {
                 found = Some(*item);
             }

@@ -3,6 +3,7 @@
 
 use super::entry::{self, Entry, HEADER, Item, Opening};
 use super::index::Index;
+use super::lookup::LastFound;
 use super::{Memory, MemoryError};
 use crate::platform::{BLOCKS_MAX, Platform, UNIT};
 
@@ -61,6 +62,7 @@ impl<P: Platform> Memory<P> {
         Ok(Self {
             platform,
             index: Index::new(),
+            last_found: LastFound::default(),
             salt: 0,
             head: 0,
             tail: 0,
