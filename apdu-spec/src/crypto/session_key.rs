@@ -3,6 +3,9 @@
 //! Input of each block: `counter (1) | label (1) | 00 | context | length in bits (2)`.
 //! AES takes one block, Triple DES two. Context and label make every session key
 //! a key of its own: K1 of a session makes S1 and nothing else.
+//!
+//! What makes a schedule is not inlined: a purchase runs through more code than the first
+//! cache holds, and every copy of this costs more than its call.
 
 use super::Key;
 use super::derivation::tdea_pair;
@@ -83,7 +86,6 @@ impl DerivationKey {
         Self { key, algorithm }
     }
 
-    #[inline]
     fn derive<C: Element>(&self, label: Label, context: &C) -> Key {
         let mut message = Message::new();
         let input = input(&mut message, label, context);
@@ -95,10 +97,9 @@ impl DerivationKey {
 
     /// K1 of a session, which makes S1 and from which KS comes.
     #[must_use]
-    #[inline]
+    #[inline(never)]
     pub fn statement_key(&self, context: &SessionContext) -> StatementKey {
-        let algorithm = self.algorithm;
-        StatementKey { mac: MacKey::new(&self.derive(Label::Statement, context), algorithm), algorithm }
+        StatementKey(MacKey::new(&self.derive(Label::Statement, context), self.algorithm))
     }
 
     /// Key of S6 (from the certificate key).
@@ -140,7 +141,6 @@ impl MasterKey {
 }
 
 impl MacKey {
-    #[inline]
     fn derive<C: Element>(&self, label: Label, context: &C) -> Key {
         let mut message = Message::new();
         let input = input(&mut message, label, context);
@@ -153,22 +153,19 @@ impl MacKey {
 
 /// K1 of a session: makes S1, and derives KS.
 #[derive(Debug)]
-pub struct StatementKey {
-    mac: MacKey,
-    algorithm: Algorithm,
-}
+pub struct StatementKey(MacKey);
 
 impl StatementKey {
     /// The key of S1.
     #[must_use]
     pub const fn mac_key(&self) -> &MacKey {
-        &self.mac
+        &self.0
     }
 
     /// KS, which makes S2 and S3: K1 and the counterpart's number of the transaction.
     #[must_use]
-    #[inline]
+    #[inline(never)]
     pub fn order_key(&self, nt: Counter) -> MacKey {
-        MacKey::new(&self.mac.derive(Label::Order, &nt), self.algorithm)
+        MacKey::new(&self.0.derive(Label::Order, &nt), self.0.algorithm())
     }
 }

@@ -23,7 +23,8 @@ pub struct Mac(pub [u8; 8]);
 
 impl PartialEq for Mac {
     fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        // One number, not eight: the same time, and less of it.
+        u64::from_ne_bytes(self.0).ct_eq(&u64::from_ne_bytes(other.0)).into()
     }
 }
 

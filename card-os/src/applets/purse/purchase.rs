@@ -4,9 +4,10 @@ use apdu_spec::StatusWord;
 use apdu_spec::element::{Balance, Kind};
 use apdu_spec::protections::Protections;
 use apdu_spec::purse::Execute;
-use apdu_spec::record::balance_after;
+use apdu_spec::record::{Order, balance_after};
 
 use super::Purse;
+use super::session::Stated;
 use crate::kernel::Response;
 use crate::kernel::area::Area;
 
@@ -17,16 +18,18 @@ impl<X: Protections> Purse<X> {
         area: &mut Area<'_>,
         response: &mut Response,
     ) -> Result<(), StatusWord> {
-        let verified = self.verify(Kind::Purchase, request)?;
+        self.carry_out(Kind::Purchase, request, Self::may_debit, area, response)
+    }
+
+    fn may_debit(&self, _: &Stated, order: Order) -> Result<(), StatusWord> {
         let parameters = self.parameters()?;
-        let amount = verified.order.amount;
-        if amount > parameters.purchase_limit {
+        if order.amount > parameters.purchase_limit {
             return Err(StatusWord::LIMIT_EXCEEDED);
         }
         let least = Balance(-parameters.overdraft.signed());
-        balance_after(Kind::Purchase, self.state.balance, amount)
+        balance_after(Kind::Purchase, self.state.balance, order.amount)
             .filter(|after| *after >= least || !X::BALANCE_CHECKED)
-            .ok_or(StatusWord::INSUFFICIENT_BALANCE)?;
-        self.execute(&verified, area, response)
+            .map(drop)
+            .ok_or(StatusWord::INSUFFICIENT_BALANCE)
     }
 }

@@ -2,7 +2,6 @@
 //! commit has in common: S2 verified, S6 and S3 made, one commit.
 
 use apdu_spec::StatusWord;
-use apdu_spec::crypto::mac::MacKey;
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext, StatementKey};
 use apdu_spec::element::{Amount, Counter, KeyReference, Kind, Mac, Random};
 use apdu_spec::personalisation::Function;
@@ -38,13 +37,8 @@ pub(super) struct Stated {
     pub(super) amount: Amount,
 }
 
-/// An order whose S2 was right.
-pub(super) struct Verified {
-    pub(super) session: Stated,
-    pub(super) order: Order,
-    s2: Mac,
-    ks: MacKey,
-}
+/// What a type of transaction demands of an order besides S2.
+type Allow<X> = fn(&Purse<X>, &Stated, Order) -> Result<(), StatusWord>;
 
 impl<X: Protections> Purse<X> {
     pub(super) fn initialize_purchase(
@@ -101,13 +95,9 @@ impl<X: Protections> Purse<X> {
         let statement = Statement { identity, position: self.state.position(nt, random) };
 
         let covered = X::covered(statement);
-        let k1 = DerivationKey::new(card_key, key.algorithm).statement_key(&SessionContext {
-            kind,
-            nt: covered.position.nt,
-            random,
-            counterpart,
-        });
         let heading = Heading::new(Name::S1, kind, key);
+        let context = SessionContext { kind, nt: covered.position.nt, random, counterpart };
+        let k1 = DerivationKey::new(card_key, key.algorithm).statement_key(&context);
         let s1 = k1.mac_key().sign(&S1 { heading, statement: covered, counterpart, amount });
 
         // NT is used up before S1 leaves.
@@ -129,26 +119,47 @@ impl<X: Protections> Purse<X> {
         }
     }
 
-    /// Ends the session and checks S2 and what the order says about receipts.
-    pub(super) fn verify(&mut self, kind: Kind, request: &Execute) -> Result<Verified, StatusWord> {
-        let verified = self.verify_order(kind, request);
+    /// Carries out the order that ends the session: one commit of balance, NV, log and receipt.
+    pub(super) fn carry_out(
+        &mut self,
+        kind: Kind,
+        request: &Execute,
+        allow: Allow<X>,
+        area: &mut Area<'_>,
+        response: &mut Response,
+    ) -> Result<(), StatusWord> {
+        let entry = self.ordered(kind, request, allow, area);
         self.session = None;
-        verified
+        self.commit(&entry?, area, response)
     }
 
-    fn verify_order(&self, kind: Kind, request: &Execute) -> Result<Verified, StatusWord> {
+    /// The log entry of an order whose S2 is right, with S6 and S3. KS stays in here.
+    fn ordered(
+        &self,
+        kind: Kind,
+        request: &Execute,
+        allow: Allow<X>,
+        area: &Area<'_>,
+    ) -> Result<LogEntry, StatusWord> {
         let session = self.session.as_ref().filter(|session| session.stated.kind == kind);
         let session = session.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
-        let Stated { key, counterpart, .. } = session.stated;
-        let order = request.order;
+        let Stated { key, statement, counterpart, .. } = session.stated;
+        let Execute { order, s2 } = *request;
         let ks = session.k1.order_key(order.nt);
-        let heading = Heading::new(Name::S2, kind, key);
-        let right = ks.sign(&S2 { heading, s1: session.s1, sam: counterpart.sam, order }) == request.s2;
-        if !right && X::ORDER_VERIFIED {
+        let heading = |name| Heading::new(name, kind, key);
+        let expected =
+            ks.sign(&S2 { heading: heading(Name::S2), s1: session.s1, sam: counterpart.sam, order });
+        if expected != s2 && X::ORDER_VERIFIED {
             return Err(StatusWord::WRONG_MAC);
         }
         self.check_receipts(order)?;
-        Ok(Verified { session: session.stated, order, s2: request.s2, ks })
+        allow(self, &session.stated, order)?;
+
+        let (position, s3, s6) = (statement.position, Mac::default(), Mac::default());
+        let mut entry = LogEntry { kind, key, position, counterpart, order, s3, s6 };
+        entry.s6 = certificate(&self.keys, area, &statement, &entry, kind, s2)?;
+        entry.s3 = ks.sign(&S3 { heading: heading(Name::S3), s2, s6: entry.s6 });
+        Ok(entry)
     }
 
     /// What was taken over only rises, and the log has room for one entry more.
@@ -161,29 +172,6 @@ impl<X: Protections> Purse<X> {
             Some(held) if held < LOG_MAX => Ok(()),
             _ => Err(StatusWord::RECEIPTS_FULL),
         }
-    }
-
-    /// Carries a verified order out: one commit of balance, NV, log and receipt.
-    pub(super) fn execute(
-        &mut self,
-        verified: &Verified,
-        area: &mut Area<'_>,
-        response: &mut Response,
-    ) -> Result<(), StatusWord> {
-        let Verified { session, order, s2, ks } = verified;
-        let mut entry = LogEntry {
-            kind: session.kind,
-            key: session.key,
-            position: session.statement.position,
-            counterpart: session.counterpart,
-            order: *order,
-            s3: Mac::default(),
-            s6: Mac::default(),
-        };
-        entry.s6 = certificate(&self.keys, area, &session.statement, &entry, session.kind, *s2)?;
-        let heading = Heading::new(Name::S3, session.kind, session.key);
-        entry.s3 = ks.sign(&S3 { heading, s2: *s2, s6: entry.s6 });
-        self.commit(&entry, area, response)
     }
 
     /// The one place where value moves.

@@ -2,8 +2,8 @@
 //! to GET PREVIOUS IEP SIGNATURE.
 
 use apdu_spec::StatusWord;
-use apdu_spec::crypto::session_key::{DerivationKey, SessionContext, StatementKey};
-use apdu_spec::element::{Amount, KeyReference, Kind, Mac, Random, Time};
+use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
+use apdu_spec::element::{Amount, KeyReference, Kind, Random, Time};
 use apdu_spec::personalisation::Function;
 use apdu_spec::protections::Protections;
 use apdu_spec::purse::PreviousSignature;
@@ -32,21 +32,22 @@ impl<X: Protections> Sam<X> {
         Ok(DerivationKey::new(key, reference.algorithm))
     }
 
-    /// K1 of a session of a purse with this PSAM.
-    pub(super) fn statement_key(
+    /// The key of a purse and the context of its session with this PSAM, from which K1 comes.
+    /// K1 itself is made where it is used: its schedule is slow to move.
+    pub(super) fn session(
         &mut self,
         statement: &Statement,
         reference: KeyReference,
         challenge: Random,
         area: &Area<'_>,
-    ) -> Result<StatementKey, StatusWord> {
+    ) -> Result<(DerivationKey, SessionContext), StatusWord> {
         let context = SessionContext {
             kind: Kind::Purchase,
             nt: X::covered(*statement).position.nt,
             random: statement.position.random,
             counterpart: self.counterpart(challenge)?,
         };
-        Ok(self.purse_key(&statement.identity, reference, area)?.statement_key(&context))
+        Ok((self.purse_key(&statement.identity, reference, area)?, context))
     }
 
     /// This PSAM with one of its challenges.
@@ -60,14 +61,13 @@ impl<X: Protections> Sam<X> {
         statement: &Statement,
         reference: KeyReference,
         challenge: Random,
-        k1: &StatementKey,
-    ) -> Result<Mac, StatusWord> {
-        Ok(k1.mac_key().sign(&S1 {
+    ) -> Result<S1, StatusWord> {
+        Ok(S1 {
             heading: Heading::new(Name::S1, Kind::Purchase, reference),
             statement: X::covered(*statement),
             counterpart: self.counterpart(challenge)?,
             amount: Amount::default(),
-        }))
+        })
     }
 
     /// Provider, currency, and both expiry dates.
@@ -90,8 +90,9 @@ impl<X: Protections> Sam<X> {
         area: &Area<'_>,
     ) -> Result<(), StatusWord> {
         let challenge = self.challenge.take().ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
-        let k1 = self.statement_key(&request.statement, request.key, challenge, area)?;
-        if self.expected_s1(&request.statement, request.key, challenge, &k1)? != request.s1 {
+        let (key, context) = self.session(&request.statement, request.key, challenge, area)?;
+        let s1 = self.expected_s1(&request.statement, request.key, challenge)?;
+        if key.statement_key(&context).mac_key().sign(&s1) != request.s1 {
             return Err(StatusWord::WRONG_MAC);
         }
         self.check_purse(&request.statement.identity, request.time)
