@@ -1,4 +1,6 @@
-//! What a card runs on: non-volatile memory and randomness.
+//! What a card runs on: non-volatile memory, randomness, and perhaps a unit for checksums.
+
+use crc::{CRC_32_ISCSI, Crc};
 
 /// The smallest piece of memory that is programmed at once. No unit is programmed
 /// twice between two erasures of its block.
@@ -38,4 +40,27 @@ pub trait Platform {
 
     /// Fills `buffer` with random bytes.
     fn random(&mut self, buffer: &mut [u8]);
+
+    /// CRC-32/ISCSI (Castagnoli). A platform that has a unit or an instruction for it uses
+    /// that; the result is always the same.
+    fn checksum(&self, bytes: &[u8]) -> u32 {
+        CRC.checksum(bytes)
+    }
+}
+
+// On a bare chip the checksum takes the small table; the result is the same.
+#[cfg(target_os = "none")]
+static CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
+#[cfg(not(target_os = "none"))]
+static CRC: Crc<u32, crc::Table<16>> = Crc::<u32, crc::Table<16>>::new(&CRC_32_ISCSI);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksum_has_the_published_check_value() {
+        assert_eq!(CRC.checksum(b"123456789"), 0xE306_9283);
+        assert_eq!(Crc::<u32>::new(&CRC_32_ISCSI).checksum(b"123456789"), 0xE306_9283);
+    }
 }

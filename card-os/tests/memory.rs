@@ -370,8 +370,8 @@ fn forge(chip: &mut Chip, sequence: u32, number: u32, sealed: bool) {
     value[6..10].copy_from_slice(&number.to_be_bytes());
     let mut body = Body::default();
     body.put(entry::OPENING, &[], &value);
-    let bytes = body.finish(number, sequence ^ SALT, 0).to_vec();
-    let seal = entry::unit(entry::SEAL, number, sequence ^ SALT, bytes.len());
+    let bytes = body.finish(chip, number, sequence ^ SALT, 0).to_vec();
+    let seal = entry::unit(chip, entry::SEAL, number, sequence ^ SALT, bytes.len());
     let image = chip.image();
     image[base..][..bytes.len()].copy_from_slice(&bytes);
     if sealed {

@@ -25,6 +25,13 @@ impl Chip {
         self.programmed
     }
 
+    const fn next_word(&mut self) -> [u8; 8] {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random.to_be_bytes()
+    }
+
     fn place(&mut self, address: usize, length: usize) -> Result<&mut [u8], ChipError> {
         self.bytes.get_mut(address..).and_then(|tail| tail.get_mut(..length)).ok_or(ChipError)
     }
@@ -63,11 +70,13 @@ impl Platform for Chip {
 
     /// A generator for tests: fast, and the same in every run.
     fn random(&mut self, buffer: &mut [u8]) {
-        for place in buffer.chunks_mut(8) {
-            self.random ^= self.random << 13;
-            self.random ^= self.random >> 7;
-            self.random ^= self.random << 17;
-            place.copy_from_slice(&self.random.to_be_bytes()[..place.len()]);
-        }
+        let (words, rest) = buffer.as_chunks_mut::<8>();
+        words.iter_mut().for_each(|word| *word = self.next_word());
+        let last = self.next_word();
+        rest.iter_mut().zip(last).for_each(|(place, byte)| *place = byte);
+    }
+
+    fn checksum(&self, bytes: &[u8]) -> u32 {
+        crc32c::crc32c(bytes)
     }
 }

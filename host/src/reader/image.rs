@@ -21,8 +21,8 @@ use rand_core::Rng;
 use crate::Error;
 
 const MAGIC: &[u8; 9] = b"PURSECARD";
-/// 2: checksums begin with a salt.
-const VERSION: u32 = 2;
+/// 2: checksums begin with a salt. 3: they are CRC-32/ISCSI.
+const VERSION: u32 = 3;
 const HEAD: usize = 32;
 
 /// A generator of random numbers that can go to another thread.
@@ -191,5 +191,9 @@ impl Platform for Image {
 
     fn random(&mut self, buffer: &mut [u8]) {
         self.random.fill_bytes(buffer);
+    }
+
+    fn checksum(&self, bytes: &[u8]) -> u32 {
+        crc32c::crc32c(bytes)
     }
 }

@@ -27,7 +27,12 @@ impl<P: Platform> Memory<P> {
 
     /// The same from the entry at `from` on, until `visit` answers false; the place of the
     /// entry where the walk ended. What was torn is passed over, also where it reads well.
-    pub(super) fn walk_from(&self, sequence: u32, from: usize, visit: &mut dyn FnMut(&Item) -> bool) -> usize {
+    pub(super) fn walk_from(
+        &self,
+        sequence: u32,
+        from: usize,
+        visit: &mut dyn FnMut(&Item) -> bool,
+    ) -> usize {
         let end = if sequence == self.head { self.tail } else { self.platform.block_size() };
         let mut pending: Option<(Entry, usize)> = None;
         let mut at = from;
@@ -91,10 +96,7 @@ impl<P: Platform> Memory<P> {
 
     /// The valid entry at a place of the block that begins at `base`.
     pub(super) fn read_entry_in(&self, base: usize, seed: Option<u32>, at: usize) -> Option<Entry> {
-        let size = self.platform.block_size();
-        Entry::read(seed, at, |at, buffer| {
-            at + buffer.len() <= size && self.platform.read(base + at, buffer).is_ok()
-        })
+        Entry::read(&self.platform, base, seed, at)
     }
 
     /// Bytes that the live items of these blocks would take as entries of their own.

@@ -276,4 +276,8 @@ impl Platform for Chip {
             flash.random.fill_bytes(buffer);
         }
     }
+
+    fn checksum(&self, bytes: &[u8]) -> u32 {
+        crc32c::crc32c(bytes)
+    }
 }
