@@ -4,10 +4,7 @@
 use apdu_spec::aid::Aid;
 use divan::{Bencher, black_box};
 use system_tests::scheme::amount;
-use system_tests::till::{
-    CommandBytes, Purse, Reader, Sam, credit_psam, debit_iep, get_balance, get_challenge, initialize_iep,
-    initialize_psam, purchase, select,
-};
+use system_tests::till::{CommandBytes, Purse, Reader, Sam, purchase};
 
 fn main() {
     divan::main();
@@ -20,34 +17,38 @@ fn pair() -> (Purse, Sam) {
     (purse, Sam::new(1))
 }
 
-fn stated(purse: &mut Reader, sam: &mut Sam) -> CommandBytes {
-    let challenge: [u8; 8] = sam.reader.send(&get_challenge()).try_into().expect("eight bytes");
-    purse.send(&select(Aid::PURSE));
-    initialize_iep(&sam.id(), &challenge)
+fn stated(purse: &mut Reader, sam: &mut Sam, command: &mut CommandBytes) {
+    let challenge = sam.reader.send(command.get_challenge()).try_into().expect("eight bytes");
+    purse.send(command.select(Aid::PURSE));
+    command.initialize_iep(&sam.id(), &challenge);
 }
 
-fn stated_to_psam(purse: &mut Reader, sam: &mut Sam) -> CommandBytes {
-    let command = stated(purse, sam);
-    initialize_psam(purse.send(&command), amount(100))
+fn stated_to_psam(purse: &mut Reader, sam: &mut Sam, command: &mut CommandBytes) {
+    stated(purse, sam, command);
+    let initialized = purse.send(command);
+    command.initialize_psam(initialized, amount(100));
 }
 
-fn ordered(purse: &mut Reader, sam: &mut Sam) -> CommandBytes {
-    let command = stated_to_psam(purse, sam);
-    debit_iep(sam.reader.send(&command))
+fn ordered(purse: &mut Reader, sam: &mut Sam, command: &mut CommandBytes) {
+    stated_to_psam(purse, sam, command);
+    let opened = sam.reader.send(command);
+    command.debit_iep(opened);
 }
 
-fn debited(purse: &mut Reader, sam: &mut Sam) -> CommandBytes {
-    let command = stated_to_psam(purse, sam);
-    let opened = sam.reader.send(&command);
-    credit_psam(opened, purse.send(&debit_iep(opened)))
+fn debited(purse: &mut Reader, sam: &mut Sam, command: &mut CommandBytes) {
+    stated_to_psam(purse, sam, command);
+    let opened = sam.reader.send(command);
+    let executed = purse.send(command.debit_iep(opened));
+    command.credit_psam(opened, executed);
 }
 
 /// Times the command that `prepare` leads up to, sent to the purse or to the PSAM.
-fn command(bencher: Bencher<'_, '_>, to_purse: bool, prepare: fn(&mut Reader, &mut Sam) -> CommandBytes) {
+fn command(bencher: Bencher<'_, '_>, to_purse: bool, prepare: fn(&mut Reader, &mut Sam, &mut CommandBytes)) {
     bencher
         .with_inputs(|| {
             let (mut purse, mut sam) = pair();
-            let command = prepare(&mut purse.reader, &mut sam);
+            let mut command = CommandBytes::default();
+            prepare(&mut purse.reader, &mut sam, &mut command);
             (purse, sam, command)
         })
         .bench_local_refs(|(purse, sam, command)| {
@@ -58,7 +59,9 @@ fn command(bencher: Bencher<'_, '_>, to_purse: bool, prepare: fn(&mut Reader, &m
 
 #[divan::bench]
 fn select_purse(bencher: Bencher<'_, '_>) {
-    command(bencher, true, |_, _| select(Aid::PURSE));
+    command(bencher, true, |_, _, command| {
+        command.select(Aid::PURSE);
+    });
 }
 
 #[divan::bench]
@@ -83,9 +86,9 @@ fn credit_psam_for_purchase(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn balance(bencher: Bencher<'_, '_>) {
-    command(bencher, true, |purse, _| {
-        purse.send(&select(Aid::PURSE));
-        get_balance()
+    command(bencher, true, |purse, _, command| {
+        purse.send(command.select(Aid::PURSE));
+        command.get_balance();
     });
 }
 

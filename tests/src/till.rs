@@ -25,7 +25,7 @@ use crate::scheme::{self, GROUP, NOW, VERSION, amount, counter, sam_id};
 /// Purchases that a purse makes before [`Till::settle`]: it holds this many receipts.
 pub const PURCHASES_A_PURSE: usize = 15;
 
-/// A command APDU.
+/// A command APDU: header, data field, and Le 00.
 #[derive(Clone, Copy, Debug)]
 pub struct CommandBytes {
     bytes: [u8; 261],
@@ -39,10 +39,76 @@ impl core::ops::Deref for CommandBytes {
     }
 }
 
+impl Default for CommandBytes {
+    fn default() -> Self {
+        Self { bytes: [0; 261], length: 0 }
+    }
+}
+
 impl CommandBytes {
-    fn put(&mut self, part: &[u8]) {
-        self.bytes[self.length..][..part.len()].copy_from_slice(part);
-        self.length += part.len();
+    /// A command with this data field, in the place of the last one.
+    #[inline]
+    fn set(&mut self, [cla, ins, p1, p2]: [u8; 4], data: &[&[u8]]) -> &[u8] {
+        let lc = u8::try_from(data.iter().map(|part| part.len()).sum::<usize>()).expect("a short command");
+        self.bytes[..5].copy_from_slice(&[cla, ins, p1, p2, lc]);
+        self.length = 5;
+        for part in data {
+            self.bytes[self.length..][..part.len()].copy_from_slice(part);
+            self.length += part.len();
+        }
+        if lc > 0 {
+            self.bytes[self.length] = 0;
+            self.length += 1;
+        }
+        self
+    }
+
+    /// SELECT without an answer.
+    #[inline]
+    pub fn select(&mut self, aid: &[u8]) -> &[u8] {
+        self.set([0x00, 0xA4, 0x04, FIRST_QUIET], &[aid])
+    }
+
+    /// GET CHALLENGE.
+    #[inline]
+    pub fn get_challenge(&mut self) -> &[u8] {
+        self.set([0x00, 0x84, 0x00, 0x00], &[])
+    }
+
+    /// INITIALIZE IEP for Purchase.
+    #[inline]
+    pub fn initialize_iep(&mut self, sam: &[u8; 6], challenge: &[u8; 8]) -> &[u8] {
+        self.set([0x90, 0x50, 0x01, GROUP], &[&[VERSION], sam, challenge])
+    }
+
+    /// INITIALIZE PSAM for Purchase: what INITIALIZE IEP answered, amount and time.
+    #[inline]
+    pub fn initialize_psam(&mut self, initialized: &[u8], amount: Amount) -> &[u8] {
+        let (amount, time) = (amount.get().to_be_bytes(), NOW.0.to_be_bytes());
+        self.set([0x90, 0x70, 0x00, 0x00], &[initialized, &amount, &time])
+    }
+
+    /// DEBIT IEP for Purchase: what INITIALIZE PSAM answered.
+    #[inline]
+    pub fn debit_iep(&mut self, opened: &[u8]) -> &[u8] {
+        self.set([0x90, 0x54, 0x01, 0x00], &[opened])
+    }
+
+    /// CREDIT PSAM: NT_PSAM from the order, and what DEBIT IEP answered.
+    ///
+    /// # Panics
+    /// Where no order was given.
+    #[inline]
+    pub fn credit_psam(&mut self, opened: &[u8], executed: &[u8]) -> &[u8] {
+        // An order begins with amount (4) and time (4).
+        let nt = opened[8..].first_chunk::<3>().expect("an order");
+        self.set([0x90, 0x72, 0x00, 0x00], &[nt, executed])
+    }
+
+    /// GET BALANCE.
+    #[inline]
+    pub fn get_balance(&mut self) -> &[u8] {
+        self.set([0x90, 0x5C, 0x00, 0x00], &[])
     }
 }
 
@@ -57,24 +123,6 @@ pub struct Reader {
     pub bytes: usize,
     /// Bytes programmed before answers so far: what the answer had to wait for.
     pub awaited: usize,
-}
-
-/// A short command APDU: header, data field, and Le 00.
-///
-/// # Panics
-/// Where the data field is longer than 255 bytes.
-#[must_use]
-#[inline]
-pub fn command(header: [u8; 4], data: &[&[u8]]) -> CommandBytes {
-    let mut command = CommandBytes { bytes: [0; 261], length: 0 };
-    let length = data.iter().map(|part| part.len()).sum::<usize>();
-    command.put(&header);
-    if length > 0 {
-        command.put(&[u8::try_from(length).expect("a short command")]);
-        data.iter().for_each(|part| command.put(part));
-    }
-    command.put(&[0]);
-    command
 }
 
 impl Reader {
@@ -119,7 +167,7 @@ impl Reader {
     }
 
     fn personalise<P: Element>(&mut self, aid: &[u8], group: DataGroup, parameters: &P, keys: &[KeyData]) {
-        self.send(&select(aid));
+        self.select(aid);
         let keys = keys.iter().map(|key| (DataGroup::Key, content(key)));
         let blocks: Vec<_> = std::iter::once((group, content(parameters))).chain(keys).collect();
         let end = blocks.len() - 1;
@@ -128,56 +176,17 @@ impl Reader {
             let block = u8::try_from(number).expect("few");
             self.execute::<StoreData>(&DataBlock { last, block, group, content });
         }
-        self.send(&select(aid));
+        self.select(aid);
+    }
+
+    fn select(&mut self, aid: &[u8]) {
+        self.send(CommandBytes::default().select(aid));
     }
 }
 
 fn content<E: Element>(element: &E) -> Concealed<200> {
     let mut buffer = [0; 200];
     Concealed::new(element.to_slice(&mut buffer).expect("fits")).expect("fits")
-}
-
-/// SELECT without an answer.
-#[must_use]
-pub fn select(aid: &[u8]) -> CommandBytes {
-    command([0x00, 0xA4, 0x04, FIRST_QUIET], &[aid])
-}
-
-/// GET CHALLENGE.
-#[must_use]
-pub fn get_challenge() -> CommandBytes {
-    command([0x00, 0x84, 0x00, 0x00], &[])
-}
-
-/// INITIALIZE IEP for Purchase.
-#[must_use]
-pub fn initialize_iep(sam: &[u8], challenge: &[u8]) -> CommandBytes {
-    command([0x90, 0x50, 0x01, GROUP], &[&[VERSION], sam, challenge])
-}
-
-/// INITIALIZE PSAM for Purchase: what INITIALIZE IEP answered, amount and time.
-#[must_use]
-pub fn initialize_psam(initialized: &[u8], amount: Amount) -> CommandBytes {
-    command([0x90, 0x70, 0x00, 0x00], &[initialized, &amount.get().to_be_bytes(), &NOW.0.to_be_bytes()])
-}
-
-/// DEBIT IEP for Purchase: what INITIALIZE PSAM answered.
-#[must_use]
-pub fn debit_iep(opened: &[u8]) -> CommandBytes {
-    command([0x90, 0x54, 0x01, 0x00], &[opened])
-}
-
-/// CREDIT PSAM: NT_PSAM from the order, and what DEBIT IEP answered.
-#[must_use]
-pub fn credit_psam(opened: &[u8], executed: &[u8]) -> CommandBytes {
-    // An order begins with amount (4) and time (4).
-    command([0x90, 0x72, 0x00, 0x00], &[&opened[8..11], executed])
-}
-
-/// GET BALANCE.
-#[must_use]
-pub fn get_balance() -> CommandBytes {
-    command([0x90, 0x5C, 0x00, 0x00], &[])
 }
 
 /// A purse with its number.
@@ -206,7 +215,7 @@ impl Purse {
     pub fn load(&mut self, minor: u32) {
         let counterpart = Counterpart { sam: sam_id(900), challenge: Random([9; 8]) };
         let request = InitializeTransfer { version: VERSION, counterpart, amount: amount(minor) };
-        self.reader.send(&select(Aid::PURSE));
+        self.reader.select(Aid::PURSE);
         let initialized = self.reader.execute::<InitializeLoad>(&request);
         let position = initialized.statement.position;
 
@@ -275,14 +284,19 @@ fn record_key(id: [u8; 6], batch: BatchNumber) -> apdu_spec::crypto::mac::MacKey
 }
 
 /// A whole purchase: three commands to the purse, three to the PSAM.
+///
+/// # Panics
+/// Where one of them refuses.
 pub fn purchase(purse: &mut Reader, sam: &mut Sam, amount: Amount) {
-    let challenge: [u8; 8] = sam.reader.send(&get_challenge()).try_into().expect("eight bytes");
-    purse.send(&select(Aid::PURSE));
-    let initialized = purse.send(&initialize_iep(&sam.id, &challenge));
-    let opened = sam.reader.send(&initialize_psam(initialized, amount));
-    let executed = purse.send(&debit_iep(opened));
-    let credit = credit_psam(opened, executed);
-    sam.reader.send(&credit);
+    let mut command = CommandBytes::default();
+    let challenge = sam.reader.send(command.get_challenge());
+    let challenge: [u8; 8] = challenge.try_into().expect("eight bytes");
+    purse.send(command.select(Aid::PURSE));
+    let initialized = purse.send(command.initialize_iep(&sam.id, &challenge));
+    let opened = sam.reader.send(command.initialize_psam(initialized, amount));
+    let executed = purse.send(command.debit_iep(opened));
+    let credit = command.credit_psam(opened, executed);
+    sam.reader.send(credit);
 }
 
 /// Purses and PSAMs that meet in turn: neighbouring purchases of a card have another

@@ -16,7 +16,7 @@ const FLOOR_PSAM: (usize, usize) = (4, 30);
 /// Bytes that a purchase tells a card.
 const INFORMATION: [usize; 2] = [68, 88];
 /// Bytes programmed a purchase: purse, PSAM; with seals and reclaiming, and without.
-const PROGRAMMED: [(f64, f64); 2] = [(108.8, 98.4), (138.8, 121.6)];
+const PROGRAMMED: [(f64, f64); 2] = [(108.8, 98.4), (122.6, 121.6)];
 /// APDUs and bytes on the wire: purse, PSAM.
 const WIRE: [(usize, usize); 2] = [(3, 148), (3, 158)];
 /// Static RAM of a card.

@@ -206,6 +206,12 @@ impl AreaChange<'_, '_> {
         self
     }
 
+    /// See [`Change::followed`].
+    pub const fn followed(&mut self) -> &mut Self {
+        self.change.followed();
+        self
+    }
+
     /// Commits all of it.
     pub fn commit(&mut self) -> Result<Committed, StatusWord> {
         self.area.storage.commit(&mut self.change).map_err(StatusWord::from)

@@ -1,4 +1,5 @@
-//! The entries of batches: written with S5, read back as whole records.
+//! The entries of batches: written with S5, read back as whole records. A PSAM stays powered
+//! from payment to payment, so that its next entry proves the last one.
 
 use apdu_spec::StatusWord;
 use apdu_spec::crypto::mac::MacKey;
@@ -87,7 +88,7 @@ impl<X: Protections> Sam<X> {
     ) -> Result<(Booked, Committed), StatusWord> {
         let value = self.own_value(&own, opening)?;
         let (stored, booked) = self.prepare(outcome, Content::Own(own), &value, area)?;
-        let committed = area.change().append(ENTRIES, &stored).commit()?;
+        let committed = area.change().append(ENTRIES, &stored).followed().commit()?;
         self.forget_open(own.nt);
         Ok((booked, committed))
     }

@@ -28,9 +28,9 @@ pub(super) const OPEN_MAX: usize = 8;
 /// Purchases that one batch takes.
 pub(super) const BATCH_MAX: u32 = 512;
 
-/// Bytes of the entry of one outcome, in memory.
+/// Bytes of the entry of one outcome, in memory, and of a seal that a power-up may write.
 pub(super) const OUTCOME_SIZE: usize = 48;
-/// Bytes of an opening, in memory, its seal included.
+/// The same of an opening.
 pub(super) const OPENING_SIZE: usize = 96;
 /// Bytes that closing and acknowledging take besides the outcomes of open purchases.
 pub(super) const CLOSING_SIZE: usize = 512;

@@ -42,8 +42,9 @@ impl<X: Protections> Sam<X> {
     ) -> Result<(), StatusWord> {
         let challenge = self.challenge.take().ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
         let statement = request.statement;
-        let k1 = self.statement_key(&statement, request.key, challenge, area)?;
-        let s1 = self.expected_s1(&statement, request.key, challenge, &k1)?;
+        let (key, context) = self.session(&statement, request.key, challenge, area)?;
+        let k1 = key.statement_key(&context);
+        let s1 = k1.mac_key().sign(&self.expected_s1(&statement, request.key, challenge)?);
         if s1 != request.s1 {
             return Err(StatusWord::WRONG_MAC);
         }
@@ -57,8 +58,13 @@ impl<X: Protections> Sam<X> {
         }
         let order = self.order(request, nt, area)?;
         let opening = Opening { key: request.key, statement, challenge, order };
-        let committed = self.keep_open(&opening, area)?;
-        let running = self.run(opening, s1, &k1)?;
+        self.run(opening, s1, &k1)?;
+        let kept = self.keep_open(&opening, area);
+        if kept.is_err() {
+            self.running = None;
+        }
+        let committed = kept?;
+        let running = self.running.as_ref().ok_or(StatusWord::INTERNAL_ERROR)?;
         answer(response, &opened(running, &committed))
     }
 
@@ -111,13 +117,14 @@ impl<X: Protections> Sam<X> {
         Ok(master.cancellation_secret(&SecretContext { iep, nt_iep, nt_psam }))
     }
 
-    /// KS and S2 of an opening that is committed, kept until it is credited.
-    fn run(&mut self, opening: Opening, s1: Mac, k1: &StatementKey) -> Result<&Running, StatusWord> {
+    /// KS and S2 of an opening, kept until it is credited.
+    fn run(&mut self, opening: Opening, s1: Mac, k1: &StatementKey) -> Result<(), StatusWord> {
         let Opening { key, order, .. } = opening;
-        let ks = k1.order_key(order.nt);
         let heading = Heading::new(Name::S2, Kind::Purchase, key);
+        let ks = k1.order_key(order.nt);
         let s2 = ks.sign(&S2 { heading, s1, sam: self.parameters()?.sam, order });
-        Ok(self.running.insert(Running { nt: order.nt, opening, s2, ks }))
+        self.running = Some(Running { nt: order.nt, opening, s2, ks });
+        Ok(())
     }
 
     /// Commits the opening, with room and a number for its outcome and room for closing the
@@ -139,7 +146,7 @@ impl<X: Protections> Sam<X> {
         if let Some(stored) = &claim {
             change.append(ENTRIES, stored);
         }
-        let committed = change.commit()?;
+        let committed = change.followed().commit()?;
         if let Some(nt) = oldest {
             self.forget_open(nt);
         }
@@ -210,9 +217,10 @@ impl<X: Protections> Sam<X> {
     fn resume(&mut self, nt: Counter, area: &Area<'_>) -> Result<(), StatusWord> {
         let opening = self.opening(nt, area)?;
         let Opening { key, statement, challenge, .. } = opening;
-        let k1 = self.statement_key(&statement, key, challenge, area)?;
-        let s1 = self.expected_s1(&statement, key, challenge, &k1)?;
-        self.run(opening, s1, &k1).map(drop)
+        let (purse, context) = self.session(&statement, key, challenge, area)?;
+        let k1 = purse.statement_key(&context);
+        let s1 = k1.mac_key().sign(&self.expected_s1(&statement, key, challenge)?);
+        self.run(opening, s1, &k1)
     }
 
     /// PSAM COMPLETE: the purse says that this purchase was never debited.

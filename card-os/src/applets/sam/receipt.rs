@@ -88,7 +88,7 @@ impl<X: Protections> Sam<X> {
     ) -> Result<(Booked, Committed), StatusWord> {
         self.ensure_entry(RECEIPT_SIZE, area)?;
         let (stored, booked) = self.prepare(Outcome::Receipt, Content::Receipt(*value), value, area)?;
-        let committed = area.change().append(ENTRIES, &stored).commit()?;
+        let committed = area.change().append(ENTRIES, &stored).followed().commit()?;
         Ok((booked, committed))
     }
 }

@@ -137,6 +137,7 @@ pub struct Committed(());
 #[derive(Debug, Default)]
 pub struct Change {
     body: Body,
+    followed: bool,
 }
 
 impl Change {
@@ -154,6 +155,12 @@ impl Change {
     /// log's next.
     pub fn append(&mut self, tag: u8, number: u32, value: &[u8]) {
         self.append_with(tag, number, |writer| writer.put(value));
+    }
+
+    /// Another commit follows while power lasts, and proves this one: a seal would be wear for
+    /// nothing. Where none does, the next power-up writes the entry again.
+    pub const fn followed(&mut self) {
+        self.followed = true;
     }
 
     /// Appends what `encode` writes, like [`Change::append`].
@@ -318,6 +325,7 @@ impl<P: Platform> Memory<P> {
         }
         self.ensure_room(entry::size(change.body.length()))?;
         self.write(&mut change.body)?;
+        self.unsealed &= !change.followed;
         self.platform.sync().map_err(|error| self.fail(error))?;
         Ok(Committed(()))
     }
@@ -365,13 +373,15 @@ impl<P: Platform> Memory<P> {
 
     /// Programs an entry at the tail; where its body is on the chip.
     fn burn(&mut self, body: &mut Body) -> Result<usize, MemoryError> {
-        let place = self.burn_bytes(body.finish(self.number, self.seed(self.head), self.tail))?;
+        let seed = self.seed(self.head);
+        let place = self.burn_bytes(body.finish(&self.platform, self.number, seed, self.tail))?;
         Ok(place + HEADER)
     }
 
     /// Programs an entry of one unit.
     fn burn_unit(&mut self, tag: u8) -> Result<(), MemoryError> {
-        self.burn_bytes(&entry::unit(tag, self.number, self.seed(self.head), self.tail)).map(drop)
+        let unit = entry::unit(&self.platform, tag, self.number, self.seed(self.head), self.tail);
+        self.burn_bytes(&unit).map(drop)
     }
 
     /// Programs a whole entry at the tail; its address.
@@ -456,22 +466,21 @@ impl<P: Platform> Memory<P> {
     /// Behind the last unit of a block that does not read erased, and one more where
     /// the block is not empty: a torn write may have touched it without a trace.
     fn first_free(&self, sequence: u32) -> Result<usize, MemoryError> {
-        const PIECE: usize = 8 * UNIT;
+        const ERASED: [u8; 32 * UNIT] = [0xFF; 32 * UNIT];
         let base = self.base_of(sequence);
         let mut end = self.platform.block_size();
-        let mut piece = [0; PIECE];
+        let mut piece = ERASED;
         while end > 0 {
-            let length = PIECE.min(end);
+            let length = piece.len().min(end);
             let bytes = piece.get_mut(..length).unwrap_or_default();
             self.platform.read(base + end - length, bytes)?;
-            if bytes == [0xFF; PIECE] {
-                end -= length;
+            end -= length;
+            if bytes == ERASED {
                 continue;
             }
             if let Some(last) = bytes.iter().rposition(|byte| *byte != 0xFF) {
-                return Ok(end - length + (last + 1).next_multiple_of(UNIT) + UNIT);
+                return Ok(end + (last + 1).next_multiple_of(UNIT) + UNIT);
             }
-            end -= length;
         }
         Ok(0)
     }
