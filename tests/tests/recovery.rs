@@ -1,7 +1,8 @@
 //! Messages between terminal and purse get lost, or are rewritten by somebody in the
-//! middle; the terminal crashes or goes on. Every exchange of a payment is hit by every
-//! fault. Afterwards: no cent made or lost, and every debit is in the books.
+//! middle; the terminal crashes, afterwards or in the middle of it, or goes on. Every exchange
+//! of a payment is hit by every fault. Afterwards: no cent made or lost, and every debit is in the books.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 
 use apdu_spec::element::{Algorithm, Amount, Kind, Time};
@@ -34,15 +35,18 @@ enum Fault {
     TurnBit,
     /// A bit of the command's data is turned over.
     TurnCommandBit,
+    /// The terminal dies with the answer: what it has not written down by then, nobody knows.
+    Die,
 }
 
-const FAULTS: [Fault; 6] = [
+const FAULTS: [Fault; 7] = [
     Fault::LoseCommand,
     Fault::LoseAnswer,
     Fault::Pull,
     Fault::RewriteStatus,
     Fault::TurnBit,
     Fault::TurnCommandBit,
+    Fault::Die,
 ];
 
 /// A reader that does one thing wrong, at one exchange.
@@ -71,6 +75,7 @@ impl<R: Reader> Reader for Faulty<R> {
         let mut answer = self.reader.transmit(&command)?;
         match self.fault {
             Fault::LoseAnswer | Fault::Pull => return Err(lost()),
+            Fault::Die => resume_unwind(Box::new("the terminal has died")),
             Fault::RewriteStatus => {
                 let end = answer.len() - 2;
                 let other = if answer[end..] == [0x90, 0x00] { [0x69, 0x85] } else { [0x90, 0x00] };
@@ -123,15 +128,19 @@ fn live(data: &Path, fault: Fault, at: usize, crash: bool) -> Belief {
         VirtualReader::open(&data.join("cards/purse-1.card"), randomness(11), false).expect("a purse");
     let mut purse = Faulty { reader: purse, fault, at, exchanges: 0 };
     let mut running = terminal(data, 12);
-    let belief = match running.pay(&mut purse, amount(700), NOW) {
-        Ok(Payment::Paid(_)) => Belief::Paid,
-        Ok(Payment::Refused(_)) | Err(_) => Belief::NotPaid,
-        Ok(Payment::InDoubt(_)) => Belief::InDoubt,
-    };
-    if crash {
+    let paid = catch_unwind(AssertUnwindSafe(|| running.pay(&mut purse, amount(700), NOW)));
+    if crash || paid.is_err() {
         drop(running);
         running = terminal(data, 13);
     }
+    let belief = match paid {
+        Ok(Ok(Payment::Paid(_))) => Belief::Paid,
+        Ok(Ok(Payment::Refused(_)) | Err(_)) => Belief::NotPaid,
+        Ok(Ok(Payment::InDoubt(_))) => Belief::InDoubt,
+        // A terminal that died knows what it has written down.
+        Err(_) if running.in_doubt().is_empty() => Belief::NotPaid,
+        Err(_) => Belief::InDoubt,
+    };
     let mut purse = purse.reader;
     purse.reset().expect("a reset");
     let next = running.pay(&mut purse, amount(1), NOW).expect("the next tap settles what was in doubt");
