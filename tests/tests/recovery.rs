@@ -1,15 +1,16 @@
 //! Messages between terminal and purse get lost, or are rewritten by somebody in the
-//! middle; the terminal crashes, afterwards or in the middle of it, or goes on. Every exchange
-//! of a payment is hit by every fault. Afterwards: no cent made or lost, and every debit is in the books.
+//! middle; the terminal crashes, in the middle or afterwards, or goes on. Every exchange of a
+//! payment is hit by every fault. Afterwards: no cent made or lost, and every debit is in the
+//! books. A terminal whose journal fails debits nothing.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 
-use apdu_spec::element::{Algorithm, Amount, Kind, Time};
+use apdu_spec::element::{Algorithm, Amount, Counter, Kind, Time};
 use host::reader::Reader;
 use host::reader::virtual_reader::VirtualReader;
 use host::terminal::PaymentTerminal;
-use host::terminal::journal::FileJournal;
+use host::terminal::journal::{FileJournal, Intent, Journal};
 use host::terminal::load::Funding;
 use host::terminal::purchase::Payment;
 use rand_chacha::ChaCha12Rng;
@@ -97,9 +98,31 @@ fn randomness(seed: u64) -> Box<ChaCha12Rng> {
 }
 
 fn terminal(data: &Path, seed: u64) -> PaymentTerminal {
-    let sam = VirtualReader::open(&data.join("sams/1.card"), randomness(seed), false).expect("a PSAM");
     let journal = FileJournal::open(&data.join("terminals/1/journal"), false).expect("a journal");
-    PaymentTerminal::start(Box::new(sam), Box::new(journal)).expect("a terminal")
+    terminal_with(Box::new(journal), data, seed)
+}
+
+fn terminal_with(journal: Box<dyn Journal + Send>, data: &Path, seed: u64) -> PaymentTerminal {
+    let sam = VirtualReader::open(&data.join("sams/1.card"), randomness(seed), false).expect("a PSAM");
+    PaymentTerminal::start(Box::new(sam), journal).expect("a terminal")
+}
+
+/// A journal whose disk is full.
+struct FullDisk;
+
+impl Journal for FullDisk {
+    fn intend(&mut self, _: &Intent) -> Result<(), host::Error> {
+        let source = std::io::ErrorKind::StorageFull.into();
+        Err(host::Error::File { path: "journal".into(), source })
+    }
+
+    fn settle(&mut self, _: Counter) -> Result<(), host::Error> {
+        Ok(())
+    }
+
+    fn open(&self) -> Vec<Intent> {
+        Vec::new()
+    }
 }
 
 fn amount(minor: u32) -> Amount {
@@ -185,6 +208,19 @@ fn every_exchange_of_a_payment_survives_every_fault() {
     }
     println!("{cases} cases");
     assert_eq!(cases, FAULTS.len() * 4 * 2);
+}
+
+#[test]
+fn without_its_journal_a_terminal_debits_nothing() {
+    let place = tempfile::tempdir().expect("a directory");
+    let data = place.path().join("data");
+    world(&data);
+    let purse = data.join("cards/purse-1.card");
+    let mut purse = VirtualReader::open(&purse, randomness(11), false).expect("a purse");
+    let paid = terminal_with(Box::new(FullDisk), &data, 12).pay(&mut purse, amount(700), NOW);
+    assert!(matches!(paid, Err(host::Error::File { .. })), "{paid:?}");
+    drop(purse);
+    assert!(!settle(&data), "debited");
 }
 
 fn copy(from: &Path, to: &Path) {
