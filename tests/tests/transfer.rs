@@ -51,7 +51,9 @@ fn what_is_not_stored_stays_on_board() {
     let mut place = Place::new();
     let mut world = place.world();
     for terminal in ["bus-12", "car-park"] {
-        world.pay(1, terminal, amount(300), NOW).expect("paid");
+        for minor in [100, 200] {
+            world.pay(1, terminal, amount(minor), NOW).expect("paid");
+        }
         world.collect(terminal).expect("collected");
     }
     let mut failures = 0;
