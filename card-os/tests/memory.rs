@@ -249,6 +249,51 @@ proptest! {
     }
 }
 
+/// Power fails at every byte of reclaiming, and memory goes round the ring as if it had not:
+/// what is left in a block takes no room from it, and nothing is written over it.
+#[test]
+fn a_cut_in_reclaiming_costs_no_block() {
+    /// Commits that are sure to open every block again.
+    const ROUND: usize = 100;
+    let step = Step::Both { cell: 1, value: vec![3; 40] };
+    let live = |memory: &mut Memory<Chip>, model: &mut Model| {
+        commit(memory, &step)?;
+        model.apply(&step);
+        model.keep(memory);
+        Ok::<_, MemoryError>(())
+    };
+    // Answered, and a block is to be reclaimed.
+    let due = |steps| {
+        let (chip, mut model) = play(&vec![step.clone(); steps]);
+        let mut memory = Memory::open(chip).unwrap();
+        live(&mut memory, &mut model).unwrap();
+        let erased = memory.platform().blocks_erased();
+        memory.housekeep().unwrap();
+        memory.platform().blocks_erased() > erased
+    };
+    let steps = (1..ROUND).find(|steps| due(*steps)).unwrap();
+    let (chip, before) = play(&vec![step.clone(); steps]);
+    for cut in 0.. {
+        let (mut memory, mut model) = (Memory::open(chip.clone()).unwrap(), before.clone());
+        live(&mut memory, &mut model).unwrap();
+        memory.platform().cut_after(cut);
+        let whole = memory.housekeep().is_ok();
+        let mut chip = memory.into_platform();
+        chip.power_up();
+        let mut memory = Memory::open(chip).unwrap();
+        model.keep(&mut memory);
+        for after in 0..ROUND {
+            let lived = live(&mut memory, &mut model).and_then(|()| memory.housekeep());
+            assert_eq!(lived, Ok(()), "cut {cut}, {after} commits later");
+        }
+        assert!(model.is_in(&memory), "cut {cut}");
+        if whole {
+            assert!(cut > 1024, "the erasure was cut, too");
+            return;
+        }
+    }
+}
+
 #[test]
 fn a_long_life_goes_round_the_ring_and_wears_evenly() {
     let step = Step::Both { cell: 1, value: vec![3; 40] };

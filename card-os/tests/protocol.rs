@@ -159,6 +159,10 @@ fn the_last_purchase_is_cancelled_and_its_s6_voids_it() {
         let stated = paid.initialized.statement.position;
         assert_eq!(issuer::check_s6(&ValueRecord { identity, entry }, stated).0, 1_000);
 
+        // The cancellation repeats the session's number; who asks for that means the purchase.
+        let previous = world.previous_by_nt(stated.nt).unwrap();
+        assert_eq!(previous.to_receipt().unwrap().unwrap().kind, Kind::Purchase);
+
         let (trailer, records) = world.collect();
         let outcomes: Vec<_> = records.iter().map(|record| record.outcome).collect();
         assert_eq!(outcomes, [Outcome::Credited, Outcome::Voided]);

@@ -1,14 +1,16 @@
 //! Messages between terminal and purse get lost, or are rewritten by somebody in the
-//! middle; the terminal crashes or goes on. Every exchange of a payment is hit by every
-//! fault. Afterwards: no cent made or lost, and every debit is in the books.
+//! middle; the terminal crashes, in the middle or afterwards, or goes on. Every exchange of a
+//! payment is hit by every fault. Afterwards: no cent made or lost, and every debit is in the
+//! books. A terminal whose journal fails debits nothing.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 
-use apdu_spec::element::{Algorithm, Amount, Kind, Time};
+use apdu_spec::element::{Algorithm, Amount, Counter, Kind, Time};
 use host::reader::Reader;
 use host::reader::virtual_reader::VirtualReader;
 use host::terminal::PaymentTerminal;
-use host::terminal::journal::FileJournal;
+use host::terminal::journal::{FileJournal, Intent, Journal};
 use host::terminal::load::Funding;
 use host::terminal::purchase::Payment;
 use rand_chacha::ChaCha12Rng;
@@ -34,15 +36,18 @@ enum Fault {
     TurnBit,
     /// A bit of the command's data is turned over.
     TurnCommandBit,
+    /// The terminal dies with the answer: what it has not written down by then, nobody knows.
+    Die,
 }
 
-const FAULTS: [Fault; 6] = [
+const FAULTS: [Fault; 7] = [
     Fault::LoseCommand,
     Fault::LoseAnswer,
     Fault::Pull,
     Fault::RewriteStatus,
     Fault::TurnBit,
     Fault::TurnCommandBit,
+    Fault::Die,
 ];
 
 /// A reader that does one thing wrong, at one exchange.
@@ -71,6 +76,7 @@ impl<R: Reader> Reader for Faulty<R> {
         let mut answer = self.reader.transmit(&command)?;
         match self.fault {
             Fault::LoseAnswer | Fault::Pull => return Err(lost()),
+            Fault::Die => resume_unwind(Box::new("the terminal has died")),
             Fault::RewriteStatus => {
                 let end = answer.len() - 2;
                 let other = if answer[end..] == [0x90, 0x00] { [0x69, 0x85] } else { [0x90, 0x00] };
@@ -92,9 +98,31 @@ fn randomness(seed: u64) -> Box<ChaCha12Rng> {
 }
 
 fn terminal(data: &Path, seed: u64) -> PaymentTerminal {
-    let sam = VirtualReader::open(&data.join("sams/1.card"), randomness(seed), false).expect("a PSAM");
     let journal = FileJournal::open(&data.join("terminals/1/journal"), false).expect("a journal");
-    PaymentTerminal::start(Box::new(sam), Box::new(journal)).expect("a terminal")
+    terminal_with(Box::new(journal), data, seed)
+}
+
+fn terminal_with(journal: Box<dyn Journal + Send>, data: &Path, seed: u64) -> PaymentTerminal {
+    let sam = VirtualReader::open(&data.join("sams/1.card"), randomness(seed), false).expect("a PSAM");
+    PaymentTerminal::start(Box::new(sam), journal).expect("a terminal")
+}
+
+/// A journal whose disk is full.
+struct FullDisk;
+
+impl Journal for FullDisk {
+    fn intend(&mut self, _: &Intent) -> Result<(), host::Error> {
+        let source = std::io::ErrorKind::StorageFull.into();
+        Err(host::Error::File { path: "journal".into(), source })
+    }
+
+    fn settle(&mut self, _: Counter) -> Result<(), host::Error> {
+        Ok(())
+    }
+
+    fn open(&self) -> Vec<Intent> {
+        Vec::new()
+    }
 }
 
 fn amount(minor: u32) -> Amount {
@@ -123,15 +151,19 @@ fn live(data: &Path, fault: Fault, at: usize, crash: bool) -> Belief {
         VirtualReader::open(&data.join("cards/purse-1.card"), randomness(11), false).expect("a purse");
     let mut purse = Faulty { reader: purse, fault, at, exchanges: 0 };
     let mut running = terminal(data, 12);
-    let belief = match running.pay(&mut purse, amount(700), NOW) {
-        Ok(Payment::Paid(_)) => Belief::Paid,
-        Ok(Payment::Refused(_)) | Err(_) => Belief::NotPaid,
-        Ok(Payment::InDoubt(_)) => Belief::InDoubt,
-    };
-    if crash {
+    let paid = catch_unwind(AssertUnwindSafe(|| running.pay(&mut purse, amount(700), NOW)));
+    if crash || paid.is_err() {
         drop(running);
         running = terminal(data, 13);
     }
+    let belief = match paid {
+        Ok(Ok(Payment::Paid(_))) => Belief::Paid,
+        Ok(Ok(Payment::Refused(_)) | Err(_)) => Belief::NotPaid,
+        Ok(Ok(Payment::InDoubt(_))) => Belief::InDoubt,
+        // A terminal that died knows what it has written down.
+        Err(_) if running.in_doubt().is_empty() => Belief::NotPaid,
+        Err(_) => Belief::InDoubt,
+    };
     let mut purse = purse.reader;
     purse.reset().expect("a reset");
     let next = running.pay(&mut purse, amount(1), NOW).expect("the next tap settles what was in doubt");
@@ -176,6 +208,19 @@ fn every_exchange_of_a_payment_survives_every_fault() {
     }
     println!("{cases} cases");
     assert_eq!(cases, FAULTS.len() * 4 * 2);
+}
+
+#[test]
+fn without_its_journal_a_terminal_debits_nothing() {
+    let place = tempfile::tempdir().expect("a directory");
+    let data = place.path().join("data");
+    world(&data);
+    let purse = data.join("cards/purse-1.card");
+    let mut purse = VirtualReader::open(&purse, randomness(11), false).expect("a purse");
+    let paid = terminal_with(Box::new(FullDisk), &data, 12).pay(&mut purse, amount(700), NOW);
+    assert!(matches!(paid, Err(host::Error::File { .. })), "{paid:?}");
+    drop(purse);
+    assert!(!settle(&data), "debited");
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -1,5 +1,6 @@
 //! A transfer card on which somebody has put nonsense: what is whole arrives, the
-//! nonsense is named and released, and no payment is lost.
+//! nonsense is named and released, and no payment is lost. And one that comes while power
+//! fails at the background system: nothing is released before it is stored.
 
 mod place;
 
@@ -9,6 +10,7 @@ use apdu_spec::wire::Octets;
 use host::card::transfer::TransferCard;
 use host::reader::virtual_reader::VirtualReader;
 use place::{NOW, Place, amount};
+use simulation::collection::Cleared;
 
 #[test]
 fn nonsense_on_board_stops_nothing() {
@@ -40,4 +42,33 @@ fn nonsense_on_board_stops_nothing() {
     // It has been released: the next trip knows nothing of it.
     world.collect("bus-12").expect("collected");
     assert!(world.clear(NOW).expect("cleared").refused.is_empty());
+}
+
+/// Power fails in every statement of taking two batches in. What is on board stays there until
+/// both are stored: nobody has to carry it again.
+#[test]
+fn what_is_not_stored_stays_on_board() {
+    let mut place = Place::new();
+    let mut world = place.world();
+    for terminal in ["bus-12", "car-park"] {
+        for minor in [100, 200] {
+            world.pay(1, terminal, amount(minor), NOW).expect("paid");
+        }
+        world.collect(terminal).expect("collected");
+    }
+    let mut failures = 0;
+    let stored = loop {
+        let mut cleared = Cleared::default();
+        world.background().cut_after(failures);
+        let unloaded = world.unload_transfer_card(NOW, &mut cleared);
+        world.background().power_up();
+        if unloaded.is_ok() {
+            break cleared.stored;
+        }
+        failures += 1;
+    };
+    assert_eq!(stored.len(), 2, "both stayed on board through {failures} failures");
+    assert!(failures > 10);
+    let equation = world.equation().expect("an equation");
+    assert_eq!((equation.received, equation.difference()), (600, 0));
 }

@@ -273,6 +273,22 @@ fn claims_wait_for_the_purses_word() {
     assert_eq!(world.check().claims, 0);
 }
 
+/// What a copy of the purse states in a session of the same number says nothing about it.
+#[test]
+fn a_claim_is_not_closed_by_a_statement_of_its_own_session() {
+    let mut world = World::new();
+    let (mut purse, mut sam) = (world.purse(1), world.sam(1));
+    world.load(&mut purse, 1_000);
+    let mut copy = purse.clone();
+    let paid = world.pay(&mut purse, &mut sam, 100);
+    sam.entries.push((Outcome::Unresolved, unanswered(&paid)));
+    world.collect(&mut sam);
+    let request = world.ask(&mut copy, Kind::Load, 1);
+    assert_eq!(copy.position.nt, purse.position.nt);
+    world.background.authorise(&request, NOW).expect("answered");
+    assert_eq!(world.check().claims, 1);
+}
+
 /// Voided at the PSAM, purchase and cancellation in every order of arrival.
 #[test]
 fn a_cancelled_purchase_nets_to_zero() {

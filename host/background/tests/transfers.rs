@@ -87,6 +87,21 @@ fn a_pending_load_is_resolved_by_the_next_statement() {
     assert_eq!(world.check().loaded, 800);
 }
 
+/// What a copy of the purse states in a session of the same number says nothing about it.
+#[test]
+fn a_pending_load_is_not_reversed_by_a_statement_of_its_own_session() {
+    let mut world = World::new();
+    let (mut purse, mut sam) = (world.purse(1), world.sam(1));
+    world.load(&mut purse, 1_000);
+    let mut copy = purse.clone();
+    let request = world.ask(&mut purse, Kind::Load, 500);
+    world.background.authorise(&request, NOW).expect("answered");
+    world.buy(&mut copy, &mut sam, 100);
+    assert_eq!(copy.position.nt, purse.position.nt);
+    world.collect(&mut sam);
+    assert_eq!(world.check().loaded, 1_500);
+}
+
 #[test]
 fn get_previous_resolves_both_ways_and_repeats_change_nothing() {
     let mut world = World::new();

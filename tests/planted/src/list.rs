@@ -61,8 +61,8 @@ pub fn read(root: &Path) -> Result<Vec<Fault>, String> {
 pub fn complaints(root: &Path, faults: &[Fault]) -> Vec<String> {
     let mut complaints = Vec::new();
     let mut names = BTreeSet::new();
-    let mut sources = String::new();
-    gather(root, &mut sources);
+    let mut sources = Sources::default();
+    sources.gather(root);
     for fault in faults {
         let edits = fault.edit.iter().filter_map(|edit| edit.apply(root).err());
         let mut found: Vec<String> = edits.chain(missing_tests(&sources, &fault.test)).collect();
@@ -99,24 +99,56 @@ impl Edit {
     }
 }
 
-/// Filters of a test command that name no function or module of the sources: such a
-/// command runs no test, and so no fault would fail it.
-fn missing_tests(sources: &str, test: &str) -> Vec<String> {
-    let named = |line: &&str| line.trim_start().starts_with("fn ") || line.trim_start().starts_with("mod ");
-    let lines: Vec<_> = sources.lines().filter(named).collect();
-    let filters = test.split_whitespace().skip_while(|word| *word != "--").skip(1);
-    let missing = filters.filter(|name| !lines.iter().any(|line| line.contains(name)));
-    missing.map(|name| format!("there is no test {name}")).collect()
+/// What a test command names and the sources do not have, be it a file of tests or a function
+/// or module to filter by: such a command runs no test, and so no fault would fail it.
+fn missing_tests(sources: &Sources, test: &str) -> Vec<String> {
+    let words: Vec<_> = test.split_whitespace().collect();
+    let (build, filters) = words.split_at(words.iter().position(|word| *word == "--").unwrap_or(words.len()));
+    let named = |option| build.windows(2).filter(move |pair| pair[0] == option).map(|pair| pair[1]);
+    let is_there = |file: &&str| named("-p").any(|package| sources.has_tests(package, file));
+    let files = named("--test").filter(|file| !is_there(file));
+    let filters = filters.iter().skip(1).copied().filter(|filter| !sources.names(filter));
+    files.chain(filters).map(|name| format!("there is no test {name}")).collect()
 }
 
-/// All Rust files below a folder, one after the other.
-fn gather(folder: &Path, sources: &mut String) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        if path.is_dir() && !path.ends_with("target") {
-            gather(&path, sources);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            sources.push_str(&fs::read_to_string(&path).unwrap_or_default());
+/// What the list is held against.
+#[derive(Default)]
+struct Sources {
+    /// All Rust files, one after the other.
+    text: String,
+    /// Packages and where they are.
+    packages: Vec<(String, PathBuf)>,
+}
+
+impl Sources {
+    /// Adds what is below a folder.
+    fn gather(&mut self, folder: &Path) {
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            let text = || fs::read_to_string(&path).unwrap_or_default();
+            if path.is_dir() && !path.ends_with("target") {
+                self.gather(&path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                self.text.push_str(&text());
+            } else if path.ends_with("Cargo.toml")
+                && let Some(name) = text().lines().find_map(|line| line.strip_prefix("name = "))
+            {
+                self.packages.push((name.trim_matches('"').into(), folder.into()));
+            }
         }
+    }
+
+    /// Whether a package has a file of tests of this name.
+    fn has_tests(&self, package: &str, name: &str) -> bool {
+        let files = [format!("tests/{name}.rs"), format!("tests/{name}/main.rs")];
+        let mut folders = self.packages.iter().filter(|(known, _)| known == package);
+        folders.any(|(_, folder)| files.iter().any(|file| folder.join(file).is_file()))
+    }
+
+    /// Whether a function or module has this in its name.
+    fn names(&self, filter: &str) -> bool {
+        let named =
+            |line: &str| line.trim_start().starts_with("fn ") || line.trim_start().starts_with("mod ");
+        self.text.lines().any(|line| named(line) && line.contains(filter))
     }
 }

@@ -9,9 +9,7 @@ use simulation::model::{Event, Kind, Model};
 
 use crate::check;
 
-/// Protections that can be taken away.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Bug {
+bugs! {
     /// A batch that comes again is booked again.
     DeduplicationRemoved,
     /// A PSAM takes any acknowledgement as one of its oldest batch.

@@ -12,9 +12,7 @@ use system_tests::explore::Machine;
 
 use crate::check;
 
-/// Protections that can be taken away.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Bug {
+bugs! {
     /// The same S1 again is booked again.
     BookedAgain,
     /// A load is reversed because time has passed.

@@ -20,9 +20,7 @@ pub(crate) use state::{Previous, State};
 
 use crate::check;
 
-/// Protections that can be taken away.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Bug {
+bugs! {
     /// DEBIT IEP leaves no receipt.
     ReceiptNotStored,
     /// GET PREVIOUS leaves the session open.
