@@ -1,6 +1,6 @@
 //! Plants each fault in a copy of the sources and runs the tests that must notice.
 //!
-//!     cargo run --release --manifest-path tests/planted/Cargo.toml             # all, about 25 minutes
+//!     cargo run --release --manifest-path tests/planted/Cargo.toml             # all, about 20 minutes
 //!     cargo run --release --manifest-path tests/planted/Cargo.toml -- --only NAME
 //!     ... -- --list        names and sentences
 //!     ... -- --json        the outcome as JSON
