@@ -122,6 +122,9 @@ impl Platform for Recorder {
     fn random(&mut self, buffer: &mut [u8]) {
         self.chip.random(buffer);
     }
+    fn checksum(&self, bytes: &[u8]) -> u32 {
+        crc32c::crc32c(bytes)
+    }
 }
 
 /// A card at work.

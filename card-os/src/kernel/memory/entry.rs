@@ -264,7 +264,7 @@ impl Body {
     }
 }
 
-/// A valid entry that was read.
+/// A valid entry that was read, or none yet.
 #[derive(Debug)]
 pub struct Entry {
     buffer: Buffer,
@@ -274,34 +274,70 @@ pub struct Entry {
 }
 
 impl Drop for Entry {
-    /// A cell may be a key.
     fn drop(&mut self) {
-        if self.items().any(|item| item.is_cell()) {
-            zeroize::Zeroize::zeroize(self.buffer.as_mut_slice());
-        }
+        self.forget();
     }
 }
 
 impl Entry {
+    /// No entry yet.
+    pub(super) const fn none() -> Self {
+        Self { buffer: Buffer::new(), size: 0, number: 0 }
+    }
+
+    /// A cell may be a key.
+    fn forget(&mut self) {
+        if self.items().any(|item| item.is_cell()) {
+            zeroize::Zeroize::zeroize(self.buffer.as_mut_slice());
+        }
+        self.size = 0;
+    }
+
     /// Reads the entry at `place` of the block that begins at `base` and has this `seed`;
     /// nothing where there is no valid one. Without a seed it must be an opening, which is
     /// checked against its own.
     pub fn read(platform: &impl Platform, base: usize, seed: Option<u32>, place: usize) -> Option<Self> {
+        let mut entry = Self::none();
+        entry.load(platform, base, seed, place).then_some(entry)
+    }
+
+    /// The same, in the place of the entry before; whether there is a valid one.
+    pub(super) fn load(
+        &mut self,
+        platform: &impl Platform,
+        base: usize,
+        seed: Option<u32>,
+        place: usize,
+    ) -> bool {
+        self.forget();
+        let valid = self.check(platform, base, seed, place);
+        if !valid {
+            self.size = 0;
+        }
+        valid
+    }
+
+    fn check(&mut self, platform: &impl Platform, base: usize, seed: Option<u32>, place: usize) -> bool {
         let mut first = [0; UNIT];
-        platform.read(base + place, &mut first).ok()?;
+        if platform.read(base + place, &mut first).is_err() {
+            return false;
+        }
         let [units, number, a, b, c, d, ..] = first;
         let size = usize::from(units) * UNIT;
         if !(UNIT..=ENTRY_MAX).contains(&size) || place + size > platform.block_size() {
-            return None;
+            return false;
         }
-        let mut entry = Self { buffer: Buffer::new(), size, number };
-        platform.read(base + place, entry.buffer.get_mut(LEAD..LEAD + size)?).ok()?;
-        let seed = match seed {
-            Some(seed) => seed,
-            None => entry.opening()?.seed(),
-        };
-        let sum = checksum(platform, &mut entry.buffer, size, (seed, place, units, number));
-        (sum == u32::from_be_bytes([a, b, c, d])).then_some(entry)
+        let end = (LEAD + size).next_multiple_of(STEP);
+        let Some(bytes) = self.buffer.get_mut(LEAD..end) else { return false };
+        let (bytes, padding) = bytes.split_at_mut(size);
+        padding.fill(0xFF);
+        if platform.read(base + place, bytes).is_err() {
+            return false;
+        }
+        (self.size, self.number) = (size, number);
+        let Some(seed) = seed.or_else(|| self.opening().map(|opening| opening.seed())) else { return false };
+        let sum = checksum(platform, &mut self.buffer, size, (seed, place, units, number));
+        sum == u32::from_be_bytes([a, b, c, d])
     }
 
     /// Bytes that it takes.
@@ -322,6 +358,12 @@ impl Entry {
         self.number == before.number.wrapping_add(u8::from(!self.is_seal()))
     }
 
+    /// Whether it is a copy that a power-up has made of the entry before it.
+    #[must_use]
+    pub fn copies(&self, before: &Self) -> bool {
+        self.number == before.number && !self.is_seal()
+    }
+
     /// Whether it is a seal.
     #[must_use]
     pub fn is_seal(&self) -> bool {
@@ -333,6 +375,15 @@ impl Entry {
     pub fn value(&self, item: &Item) -> &[u8] {
         let start = PREFIX + item.place.address as usize;
         self.buffer.get(start..start + usize::from(item.place.length)).unwrap_or_default()
+    }
+
+    /// Whether these may be the first bytes of an opening.
+    #[must_use]
+    pub(super) const fn may_open(first: [u8; UNIT]) -> bool {
+        let [units, _, _, _, _, _, tag, length] = first;
+        units as usize * UNIT == size(2 + OPENING_LENGTH)
+            && tag == OPENING
+            && length as usize == OPENING_LENGTH
     }
 
     /// What it says, if it opens a block.

@@ -27,7 +27,8 @@
 //! same power as the entry, so that a seal right behind an entry proves that one whole.
 //!
 //! *Reading* (`recovery`): entries are taken in order; an entry **counts** when the next number
-//! follows, or its seal. An entry of the number that is still pending takes its place. A seal of
+//! follows, or its seal. An entry of the number that is still pending is a copy of it, and is
+//! read in its place where its seal follows. A seal of
 //! the number that has counted, or an entry of that number, voids what is pending: it was
 //! torn. Anything else is damage, and the image is refused, but only after it was read several
 //! times. A newest block with nothing valid behind its opening, or whose opening repeats a
@@ -58,6 +59,8 @@
 //! anything is acted on, a whole copy or seal stands behind everything torn. Whatever a weak
 //! unit before it reads as later, it is the pending number and is voided or replaced there; what
 //! is weak behind it is only its proof, and without proof the same decision is written again.
+//! *What is read is whole*: a copy that its seal follows is, and the first writing is where
+//! another entry was begun behind it; a copy without a seal, which was torn, is never read.
 //! A torn power-up has acted on nothing, so the next may decide otherwise. No live item is
 //! lost in reclaiming, since a block is erased only after a commit that comes later than all
 //! its copies; a block holds a record once, of copies the one in the latest block counts, and a
@@ -466,8 +469,13 @@ impl<P: Platform> Memory<P> {
     /// Behind the last unit of a block that does not read erased, and one more where
     /// the block is not empty: a torn write may have touched it without a trace.
     fn first_free(&self, sequence: u32) -> Result<usize, MemoryError> {
+        let touched = self.touched(self.base_of(sequence))?;
+        Ok(if touched == 0 { 0 } else { touched + UNIT })
+    }
+
+    /// Behind the last unit that does not read erased, of the block that begins at `base`.
+    fn touched(&self, base: usize) -> Result<usize, ChipError> {
         const ERASED: [u8; 32 * UNIT] = [0xFF; 32 * UNIT];
-        let base = self.base_of(sequence);
         let mut end = self.platform.block_size();
         let mut piece = ERASED;
         while end > 0 {
@@ -475,11 +483,11 @@ impl<P: Platform> Memory<P> {
             let bytes = piece.get_mut(..length).unwrap_or_default();
             self.platform.read(base + end - length, bytes)?;
             end -= length;
-            if bytes == ERASED {
+            if ERASED.starts_with(bytes) {
                 continue;
             }
             if let Some(last) = bytes.iter().rposition(|byte| *byte != 0xFF) {
-                return Ok(end + (last + 1).next_multiple_of(UNIT) + UNIT);
+                return Ok(end + (last + 1).next_multiple_of(UNIT));
             }
         }
         Ok(0)

@@ -35,6 +35,7 @@ impl<P: Platform> Memory<P> {
     ) -> usize {
         let end = if sequence == self.head { self.tail } else { self.platform.block_size() };
         let mut pending: Option<(Entry, usize)> = None;
+        let mut copy = None;
         let mut at = from;
         while at < end {
             let Some(entry) = self.read_entry(sequence, at) else {
@@ -43,8 +44,14 @@ impl<P: Platform> Memory<P> {
             };
             let place = at;
             at += entry.size();
-            if let Some((last, place)) = pending.take()
-                && entry.counts(&last)
+            if pending.as_ref().is_some_and(|(last, _)| entry.copies(last)) {
+                copy = Some((entry, place));
+                continue;
+            }
+            let copied = copy.take().filter(|_| entry.is_seal());
+            let last = pending.take().filter(|(last, _)| entry.counts(last));
+            if let Some(last) = last
+                && let (last, place) = copied.unwrap_or(last)
                 && !self.visit_entry(sequence, &last, place, visit)
             {
                 return place;

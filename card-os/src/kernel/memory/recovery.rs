@@ -27,17 +27,23 @@ struct Start {
 type Starts = [Start; BLOCKS_MAX];
 
 /// An entry that has been read and is not yet known to count.
+#[derive(Clone, Copy)]
 struct Pending {
-    entry: Entry,
+    /// Which of the entries of the scan.
+    slot: usize,
     number: u32,
     sequence: u32,
     at: usize,
 }
 
 /// What one reading has seen.
-#[derive(Default)]
 struct Scan {
+    /// The pending entry, its copy, and the next one, in turn: none is moved.
+    entries: [Entry; 3],
     pending: Option<Pending>,
+    /// The pending entry again, as a power-up has written it. Where its seal follows, it is
+    /// whole and the first one may be weak; else it was torn, and the first one is whole.
+    copy: Option<Pending>,
     /// Number of the last entry that counts.
     counted: Option<u32>,
     /// Where the last valid entry or seal ended.
@@ -50,6 +56,33 @@ struct Scan {
     opened: bool,
     /// Whether that opening repeats a number that is used: it was torn, or its command was.
     stale: bool,
+}
+
+impl Scan {
+    const fn new() -> Self {
+        Self {
+            entries: [const { Entry::none() }; 3],
+            pending: None,
+            copy: None,
+            counted: None,
+            end: 0,
+            touched: 0,
+            proven: false,
+            opened: false,
+            stale: false,
+        }
+    }
+
+    /// What was pending is not any more; this is.
+    const fn wait_for(&mut self, pending: Option<Pending>) {
+        (self.pending, self.copy) = (pending, None);
+    }
+
+    /// Where the next entry is read.
+    fn free(&self) -> usize {
+        let taken = [self.pending, self.copy].map(|taken| taken.map(|taken| taken.slot));
+        (0..).find(|slot| !taken.contains(&Some(*slot))).unwrap_or(0)
+    }
 }
 
 impl<P: Platform> Memory<P> {
@@ -106,7 +139,7 @@ impl<P: Platform> Memory<P> {
             read = memory.read();
         }
         let (scan, again) = read?;
-        memory.settle(scan, again)?;
+        memory.settle(&scan, again)?;
         if memory.erasing {
             memory.erase_oldest()?;
             memory.seal()?;
@@ -144,33 +177,33 @@ impl<P: Platform> Memory<P> {
         Ok((scan, again))
     }
 
-    /// The last opening of a block. Before the first one stand only torn openings; behind it,
-    /// entries are stepped over whole.
+    /// The last opening of a block, and how far the block was touched. Openings are looked for
+    /// at every unit: within another entry none can stand, since nobody knows the salt.
     fn start_of(&self, block: usize) -> Start {
         let (size, blocks) = (self.platform.block_size(), self.platform.blocks());
         let base = block * size;
         let mut start = Start { opening: None, touched: 0 };
+        if block >= blocks {
+            return start;
+        }
+        // Read twice here, and once more before it is written to: a weak unit may read erased.
+        let touched = || self.touched(base).unwrap_or(size);
+        start.touched = touched().max(touched());
         let mut at = 0;
-        while block < blocks && at < size {
+        while at < start.touched {
+            let mut first = [0; UNIT];
+            let read = self.platform.read(base + at, &mut first);
+            let may_open = read.is_ok() && Entry::may_open(first);
             let seed = start.opening.map(|(opening, _)| opening.seed());
-            let entry = self.read_entry_in(base, seed, at);
+            let entry = if may_open { self.read_entry_in(base, seed, at) } else { None };
             let opening = entry.as_ref().and_then(Entry::opening);
             if let Some(opening) = opening.filter(|opening| opening.sequence as usize % blocks == block) {
                 start.opening = Some((opening, at));
             }
-            let touched = entry.is_some() || self.is_touched(base + at);
             at += entry.map_or(UNIT, |entry| entry.size());
-            if touched {
-                start.touched = at;
-            }
+            start.touched = start.touched.max(at);
         }
         start
-    }
-
-    /// Whether a unit does not read erased.
-    fn is_touched(&self, address: usize) -> bool {
-        let mut unit = [0; UNIT];
-        self.platform.read(address, &mut unit).is_err() || unit != [0xFF; UNIT]
     }
 
     /// Reads all blocks up to `head` into the index.
@@ -178,33 +211,35 @@ impl<P: Platform> Memory<P> {
         self.head = head;
         self.tail = self.platform.block_size();
         // What the head says of clean and erasing, before the oldest is read.
-        let mut scan = Scan::default();
+        let mut scan = Scan::new();
         self.scan_block(starts, head, &mut scan)?;
         if !scan.opened {
             return Ok(scan);
         }
         let touched = scan.touched;
-        let said = self.said_with(scan.pending.as_ref());
+        let said = self.said_with(&scan);
         (self.clean, self.erasing) = said;
         let oldest = self.oldest();
 
         self.index = Index::new();
-        let mut scan = Scan::default();
+        let mut scan = Scan::new();
         for sequence in oldest..=head {
             self.scan_block(starts, sequence, &mut scan)?;
         }
-        if !scan.stale && self.said_with(scan.pending.as_ref()) != said {
+        if !scan.stale && self.said_with(&scan) != said {
             return Err(UNSTEADY);
         }
         scan.touched = scan.touched.max(touched);
         Ok(scan)
     }
 
-    /// Greatest clean sequence, and whether a block is being erased, should `pending` count.
-    fn said_with(&mut self, pending: Option<&Pending>) -> (u32, bool) {
+    /// Greatest clean sequence, and whether a block is being erased, should the pending entry
+    /// count.
+    fn said_with(&mut self, scan: &Scan) -> (u32, bool) {
         let before = (self.clean, self.erasing);
-        if let Some(Pending { entry, sequence, .. }) = pending
-            && *sequence == self.head
+        if let Some(Pending { slot, sequence, .. }) = scan.pending
+            && sequence == self.head
+            && let Some(entry) = scan.entries.get(slot)
         {
             entry.items().for_each(|item| self.obey(entry, &item));
         }
@@ -219,25 +254,30 @@ impl<P: Platform> Memory<P> {
         let start = start.filter(|(opening, _)| (opening.sequence, opening.salt) == (sequence, self.salt));
         let Some((_, start)) = start else { return Err(MISSING) };
         self.index.set_start(block, start);
+        let (base, seed) = (self.base_of(sequence), Some(self.seed(sequence)));
         let mut at = start;
         (scan.end, scan.touched) = (at, at);
         while at < self.platform.block_size() {
-            let Some(entry) = self.read_entry(sequence, at) else {
+            let free = scan.free();
+            let valid =
+                scan.entries.get_mut(free).is_some_and(|slot| slot.load(&self.platform, base, seed, at));
+            if !valid {
                 if at == start {
                     // A weak opening has nothing behind it.
                     return if sequence == self.head { Ok(()) } else { Err(UNSTEADY) };
                 }
-                let touched = self.is_touched(self.base_of(sequence) + at);
-                at += UNIT;
-                if touched {
+                let erased = self.erased(base, at);
+                at += erased.max(UNIT);
+                if erased == 0 {
                     scan.touched = at;
                 }
                 continue;
-            };
-            let size = entry.size();
-            scan.proven = entry.is_seal() && scan.end == at;
+            }
+            let (size, is_seal) =
+                scan.entries.get(free).map_or((UNIT, false), |entry| (entry.size(), entry.is_seal()));
+            scan.proven = is_seal && scan.end == at;
             scan.opened = sequence == self.head && at != start;
-            self.meet(scan, entry, sequence, at)?;
+            self.meet(scan, free, sequence, at)?;
             if scan.stale {
                 return Ok(());
             }
@@ -247,9 +287,22 @@ impl<P: Platform> Memory<P> {
         Ok(())
     }
 
-    /// Decides what the next entry says about those before it.
-    fn meet(&mut self, scan: &mut Scan, entry: Entry, sequence: u32, at: usize) -> Result<(), MemoryError> {
-        let pending = scan.pending.as_ref().map(|pending| pending.number);
+    /// How many bytes from here on read erased: a piece where that can be seen at once.
+    fn erased(&self, base: usize, at: usize) -> usize {
+        const PIECE: [u8; 16 * UNIT] = [0xFF; 16 * UNIT];
+        let erased = |length: usize| {
+            let mut bytes = [0; PIECE.len()];
+            let bytes = bytes.get_mut(..length).unwrap_or_default();
+            self.platform.read(base + at, bytes).is_ok() && PIECE.starts_with(bytes)
+        };
+        let left = self.platform.block_size() - at;
+        [PIECE.len().min(left), UNIT].into_iter().find(|length| erased(*length)).unwrap_or(0)
+    }
+
+    /// Decides what the next entry, in this slot, says about those before it.
+    fn meet(&mut self, scan: &mut Scan, slot: usize, sequence: u32, at: usize) -> Result<(), MemoryError> {
+        let Some(entry) = scan.entries.get(slot) else { return Err(LOST) };
+        let pending = scan.pending.map(|pending| pending.number);
         let opening = entry.opening();
         let number = match (opening, pending.or(scan.counted)) {
             (Some(opening), _) => opening.number,
@@ -259,24 +312,27 @@ impl<P: Platform> Memory<P> {
         if entry.is_seal() {
             return self.meet_seal(scan, number);
         }
-        let next = Pending { entry, number, sequence, at };
+        let next = Pending { slot, number, sequence, at };
         let rescues = opening.is_some_and(|opening| opening.flags & entry::RESCUES != 0);
         let follows = |last: Option<u32>| last.is_some_and(|last| number == last + 1);
         if rescues && scan.counted == Some(number) {
             // The last entry follows again in this block.
-            scan.pending = None;
-            self.take(&next);
+            self.take(next, entry);
+            scan.wait_for(None);
+        } else if opening.is_none() && pending == Some(number) {
+            scan.copy = Some(next);
         } else if pending.or(scan.counted).is_none()
             || !rescues && (pending == Some(number) || follows(scan.counted))
         {
             // The first of all, or what has this number already was torn.
-            scan.pending = Some(next);
+            scan.wait_for(Some(next));
         } else if !rescues && follows(pending) {
+            scan.copy = None;
             self.count(scan);
-            scan.pending = Some(next);
+            scan.wait_for(Some(next));
         } else if opening.is_none() && scan.counted == Some(number) {
             // The last entry again: what was torn behind it is void.
-            scan.pending = None;
+            scan.wait_for(None);
         } else if opening.is_some() && sequence == self.head && pending.or(scan.counted) >= Some(number) {
             scan.stale = true;
         } else {
@@ -287,35 +343,38 @@ impl<P: Platform> Memory<P> {
 
     /// A seal says which entry was the last; one more is void.
     fn meet_seal(&mut self, scan: &mut Scan, number: u32) -> Result<(), MemoryError> {
-        if scan.pending.as_ref().is_some_and(|pending| pending.number == number) {
+        if scan.pending.is_some_and(|pending| pending.number == number) {
             self.count(scan);
         } else if scan.counted == Some(number) {
-            scan.pending = None;
+            scan.wait_for(None);
         } else {
             return Err(LOST);
         }
         Ok(())
     }
 
-    /// The pending entry counts.
+    /// The pending entry counts, in its copy where there is one.
     fn count(&mut self, scan: &mut Scan) {
-        let Some(pending) = scan.pending.take() else { return };
+        let Some(pending) = scan.copy.or(scan.pending) else { return };
+        scan.wait_for(None);
         scan.counted = Some(pending.number);
-        self.take(&pending);
+        if let Some(entry) = scan.entries.get(pending.slot) {
+            self.take(pending, entry);
+        }
     }
 
     /// Takes an entry into the index, and follows what the head block says.
-    fn take(&mut self, pending: &Pending) {
-        let Pending { entry, number, sequence, at } = pending;
-        let body = self.base_of(*sequence) + at + HEADER;
-        let block = self.block_of(*sequence);
+    fn take(&mut self, pending: Pending, entry: &Entry) {
+        let Pending { number, sequence, at, .. } = pending;
+        let body = self.base_of(sequence) + at + HEADER;
+        let block = self.block_of(sequence);
         for item in entry.items() {
-            if *sequence == self.head {
+            if sequence == self.head {
                 self.obey(entry, &item);
             }
             self.index.take(block, body, &item);
         }
-        self.number = *number;
+        self.number = number;
     }
 
     /// Follows what the head block says of clean and erasing.
@@ -341,14 +400,14 @@ impl<P: Platform> Memory<P> {
 
     /// Writes down what counts, unless the end of the log proves itself: the last entry
     /// again, since it may be weak, and its seal; or two seals, the second one the first's proof.
-    fn settle(&mut self, mut scan: Scan, again: bool) -> Result<(), MemoryError> {
+    fn settle(&mut self, scan: &Scan, again: bool) -> Result<(), MemoryError> {
         let free = self.first_free(self.head)?;
         self.tail = free.max(scan.touched + UNIT);
         if scan.proven && !again && self.tail == scan.end + UNIT {
             return Ok(());
         }
-        match scan.pending.take() {
-            Some(last) => self.write_again(last, again)?,
+        match scan.pending.and_then(|last| Some((last, scan.entries.get(last.slot)?))) {
+            Some((last, entry)) => self.write_again(last, entry, again)?,
             None if again || self.tail + 2 * entry::SEAL_SIZE > self.platform.block_size() => {
                 self.open_block(0)?;
             }
@@ -359,8 +418,8 @@ impl<P: Platform> Memory<P> {
     }
 
     /// Writes the last entry again; in a new block where it does not fit.
-    fn write_again(&mut self, last: Pending, again: bool) -> Result<(), MemoryError> {
-        let mut body = last.entry.to_body();
+    fn write_again(&mut self, last: Pending, entry: &Entry, again: bool) -> Result<(), MemoryError> {
+        let mut body = entry.to_body();
         let end = self.tail + entry::size(body.length()) + entry::SEAL_SIZE;
         if again || end > self.platform.block_size() {
             self.open_block(entry::RESCUES)?;
@@ -368,7 +427,7 @@ impl<P: Platform> Memory<P> {
         self.number = last.number;
         let (sequence, at) = (self.head, self.tail);
         self.burn(&mut body)?;
-        self.take(&Pending { sequence, at, ..last });
+        self.take(Pending { sequence, at, ..last }, entry);
         Ok(())
     }
 }
