@@ -5,15 +5,17 @@
 //! stand on: [chip], [readers](slot), [disk], [link], couriers (`courier`), and people, honest
 //! ([`steps`]) and not (`crooks`, [`opened`]).
 //!
-//! After each step no cent may be made or lost, every value commit carries out one order once,
-//! and whoever believes in a payment is right ([`truth`]); now and then and at the end the books
-//! are held against that ([`audit`]); at the end everything settles within a bound
+//! The oracle is the abstract [model](crate::model): cards and books are asked what they have
+//! committed, that is told to it ([`truth`]), and what it refuses must not have happened; no
+//! cent may be made or lost, whoever believes in a payment is right. Now and then and at the
+//! end all books are held against it ([`audit`]); at the end everything settles within a bound
 //! ([`drain`]). What fails is made smaller ([`shrink`]).
 //!
 //! No clock, no thread, no order of a hash map decides anything: the same [`run::Plan`] gives
 //! the same run.
 
 pub mod audit;
+mod books;
 pub mod campaign;
 pub mod chance;
 pub mod chip;
@@ -24,6 +26,7 @@ pub mod drain;
 pub mod fate;
 pub mod link;
 pub mod opened;
+pub mod psam;
 pub mod rates;
 pub mod run;
 pub mod shrink;

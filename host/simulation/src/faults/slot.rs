@@ -3,16 +3,15 @@
 //! A card's power fails at any byte of any write ([`Fault::Tear`], [`Fault::SamTear`]) and
 //! again while it recovers; a purse is pulled between exchanges; answers are rewritten. What
 //! the cards commit and say is told to the [`Truth`](super::truth::Truth), from inside, by
-//! asking the card itself.
-
-use std::sync::{Arc, Mutex, PoisonError};
+//! asking the card itself; PSAMs are in `psam`.
 
 use apdu_spec::Apdu;
 use apdu_spec::aid::Aid;
-use apdu_spec::element::{Kind, SamId};
+use apdu_spec::element::SamId;
 use apdu_spec::life_cycle::LifeCycle;
-use apdu_spec::purse::{Executed, Initialized, PurseCommand};
-use apdu_spec::sam::{Opened, SamCommand};
+use apdu_spec::purse::{
+    BalanceResponse, Executed, Initialized, PreviousSignature, PurseCommand, PurseInformation,
+};
 use apdu_spec::{Element, StatusWord};
 use card_os::kernel::Response;
 use card_os::kernel::memory::MemoryError;
@@ -21,7 +20,8 @@ use host::reader::Reader;
 
 use super::fate::{Fate, Shared};
 use super::rates::Fault;
-use super::truth::Ordered;
+use super::truth::{Ordered, Standing, sam_of};
+use crate::model::{Event, Kind};
 use crate::weaken::Device;
 
 /// Bytes within which power fails, once it is going to: an entry of a card is shorter.
@@ -55,7 +55,7 @@ impl Slot {
     }
 
     /// Sends a command; nothing where power failed. The answer is in `response`.
-    fn exchange(&mut self, command: &[u8], fate: &mut Fate) -> bool {
+    pub(super) fn exchange(&mut self, command: &[u8], fate: &mut Fate) -> bool {
         fate.tally.apdus += 1;
         let torn = fate.happens(self.tear);
         if torn && let Some(chip) = self.device.chip() {
@@ -76,7 +76,7 @@ impl Slot {
     }
 
     /// After the answer: housekeeping, in which power may fail as well.
-    fn housekeep(&mut self, fate: &mut Fate) {
+    pub(super) fn housekeep(&mut self, fate: &mut Fate) {
         if self.powered {
             self.device.housekeep();
         }
@@ -114,25 +114,32 @@ impl Slot {
         self.powered = true;
     }
 
+    /// SELECT, by the simulation itself.
+    pub(super) fn select(&mut self, aid: &[u8]) {
+        let mut select = vec![0x00, 0xA4, 0x04, 0x0C, 0x06];
+        select.extend(aid);
+        self.device.process(&select, &mut self.response);
+    }
+
     /// A question that is no exchange: the simulation looks into the card.
-    fn ask<E: Element>(&mut self, command: &[u8]) -> Option<E> {
+    pub(super) fn ask<E: Element>(&mut self, command: &[u8]) -> Option<E> {
         self.device.process(command, &mut self.response);
         let (data, status) = self.response.split_last_chunk::<2>()?;
         (*status == StatusWord::OK.to_bytes()).then(|| E::from_bytes(data).ok())?
     }
 
-    fn answer(&self) -> Vec<u8> {
+    pub(super) fn answer(&self) -> Vec<u8> {
         self.response.to_vec()
     }
 
     /// The answer's data, where its status word is 9000.
-    fn data<E: Element>(&self) -> Option<E> {
+    pub(super) fn data<E: Element>(&self) -> Option<E> {
         let (data, status) = self.response.split_last_chunk::<2>()?;
         (*status == StatusWord::OK.to_bytes()).then(|| E::from_bytes(data).ok())?
     }
 }
 
-fn lost(why: &str) -> Error {
+pub(super) fn lost(why: &str) -> Error {
     Error::NoAnswer(why.into())
 }
 
@@ -141,8 +148,8 @@ fn lost(why: &str) -> Error {
 pub struct Purse {
     index: usize,
     slot: Slot,
-    /// NT and counterpart of the session that is open.
-    session: Option<(u32, SamId)>,
+    /// Counterpart of the session that is open.
+    session: Option<SamId>,
     /// The order of which it is not known what became.
     ordered: Option<Ordered>,
 }
@@ -172,22 +179,22 @@ impl Purse {
             if !self.slot.is_powered() {
                 return;
             }
-            let mut select = vec![0x00, 0xA4, 0x04, 0x0C, 0x06];
-            select.extend(Aid::PURSE);
-            self.slot.device.process(&select, &mut self.slot.response);
+            self.slot.select(Aid::PURSE);
             self.look(fate);
+            fate.truth.tell(Event::SessionEnded { purse: self.index });
         }
     }
 
     /// The simulation looks where the purse stands.
     fn look(&mut self, fate: &mut Fate) {
-        let information = self.slot.ask::<apdu_spec::purse::PurseInformation>(INFORMATION);
-        let balance = self.slot.ask::<apdu_spec::purse::BalanceResponse>(BALANCE);
+        let information = self.slot.ask::<PurseInformation>(INFORMATION);
+        let balance = self.slot.ask::<BalanceResponse>(BALANCE);
         let (Some(information), Some(balance)) = (information, balance) else {
             return fate.truth.violate(|| format!("purse {} does not say where it stands", self.index));
         };
-        let (nv, balance) = (information.nv.get(), i64::from(balance.balance.0));
-        fate.truth.seen(self.index, nv, balance, self.ordered.take());
+        let [nt, nv] = [information.nt, information.nv].map(|number| number.get() as usize);
+        let (receipts, balance) = (information.receipts.into(), balance.balance.0.into());
+        fate.truth.seen(self.index, Standing { nt, nv, receipts, balance }, self.ordered.take());
     }
 
     /// One exchange, with what the truth hears of it.
@@ -215,9 +222,10 @@ impl Purse {
             C::CreditCancellation(_) => (Kind::Cancellation, None),
             _ => return None,
         };
-        let (amount, nt_sam) = order.map_or((0, 0), |order| (order.amount.get(), order.nt.get()));
-        let (nt, sam) = self.session.map_or((0, 0), |(nt, sam)| (nt, sam.number.get()));
-        Some(Ordered { kind, amount, sam, nt_sam, nt })
+        let amount = order.map_or(0, |order| order.amount.get().into());
+        let sam = self.session.filter(|_| kind == Kind::Purchase);
+        let purchase = sam.zip(order).map(|(sam, order)| (sam_of(sam.number.get()), order.nt.get() as usize));
+        Some(Ordered { kind, amount, purchase })
     }
 
     fn observe(&mut self, command: &PurseCommand, fate: &mut Fate) {
@@ -231,16 +239,24 @@ impl Purse {
                 }
                 return self.look(fate);
             }
+            // Whatever it answers is final, because its session is over.
+            C::PreviousByNt(_) | C::PreviousByNv(_) => {
+                if self.slot.data::<PreviousSignature>().is_some() {
+                    fate.truth.tell(Event::SessionEnded { purse: self.index });
+                }
+                return;
+            }
             _ => return,
         };
         if let Some(initialized) = self.slot.data::<Initialized>() {
-            self.session = Some((initialized.statement.position.nt.get(), counterpart.sam));
+            self.session = Some(counterpart.sam);
+            fate.truth.stated(self.index, initialized.statement.position.nt.get() as usize);
         }
     }
 }
 
 /// A command of this set, where it is one.
-fn decode<C>(
+pub(super) fn decode<C>(
     command: &[u8],
     decode: impl FnOnce(&Apdu<'_>, LifeCycle) -> Option<Result<C, StatusWord>>,
 ) -> Option<C> {
@@ -331,95 +347,6 @@ impl Middle {
             _ => answer[data..].copy_from_slice(&[0x90, 0x00]),
         }
         answer
-    }
-}
-
-/// The PSAM of a terminal: shared by the terminal and the simulation.
-#[derive(Clone, Debug)]
-pub struct Psam {
-    number: u32,
-    slot: Arc<Mutex<Slot>>,
-    shared: Shared,
-}
-
-impl Psam {
-    /// The PSAM of this number.
-    #[must_use]
-    pub fn new(number: u32, slot: Slot, shared: Shared) -> Self {
-        Self { number, slot: Arc::new(Mutex::new(slot)), shared }
-    }
-
-    /// Action on the card itself.
-    pub fn with<T>(&self, action: impl FnOnce(&mut Slot) -> T) -> T {
-        action(&mut self.slot.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn observe(&self, command: &SamCommand, slot: &Slot, fate: &mut Fate) {
-        use SamCommand as C;
-        let ok = slot.data::<()>().is_some();
-        let truth = &mut fate.truth;
-        match command {
-            C::InitializePsam(request) => {
-                let Some(opened) = slot.data::<Opened>() else { return };
-                let purse = index_of(request.statement.identity.iep.number.get());
-                truth.opened(self.number, opened.order.nt.get(), purse, opened.order.amount.get());
-            }
-            C::CreditPsam(request) if slot.data::<apdu_spec::sam::Credited>().is_some() => {
-                truth.believed("PSAM", self.number, request.nt.get(), None);
-            }
-            C::PsamComplete(request) if ok => truth.disbelieved("PSAM", self.number, request.nt.get()),
-            C::PsamCancel(request) if slot.data::<apdu_spec::sam::CancellationSecret>().is_some() => {
-                truth.voided(self.number, request.nt.get());
-            }
-            C::PsamAcknowledge(acknowledgement) if ok => {
-                truth.forgotten(self.number, acknowledgement.batch.get());
-            }
-            C::StoreReceipt(request) if ok => {
-                let Ok(Some(entry)) = request.previous.to_receipt() else { return };
-                let purse = index_of(request.previous.statement.identity.iep.number.get());
-                let nv = entry.nv().map_or(0, |nv| nv.get());
-                truth.shown("PSAM", purse, nv, entry.kind, entry.order.amount.get());
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Purses count from 1 on the wire and from 0 here.
-pub(super) fn index_of(number: u64) -> usize {
-    usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX)
-}
-
-impl Reader for Psam {
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, Error> {
-        let mut fate = self.shared.lock();
-        if fate.crashes() {
-            return Err(lost("the terminal is dead"));
-        }
-        self.with(|slot| {
-            if !slot.is_powered() {
-                return Err(lost("the PSAM has no power"));
-            }
-            let decoded = decode::<SamCommand>(command, SamCommand::decode);
-            if !slot.exchange(command, &mut fate) {
-                if let Some(SamCommand::PsamCancel(request)) = decoded {
-                    fate.truth.perhaps_voided(self.number, request.nt.get());
-                }
-                return Err(lost("the PSAM has lost power"));
-            }
-            let answer = slot.answer();
-            if let Some(decoded) = decoded {
-                self.observe(&decoded, slot, &mut fate);
-            }
-            slot.housekeep(&mut fate);
-            Ok(answer)
-        })
-    }
-
-    fn reset(&mut self) -> Result<(), Error> {
-        let mut fate = self.shared.lock();
-        self.with(|slot| slot.power_up(&mut fate));
-        Ok(())
     }
 }
 

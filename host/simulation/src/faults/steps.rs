@@ -3,7 +3,7 @@
 //! Every step has chance of its own, drawn from seed and number alone, so that one that is
 //! left out does not change what the others want to do.
 
-use apdu_spec::element::{Counter, Kind};
+use apdu_spec::element::Kind;
 use host::terminal::load::{Funding, LoadTerminal, Transferred};
 use host::terminal::purchase::Payment;
 use network::{Batch, Outbox};
@@ -13,8 +13,10 @@ use super::fate::Fate;
 use super::link::Wire;
 use super::rates::Fault;
 use super::system::{Connection, MAXIMUM, Site, System, amount, load_terminal};
+use super::truth::{self, sam_of};
 use crate::Error;
 use crate::authority::LinkAuthority;
+use crate::model::Event;
 
 /// Steps of a day.
 pub const STEPS_A_DAY: u64 = 1_000;
@@ -58,11 +60,10 @@ impl System {
         let crashed = fate.crashed;
         fate.mortal = false;
         fate.crashed = false;
-        fate.truth.balance_check();
         drop(fate);
         for site in &mut self.sites {
-            if !site.psam.with(|slot| slot.is_powered()) {
-                site.psam.with(|slot| slot.power_up(&mut self.shared.lock()));
+            if !site.psam.is_powered() {
+                site.psam.power_up(&mut self.shared.lock());
                 site.stand_up();
             }
         }
@@ -95,11 +96,11 @@ impl System {
     pub(super) fn holder(&self) -> Option<usize> {
         let mut fate = self.shared.lock();
         let purse = fate.chance.place(self.purses.len());
-        if fate.truth.purses[purse].lost {
+        if fate.truth.model.purses[purse].dead {
             return None;
         }
         if fate.happens(Fault::PurseLost) {
-            fate.truth.purses[purse].lost = true;
+            fate.truth.tell(Event::PurseDestroyed { purse });
             return None;
         }
         Some(purse)
@@ -110,7 +111,7 @@ impl System {
     }
 
     pub(super) fn balance(&self, purse: usize) -> i64 {
-        self.shared.lock().truth.purses[purse].balance
+        self.shared.lock().truth.model.purses[purse].balance
     }
 
     /// A purse pays somewhere; where it has little, it is loaded instead.
@@ -144,7 +145,7 @@ impl System {
         if site.start()
             && let Some(terminal) = &mut site.terminal
         {
-            let before = shared.lock().truth.last_opened(site.number);
+            let before = shared.lock().truth.last_opened(sam_of(site.number));
             let paid = terminal.pay(&mut purses[purse].tap(shared), amount(minor), time);
             site.since += 1;
             site.hear(purse, paid, before, &mut shared.lock());
@@ -170,7 +171,7 @@ impl System {
         let Self { sites, purses, shared, .. } = self;
         let site = &mut sites[place];
         let Some((purse, nt)) = site.last.take() else { return };
-        if shared.lock().truth.purses[purse].lost || !site.start() {
+        if shared.lock().truth.model.purses[purse].dead || !site.start() {
             return;
         }
         shared
@@ -220,8 +221,8 @@ impl System {
             && !garbled
             && !fate.crashed
         {
-            let nv = record.entry.nv().map_or(0, Counter::get);
-            fate.truth.shown("load terminal", purse, nv, kind, minor);
+            let nv = record.entry.nv().map_or(0, |nv| nv.get() as usize);
+            fate.truth.shown("load terminal", (purse, nv), truth::kind(kind), minor);
         }
     }
 
@@ -272,7 +273,7 @@ impl System {
         let site = &mut self.sites[place];
         if fate.chance.coin() {
             site.terminal = None;
-            site.psam.with(|slot| slot.power_up(&mut fate));
+            site.psam.power_up(&mut fate);
         }
     }
 }
@@ -291,20 +292,21 @@ impl Site {
         if fate.crashed {
             return;
         }
-        let last = fate.truth.last_opened(self.number);
-        let ordered = u32::try_from(last).ok().filter(|_| last > before);
+        let sam = sam_of(self.number);
+        let last = fate.truth.last_opened(sam);
+        let ordered = (last > before).then_some((sam, last));
         match (paid, ordered) {
             (Ok(Payment::Paid(receipt)), _) => {
-                let (nt, minor) = (receipt.nt_psam, receipt.amount.get());
-                fate.truth.believed("terminal", self.number, nt.get(), Some(minor));
+                let nt = receipt.nt_psam;
+                fate.truth.believed((sam, nt.get() as usize), receipt.amount.get().into());
                 self.last = Some((purse, nt));
             }
-            (Ok(Payment::Refused(_)), Some(nt)) => fate.truth.disbelieved("terminal", self.number, nt),
+            (Ok(Payment::Refused(_)), Some(purchase)) => fate.truth.disbelieved(purchase),
             (Ok(Payment::Refused(_)), None) => {}
             (Ok(Payment::InDoubt(intent)), _) => fate.tell(|| format!("  in doubt: {intent:?}")),
             (Err(error), ordered) => {
                 fate.tell(|| format!("  {error}"));
-                ordered.into_iter().for_each(|nt| fate.truth.not_sent(self.number, nt));
+                ordered.into_iter().for_each(|purchase| fate.truth.not_sent(purchase));
             }
         }
     }

@@ -23,10 +23,12 @@ use super::disk::Disk;
 use super::fate::Shared;
 use super::link::Office;
 use super::opened::Thief;
+use super::psam::Psam;
 use super::rates::{Fault, Rates};
 use super::run::Plan;
-use super::slot::{Carried, Psam, Purse, Slot};
+use super::slot::{Carried, Purse, Slot};
 use crate::Error;
+use crate::model::{Event, Minor};
 use crate::weaken::{self, Weakness};
 
 /// Key group of all PSAMs.
@@ -190,7 +192,8 @@ impl System {
             versions: vec![VERSION],
         };
         let blocks = self.office.background.issue_purse(&order, START)?;
-        self.shared.lock().truth.issue(overdraft);
+        let range = (-Minor::from(overdraft), MAXIMUM.into());
+        self.shared.lock().truth.tell(Event::PurseIssued { range });
         let mut purse = Purse::new(index, self.blank(number, PURSE_SIZE, AppletKind::Purse, broken)?);
         personalise(&mut purse.tap(&self.shared), Aid::PURSE, &blocks)?;
         self.purses.push(purse);
@@ -217,6 +220,7 @@ impl System {
     fn install(&mut self, number: u32, connection: Connection) -> Result<(), Error> {
         let blocks = self.issue_sam(number)?;
         let slot = self.blank(u64::from(number) << 16, SAM_SIZE, AppletKind::Sam, 0)?;
+        self.shared.lock().truth.tell(Event::SamInstalled);
         let mut psam = Psam::new(number, slot, self.shared.clone());
         personalise(&mut psam, Aid::PSAM, &blocks)?;
         let disk = Disk::new(self.shared.clone());
