@@ -11,7 +11,8 @@ use host::terminal::PaymentTerminal;
 use super::audit;
 use super::link::Wire;
 use super::rates::Rates;
-use super::system::{Connection, Site, System};
+use super::site::{Connection, Site};
+use super::system::System;
 use crate::Error;
 
 /// Rounds within which everything must settle.

@@ -2,7 +2,7 @@
 //!
 //! Real cards on chips that lose power at any byte, real terminals, the real messages as
 //! bytes, the real background system on SQLite in memory. What is simulated is what they
-//! stand on: [chip], [readers](slot), [disk], [link], couriers (`courier`), and people, honest
+//! stand on: [chip], readers ([slot], [purse], [psam]), [disk], [link], couriers (`courier`), and people, honest
 //! ([`steps`]) and not (`crooks`, [`opened`]).
 //!
 //! The oracle is the abstract [model](crate::model): cards and books are asked what they have
@@ -25,11 +25,14 @@ pub mod disk;
 pub mod drain;
 pub mod fate;
 pub mod link;
+mod middle;
 pub mod opened;
 pub mod psam;
+pub mod purse;
 pub mod rates;
 pub mod run;
 pub mod shrink;
+pub mod site;
 pub mod slot;
 pub mod steps;
 pub mod system;

@@ -5,14 +5,12 @@
 
 use apdu_spec::element::Kind;
 use host::terminal::load::{Funding, LoadTerminal, Transferred};
-use host::terminal::purchase::Payment;
-use network::{Batch, Outbox};
 
 use super::chance::Chance;
-use super::fate::Fate;
 use super::link::Wire;
 use super::rates::Fault;
-use super::system::{Connection, MAXIMUM, Site, System, amount, load_terminal};
+use super::site::Connection;
+use super::system::{MAXIMUM, System, amount, load_terminal};
 use super::truth::{self, sam_of};
 use crate::Error;
 use crate::authority::LinkAuthority;
@@ -274,68 +272,6 @@ impl System {
         if fate.chance.coin() {
             site.terminal = None;
             site.psam.power_up(&mut fate);
-        }
-    }
-}
-
-impl Site {
-    /// Now and then its clock jumps, by three days at most.
-    fn drift(&mut self, fate: &mut Fate) {
-        if fate.happens(Fault::Clock) {
-            self.offset = i64::from(fate.chance.below(6 * 86_400)) - 3 * 86_400;
-        }
-    }
-
-    /// What the terminal believes of a payment has to be true. `before` it, this was the
-    /// number of its last order.
-    fn hear(&mut self, purse: usize, paid: Result<Payment, host::Error>, before: usize, fate: &mut Fate) {
-        if fate.crashed {
-            return;
-        }
-        let sam = sam_of(self.number);
-        let last = fate.truth.last_opened(sam);
-        let ordered = (last > before).then_some((sam, last));
-        match (paid, ordered) {
-            (Ok(Payment::Paid(receipt)), _) => {
-                let nt = receipt.nt_psam;
-                fate.truth.believed((sam, nt.get() as usize), receipt.amount.get().into());
-                self.last = Some((purse, nt));
-            }
-            (Ok(Payment::Refused(_)), Some(purchase)) => fate.truth.disbelieved(purchase),
-            (Ok(Payment::Refused(_)), None) => {}
-            (Ok(Payment::InDoubt(intent)), _) => fate.tell(|| format!("  in doubt: {intent:?}")),
-            (Err(error), ordered) => {
-                fate.tell(|| format!("  {error}"));
-                ordered.into_iter().for_each(|purchase| fate.truth.not_sent(purchase));
-            }
-        }
-    }
-
-    /// After the PSAM had lost power: it is selected again, or the terminal starts again.
-    pub(super) fn stand_up(&mut self) {
-        if let Some(terminal) = &mut self.terminal
-            && terminal.sam().reset().is_err()
-        {
-            self.terminal = None;
-        }
-    }
-
-    /// Batches to the outbox.
-    pub(super) fn collect(&mut self) -> Result<(), Error> {
-        let outbox = Outbox::over("outbox", self.disk.clone());
-        let Some(terminal) = &mut self.terminal else { return Ok(()) };
-        for collected in terminal.collect()? {
-            outbox.put(&Batch { trailer: collected.trailer, records: collected.records })?;
-        }
-        Ok(())
-    }
-
-    /// The outbox over the line, and acknowledgements to the PSAM.
-    pub(super) fn deliver(&mut self, line: &mut Wire<'_>) {
-        let outbox = Outbox::over("outbox", self.disk.clone());
-        let (Ok(delivery), Some(terminal)) = (outbox.deliver(line), &mut self.terminal) else { return };
-        for acknowledgement in &delivery.acknowledged {
-            let _ = terminal.acknowledge(acknowledgement);
         }
     }
 }
