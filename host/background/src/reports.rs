@@ -1,6 +1,6 @@
 //! Reports: plain figures that serialise, for people and programs.
 
-use apdu_spec::element::{Counter, Currency, IepId, Kind, ProviderId};
+use apdu_spec::element::{BatchNumber, Counter, Currency, IepId, Kind, ProviderId, SamId};
 use serde::Serialize;
 
 use crate::background::Background;
@@ -11,6 +11,7 @@ use crate::management::participants::MerchantId;
 use crate::store::Tx;
 use crate::store::commits::{CommitState, Line};
 use crate::store::reports::Scope;
+use crate::store::transfers::Transfer;
 
 /// A currency: ISO 4217 number and decimal places.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -246,6 +247,16 @@ impl Background {
             });
             Ok(lines.collect())
         })
+    }
+
+    /// A load or unload, by its session, as it is kept.
+    pub fn transfer(&mut self, iep: IepId, nt: Counter) -> Result<Option<Transfer>, Error> {
+        self.store.transaction("a transfer", |tx| tx.transfer(iep, nt))
+    }
+
+    /// Whether a batch is stored.
+    pub fn is_stored(&mut self, sam: SamId, batch: BatchNumber) -> Result<bool, Error> {
+        self.store.transaction("a batch", |tx| Ok(tx.batch(sam, batch)?.is_some()))
     }
 
     /// The exception queue, closed ones included.

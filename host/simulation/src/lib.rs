@@ -3,7 +3,7 @@
 //! [`world`] keeps it and carries out what a person at a terminal does; [`collection`]
 //! moves batches and acknowledgements; [`day`] is a business day, [`replay`] lives real
 //! statements on our cards; [`equation`] counts the money on both sides. [`model`] is the
-//! whole system without keys and bytes, the oracle of the tests.
+//! whole system without keys and bytes, the oracle of [`faults`] and of the tests.
 //!
 //! *Now* is an argument and randomness comes in from outside, so that the same seed
 //! gives the same day.

@@ -9,29 +9,25 @@
 //! terminals/N/        journal and outbox of a terminal
 //! ```
 
+mod issue;
+mod tap;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use apdu_spec::aid::Aid;
-use apdu_spec::element::{Algorithm, Amount, Balance, Date, IepId, PurseNumber, Time};
-use apdu_spec::management::DataBlock;
-use background::{Background, PurseOrder, SamOrder, TransferOrder, Vault};
-use card_os::applets::AppletKind;
+use apdu_spec::element::{Algorithm, IepId, PurseNumber, Time};
+use background::{Background, Vault};
 use host::reader::image::Randomness;
 use host::reader::virtual_reader::VirtualReader;
 use host::terminal::PaymentTerminal;
 use host::terminal::journal::FileJournal;
-use host::terminal::load::{Funding, LoadTerminal, Transferred};
-use host::terminal::personalise::personalise;
-use host::terminal::purchase::{Payment, Receipt};
-use network::Direct;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
 use crate::Error;
-use crate::authority::LinkAuthority;
 use crate::scheme::{Connection, Scheme};
+pub use issue::Limits;
 
 /// Key group of all PSAMs of a world.
 const GROUP: u8 = 1;
@@ -40,20 +36,6 @@ const VERSION: u8 = 1;
 /// File that is locked while a process works in the directory; the first one made, so
 /// that it marks the directory as ours.
 pub const LOCK: &str = "purse.lock";
-/// Cards and PSAMs are issued for five years.
-const LIFE_DAYS: u16 = 5 * 365;
-
-/// Limits of a purse, minor units.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Greatest balance.
-    pub maximum: u32,
-    /// How far below zero a purchase may take it.
-    pub overdraft: u32,
-    /// Greatest amount of one purchase.
-    pub purchase: u32,
-}
-
 /// A world that is open in this process.
 #[derive(Debug)]
 pub struct World {
@@ -138,64 +120,6 @@ impl World {
         }
     }
 
-    /// Who takes part, and the cards of terminals and couriers.
-    fn register(&mut self, now: Time) -> Result<(), Error> {
-        let Scheme { load_terminal, transfer_card, .. } = self.scheme;
-        let (provider, acquirer) = (self.scheme.provider(), self.scheme.acquirer());
-        self.background.register_issuer(provider, "Demonstration Bank")?;
-        self.background.register_acquirer(acquirer, "Demonstration Acquirer")?;
-        let load_terminal = self.scheme.module(load_terminal);
-        self.background.register_load_terminal(load_terminal, "load terminal", now)?;
-        for terminal in self.scheme.terminals.clone() {
-            self.issue_sam(&terminal.name, terminal.sam, now)?;
-        }
-        let card = self.scheme.module(transfer_card);
-        let order = TransferOrder { card, name: "transfer card".into(), version: VERSION };
-        let blocks = self.background.issue_transfer(&order, now)?;
-        let path = self.transfer_path();
-        self.make_card(&path, AppletKind::Transfer, Aid::TRANSFER, &blocks)
-    }
-
-    fn issue_sam(&mut self, name: &str, number: u32, now: Time) -> Result<(), Error> {
-        let merchant = self.background.register_merchant(name, self.scheme.acquirer())?;
-        let order = SamOrder {
-            sam: self.scheme.module(number),
-            name: name.into(),
-            merchant,
-            expiry: expiry(now),
-            currency: self.scheme.currency(),
-            purchase_limit: Amount::MAX,
-            group: GROUP,
-            versions: vec![VERSION],
-            providers: vec![self.scheme.provider()],
-        };
-        let blocks = self.background.issue_sam(&order, &mut self.random, now)?;
-        let home = self.terminal_home(number);
-        std::fs::create_dir_all(&home).map_err(Error::file(&home))?;
-        self.make_card(&self.sam_path(number), AppletKind::Sam, Aid::PSAM, &blocks)
-    }
-
-    /// A card from blank to personalised. It gets its name last: who is interrupted leaves
-    /// no half card behind.
-    fn make_card(
-        &mut self,
-        path: &Path,
-        kind: AppletKind,
-        aid: &[u8],
-        blocks: &[DataBlock],
-    ) -> Result<(), Error> {
-        let randomness = self.randomness();
-        let blank = path.with_extension("blank");
-        match std::fs::remove_file(&blank) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(&blank)(error))?,
-            _ => {}
-        }
-        let mut reader = VirtualReader::create(&blank, kind, randomness)?;
-        personalise(&mut reader, aid, blocks)?;
-        drop(reader);
-        std::fs::rename(&blank, path).map_err(Error::file(path))
-    }
-
     /// A generator of its own for a card.
     fn randomness(&mut self) -> Randomness {
         let mut seed = [0; 32];
@@ -249,29 +173,6 @@ impl World {
         Ok(IepId { provider: self.scheme.provider(), number })
     }
 
-    /// Issues the next purse: registered, personalised, ready. Its number.
-    pub fn issue_purse(&mut self, limits: Limits, now: Time) -> Result<u64, Error> {
-        let too_large = || Error::Order("a limit is above 2,147,483,647 minor units".into());
-        let amount = |minor| Amount::new(minor).ok_or_else(too_large);
-        let number = self.scheme.purses + 1;
-        let order = PurseOrder {
-            iep: self.iep(number)?,
-            currency: self.scheme.currency(),
-            expiry: expiry(now),
-            maximum: Balance(amount(limits.maximum)?.signed()),
-            overdraft: amount(limits.overdraft)?,
-            purchase_limit: amount(limits.purchase)?,
-            groups: vec![GROUP],
-            versions: vec![VERSION],
-        };
-        // The number is used up first: a crash leaves a gap, never two cards of one number.
-        self.scheme.purses = number;
-        self.scheme.write(&self.directory.join("scheme.json"))?;
-        let blocks = self.background.issue_purse(&order, now)?;
-        self.make_card(&self.purse_path(number), AppletKind::Purse, Aid::PURSE, &blocks)?;
-        Ok(number)
-    }
-
     /// The purse of this number, in a reader.
     pub fn purse(&mut self, number: u64) -> Result<&mut VirtualReader, Error> {
         if !self.purses.contains_key(&number) {
@@ -297,73 +198,6 @@ impl World {
         Ok(number)
     }
 
-    /// A purse and a running terminal, both in hand.
-    fn tap(&mut self, number: u64, name: &str) -> Result<(&mut VirtualReader, &mut PaymentTerminal), Error> {
-        let sam = self.start_terminal(name)?;
-        self.purse(number)?;
-        let purse = self.purses.get_mut(&number).ok_or(Error::NoPurse(number))?;
-        let names = || Error::NoTerminal(name.into(), String::new());
-        Ok((purse, self.terminals.get_mut(&sam).ok_or_else(names)?))
-    }
-
-    /// The purse pays at the terminal.
-    pub fn pay(&mut self, number: u64, terminal: &str, amount: Amount, now: Time) -> Result<Receipt, Error> {
-        let (purse, terminal) = self.tap(number, terminal)?;
-        match terminal.pay(purse, amount, now)? {
-            Payment::Paid(receipt) => Ok(receipt),
-            Payment::Refused(status) => Err(Error::NotPaid(status)),
-            Payment::InDoubt(intent) => Err(Error::InDoubt(intent.iep)),
-        }
-    }
-
-    /// The purse shows itself at the terminal and pays nothing.
-    pub fn contact(&mut self, number: u64, terminal: &str, now: Time) -> Result<(), Error> {
-        let (purse, terminal) = self.tap(number, terminal)?;
-        Ok(terminal.contact(purse, now).map(drop)?)
-    }
-
-    /// The payment `receipt` is cancelled at its terminal.
-    pub fn cancel(&mut self, number: u64, terminal: &str, receipt: &Receipt) -> Result<(), Error> {
-        let (purse, terminal) = self.tap(number, terminal)?;
-        Ok(terminal.cancel(purse, receipt.nt_psam)?)
-    }
-
-    /// The purse is loaded at the load terminal, over the line.
-    pub fn load(
-        &mut self,
-        number: u64,
-        amount: Amount,
-        funding: Funding,
-        now: Time,
-    ) -> Result<Transferred, Error> {
-        self.at_load_terminal(number, now, |terminal, purse| terminal.load(purse, amount, funding, now))
-    }
-
-    /// The purse is unloaded at the load terminal, over the line.
-    pub fn unload(
-        &mut self,
-        number: u64,
-        amount: Amount,
-        funding: Funding,
-        now: Time,
-    ) -> Result<Transferred, Error> {
-        self.at_load_terminal(number, now, |terminal, purse| terminal.unload(purse, amount, funding, now))
-    }
-
-    fn at_load_terminal<T>(
-        &mut self,
-        number: u64,
-        now: Time,
-        action: impl FnOnce(&mut LoadTerminal<'_>, &mut VirtualReader) -> Result<T, host::Error>,
-    ) -> Result<T, Error> {
-        self.purse(number)?;
-        let id = self.scheme.module(self.scheme.load_terminal);
-        let Self { background, random, purses, .. } = self;
-        let purse = purses.get_mut(&number).ok_or(Error::NoPurse(number))?;
-        let mut authority = LinkAuthority(Direct(background.at(now)));
-        Ok(action(&mut LoadTerminal::new(id, &mut authority, random), purse)?)
-    }
-
     /// The transfer card, in a reader.
     pub(crate) fn start_transfer(&mut self) -> Result<(), Error> {
         if self.transfer.is_none() {
@@ -378,11 +212,6 @@ impl World {
         let terminals = self.scheme.terminals.iter();
         terminals.filter(|terminal| terminal.connection == connection).map(|t| t.name.clone()).collect()
     }
-}
-
-/// Last day of what is issued now.
-fn expiry(now: Time) -> Date {
-    Date(now.date().0.saturating_add(LIFE_DAYS))
 }
 
 fn lock(directory: &Path) -> Result<File, Error> {

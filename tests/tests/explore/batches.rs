@@ -55,10 +55,10 @@ impl Batches {
         let mut model = Model::default();
         let (session, kind) = ((0, 1), Kind::Load);
         for event in [
-            Event::PurseIssued { maximum: 1_000_000, overdraft: 0 },
+            Event::PurseIssued { range: (0, 1_000_000) },
             Event::SessionOpened { purse: 0 },
             Event::Authorised { session, kind, amount: 1_000, approved: true, freed: 0 },
-            Event::Transferred { purse: 0 },
+            Event::Executed { purse: 0 },
             Event::Reported { commit: (0, 1) },
         ] {
             model.apply(event).expect("a load");
@@ -117,12 +117,12 @@ impl Batches {
     pub(crate) fn pay(&mut self, sam: u8) -> Result<bool, String> {
         self.payments += 1;
         self.sams[usize::from(sam)].batches.last_mut().expect("one is open").push(self.payments);
-        let session = (0, u32::from(self.payments) + 1);
+        let session = (0, usize::from(self.payments) + 1);
         let at = usize::from(sam);
         self.apply(Event::SessionOpened { purse: 0 })?;
         self.apply(Event::PurchaseOpened { sam: at, session, amount: AMOUNT.into(), freed: 0 })?;
-        self.apply(Event::Debited { purse: 0 })?;
-        let nt = self.model.sams[at].openings.len() as u32;
+        self.apply(Event::Executed { purse: 0 })?;
+        let nt = self.model.sams[at].openings.len();
         self.apply(Event::Credited { purchase: (at, nt) })
     }
 

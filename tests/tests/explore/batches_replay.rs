@@ -93,6 +93,6 @@ impl Line {
         let real: Vec<_> = self.real.ledger().iter().map(|(nv, minor, _)| (*nv, *minor)).collect();
         let ledger: Vec<_> = state.model.ledger().map(|((_, nv), minor, _)| (nv, minor)).collect();
         assert_eq!(real, ledger, "ledger at {}", context());
-        assert_eq!(self.real.shadow(), state.model.explained(0), "shadow at {}", context());
+        assert_eq!(self.real.shadow(), state.model.purses[0].shadow, "shadow at {}", context());
     }
 }

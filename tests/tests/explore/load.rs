@@ -189,7 +189,7 @@ impl Machine for Load {
 
     fn start(&self) -> State {
         let mut model = Model::default();
-        for event in [Event::PurseIssued { maximum: 1_000_000, overdraft: 0 }, Event::SamInstalled] {
+        for event in [Event::PurseIssued { range: (0, 1_000_000) }, Event::SamInstalled] {
             model.apply(event).expect("issued");
         }
         State {
@@ -231,7 +231,7 @@ impl Machine for Load {
     }
 
     fn holds(&self, state: &State) -> Result<(), String> {
-        if state.shadow != state.model.explained(0) {
+        if state.shadow != state.model.purses[0].shadow {
             return Err(format!("the issuer has a shadow balance of {}", state.shadow));
         }
         check(&state.model)

@@ -108,9 +108,11 @@ impl Replay {
         let balance = send::<GetBalance>(&mut self.real.purse, &()).expect("a balance").balance.0;
         let information = send::<GetPurseData>(&mut self.real.purse, &()).expect("information");
         assert_eq!(i64::from(balance), model.balance, "balance at {}", context());
-        let counters = (information.nt.get(), information.nv.get(), u32::from(information.receipts));
-        assert_eq!(counters, (model.nt, model.nv(), model.nv() - model.freed()), "NT, NV at {}", context());
-        assert_eq!(self.real.shadow(), state.model.explained(0), "shadow at {}", context());
+        let counters = [information.nt.get(), information.nv.get(), information.receipts.into()];
+        let nv = model.log.len();
+        let expected = [model.nt, nv, nv - model.freed()];
+        assert_eq!(counters.map(|count| count as usize), expected, "NT, NV at {}", context());
+        assert_eq!(self.real.shadow(), state.model.purses[0].shadow, "shadow at {}", context());
     }
 }
 

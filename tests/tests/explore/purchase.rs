@@ -12,7 +12,7 @@
 mod rules;
 mod state;
 
-use simulation::model::{Event, Kind, Minor, Model, Outcome, Record};
+use simulation::model::{Event, Kind, Minor, Model, Outcome};
 use system_tests::explore::Machine;
 
 use state::{Entry, Last, Opening, Sam, Statement};
@@ -95,7 +95,7 @@ impl Machine for Purchase {
     type Step = Step;
     const SOMETIMES: &'static [&'static str] = &[
         "a payment is booked",
-        "a receipt comes by another PSAM",
+        "a purchase comes as a receipt",
         "a purchase is never debited, and its PSAM knows",
         "a claim becomes a payment",
         "a purchase is taken back",
@@ -107,12 +107,12 @@ impl Machine for Purchase {
         let session = (0, 1);
         let load = Event::Authorised { session, kind: Kind::Load, amount: LOADED, approved: true, freed: 0 };
         for event in [
-            Event::PurseIssued { maximum: 1_000_000, overdraft: 0 },
+            Event::PurseIssued { range: (0, 1_000_000) },
             Event::SamInstalled,
             Event::SamInstalled,
             Event::SessionOpened { purse: 0 },
             load,
-            Event::Transferred { purse: 0 },
+            Event::Executed { purse: 0 },
             Event::Reported { commit: (0, 1) },
         ] {
             model.apply(event).expect("a load");
@@ -185,7 +185,7 @@ impl Machine for Purchase {
 
     fn holds(&self, state: &State) -> Result<(), String> {
         let purse = &state.model.purses[0];
-        let same = (purse.nv(), purse.freed()) == (u32::from(state.nv()), u32::from(state.freed));
+        let same = (purse.log.len(), purse.freed()) == (state.nv().into(), state.freed.into());
         if !same && self.bug != Some(Bug::ReceiptNotStored) {
             return Err("the purse is not where it must be".into());
         }
@@ -199,28 +199,26 @@ impl Machine for Purchase {
     }
 
     fn seen(&self, state: &State, _: &[Step]) -> u32 {
-        let records =
-            || state.model.sams.iter().flat_map(|sam| sam.batches.iter().flat_map(|batch| &batch.records));
-        let own = |outcome| {
-            state.model.sams.iter().any(|sam| sam.openings.iter().any(|opening| opening.outcome == outcome))
+        let modules = || state.model.sams.iter().enumerate();
+        let as_receipt = |sam, nv: usize| {
+            let own = state.model.purses[0].log[nv - 1].order.purchase.filter(|own| own.0 == sam);
+            let outcome = own.and_then(|own| state.model.opening(own).ok()).map(|of| of.outcome);
+            state.log[nv - 1].kind == Kind::Purchase && matches!(outcome, None | Some(Outcome::Claimed))
         };
-        let purchases = || state.model.ledger();
-        let other = records().any(|record| {
-            matches!(record, Record::Receipt((0, nv))
-                if state.log[*nv as usize - 1].kind == Kind::Purchase)
+        let own = |outcome| modules().any(|(_, sam)| sam.openings.iter().any(|of| of.outcome == outcome));
+        let receipt = modules().any(|(sam, module)| {
+            let mut batches = module.closed.iter().chain([&module.open]);
+            batches.any(|batch| batch.evidence.iter().any(|(_, nv)| as_receipt(sam, *nv)))
         });
-        let claimed = state.model.sams.iter().enumerate().any(|(sam, module)| {
-            let unresolved = |number: &usize| module.openings[*number].outcome == Outcome::Unresolved;
-            (0..module.openings.len()).filter(unresolved).any(|number| {
-                let at = Some((sam as u8, number as u8 + 1));
-                let nv = state.log.iter().position(|entry| entry.at == at);
-                nv.is_some_and(|nv| purchases().any(|line| line.0.1 as usize == nv + 1))
-            })
+        let claimed = modules().any(|(sam, module)| {
+            let claims = (1..).zip(&module.openings).filter(|(_, of)| of.outcome == Outcome::Claimed);
+            let paid = |nt| state.model.debited((sam, nt)).and_then(|commit| state.model.line(commit));
+            claims.filter_map(|(nt, _)| paid(nt)).next().is_some()
         });
         let bits = [
-            purchases().next().is_some(),
-            other,
-            own(Outcome::NotDebited),
+            state.model.ledger().next().is_some(),
+            receipt,
+            own(Outcome::Never),
             claimed,
             state.log.iter().any(|entry| entry.kind == Kind::Cancellation),
             state.freed > 0,

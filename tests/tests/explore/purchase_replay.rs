@@ -187,21 +187,22 @@ impl Replay {
         let balance = send::<GetBalance>(purse, &()).expect("a balance").balance.0;
         let information = send::<GetPurseData>(purse, &()).expect("information");
         assert_eq!(i64::from(balance), model.balance, "balance at {}", context());
-        let counters = (information.nt.get(), information.nv.get(), u32::from(information.receipts));
-        assert_eq!(counters, (model.nt, model.nv(), model.nv() - model.freed()), "NT, NV at {}", context());
+        let counters = [information.nt.get(), information.nv.get(), information.receipts.into()];
+        let nv = model.log.len();
+        let expected = [model.nt, nv, nv - model.freed()];
+        assert_eq!(counters.map(|count| count as usize), expected, "NT, NV at {}", context());
         let real = self.real.ledger();
         let ledger = state.model.ledger();
         let ledger: Vec<_> = ledger.map(|((_, nv), amount, line)| (nv, amount, stands(line))).collect();
         assert_eq!(real, ledger, "ledger at {}", context());
-        assert_eq!(self.real.shadow(), state.model.explained(0), "shadow at {}", context());
+        assert_eq!(self.real.shadow(), state.model.purses[0].shadow, "shadow at {}", context());
     }
 }
 
 const fn stands(line: Line) -> PaymentState {
     match line {
-        Line::Settled => PaymentState::Settled,
         Line::Voided => PaymentState::Voided,
         Line::Cancelled => PaymentState::Cancelled,
-        Line::Booked | Line::Recorded | Line::Barred | Line::Waiting => PaymentState::Booked,
+        Line::Booked | Line::Recorded => PaymentState::Booked,
     }
 }

@@ -153,9 +153,10 @@ impl Real {
     }
 
     /// Purchases as the background system has them: NV, minor units, state.
-    pub(crate) fn ledger(&mut self) -> Vec<(u32, Minor, background::reports::PaymentState)> {
+    pub(crate) fn ledger(&mut self) -> Vec<(usize, Minor, background::reports::PaymentState)> {
         let lines = self.background.payments_of(self.merchant).expect("payments");
-        let mut lines: Vec<_> = lines.iter().map(|line| (line.nv, line.amount.minor, line.state)).collect();
+        let mut lines: Vec<_> =
+            lines.iter().map(|line| (line.nv as usize, line.amount.minor, line.state)).collect();
         lines.sort_unstable_by_key(|line| line.0);
         lines
     }

@@ -1,50 +1,75 @@
-//! The books of the background system held against what is true.
+//! The books of the background system held against the model.
 //!
-//! At any moment: no line without a true event, and the books line of the money equation. At
-//! the end also: no true event without a line, unless only a purse that is lost knew of it.
+//! At any moment: no line without a true event and none that is missing, the same shadow
+//! balances, both lines of the money equation, nothing forgotten. At the end also: every
+//! value commit has come in, unless only a purse that is lost knew of it.
 
-use apdu_spec::element::{IepId, Kind};
+use apdu_spec::element::{Counter, IepId};
 use background::clearing::exception::Reason;
 use background::store::commits::{CommitState, Line};
 use background::{Background, Books};
 
 use super::rates::{Fault, Rates};
-use super::slot::index_of;
 use super::system::{currency, provider};
-use super::truth::{Commit, Truth};
+use super::truth::{Truth, kind, purse_of, sam_of};
 use crate::Error;
+use crate::model::oracle::{self, Place};
+use crate::model::{Commit, Entry, Kind};
 
-/// Holds every line against what is true.
+/// A value commit as the books name it.
+pub(super) fn commit_of(iep: IepId, nv: Counter) -> Commit {
+    (purse_of(iep.number.get()), nv.get() as usize)
+}
+
+/// Holds the books and the model against each other: lines, shadow balances, both lines of
+/// the money equation.
 pub fn lines(background: &mut Background, truth: &mut Truth) -> Result<(), Error> {
-    background.commits(|iep, line| line_is_true(iep, &line, truth))?;
+    let mut count = 0;
+    background.commits(|iep, line| {
+        count += 1;
+        line_is_true(iep, &line, truth);
+    })?;
+    let model = &truth.model;
+    let known = model.commits().filter(|(commit, _)| model.line(*commit).is_some()).count();
+    let (equation, missing) = (model.equation(), model.completeness());
+    truth.must(count == known, || format!("the books have {count} value commits, {known} have come in"));
+    truth.must(equation.holds(), || format!("money was made or lost: {equation:?}"));
+    truth.must(missing.is_empty(), || format!("nobody knows of {missing:?}"));
+    for (index, line) in background.purses()?.iter().enumerate() {
+        let (books, shadow) = (line.shadow.minor, truth.model.purses[index].shadow);
+        truth.must(books == shadow, || format!("purse {index} has shadow balance {books}, must be {shadow}"));
+    }
     let books = background.books(provider(), currency())?;
     truth.must(books.holds() && books.covered(), || format!("the books do not balance: {books:?}"));
     Ok(())
 }
 
-/// Holds a line against what is true.
-pub fn line_is_true(iep: IepId, line: &Line, truth: &mut Truth) {
-    let (purse, nv) = (index_of(iep.number.get()), line.nv.get());
-    let commit = truth.commit_of(purse, nv).copied();
-    let voided = truth.may_be_voided(line.sam.number.get(), line.nt_sam.get());
-    let same = commit.is_some_and(|commit| is_same(&commit, line) && state_is_true(&commit, line, voided));
-    truth.must(same, || format!("the books say of purse {purse} {line:?}; what is true is {commit:?}"));
+/// Holds a line against the model.
+pub(super) fn line_is_true(iep: IepId, line: &Line, truth: &mut Truth) {
+    let commit = commit_of(iep, line.nv);
+    let known = truth.model.entry(commit).ok().copied().zip(truth.model.line(commit));
+    let same =
+        known.is_some_and(|(entry, stands)| is_same(&entry, line) && state_is_true(stands, line.state));
+    truth.must(same, || format!("the books say of {commit:?} {line:?}; what is true is {known:?}"));
 }
 
-fn is_same(commit: &Commit, line: &Line) -> bool {
-    let same = (commit.kind, commit.amount) == (line.kind, line.amount.get());
-    // A cancellation has no number of its own.
-    let number = (commit.sam, commit.nt_sam) == (line.sam.number.get(), line.nt_sam.get());
-    same && (number || commit.kind == Kind::Cancellation)
+fn is_same(entry: &Entry, line: &Line) -> bool {
+    let order = &entry.order;
+    let same = (Some(order.kind), order.amount) == (kind(line.kind), line.amount.get().into());
+    // A cancellation has no number of its own, and loads are numbered by their terminal.
+    let number = (sam_of(line.sam.number.get()), line.nt_sam.get() as usize);
+    same && (order.kind != Kind::Purchase || order.purchase == Some(number))
 }
 
-/// Whether a line may be in its state.
-fn state_is_true(commit: &Commit, line: &Line, voided: bool) -> bool {
-    match line.state {
-        CommitState::Booked | CommitState::Settled => line.kind == Kind::Purchase,
-        CommitState::Voided => voided,
-        CommitState::Cancelled | CommitState::CancelledLate => commit.cancelled,
-        CommitState::Recorded => line.kind != Kind::Purchase,
+/// Whether a line may be in its state. Whether a merchant was paid, the books alone know.
+const fn state_is_true(stands: oracle::Line, state: CommitState) -> bool {
+    use CommitState as S;
+    match stands {
+        oracle::Line::Recorded => matches!(state, S::Recorded),
+        oracle::Line::Booked => matches!(state, S::Booked | S::Settled),
+        // It was settled before the void came in.
+        oracle::Line::Voided => matches!(state, S::Voided | S::Settled),
+        oracle::Line::Cancelled => matches!(state, S::Cancelled | S::CancelledLate),
     }
 }
 
@@ -57,35 +82,24 @@ pub struct Missing {
     pub voided: u64,
     /// Value commits that only purses know which are lost.
     pub in_doubt: u64,
-    /// Value commits of living purses that are not in the books.
+    /// Value commits that somebody still keeps, or nobody.
     pub missing: u64,
 }
 
 /// Counts what is in the books, and what is not.
 pub fn completeness(background: &mut Background, truth: &Truth) -> Result<Missing, Error> {
     let mut found = Missing::default();
-    let mut lines: Vec<u32> = vec![0; truth.purses.len()];
-    let mut open = 0_u64;
-    background.commits(|iep, line| {
-        let purse = index_of(iep.number.get());
-        if let Some(count) = lines.get_mut(purse) {
-            *count += 1;
-        }
-        let cancelled = truth.commit_of(purse, line.nv.get()).is_some_and(|commit| commit.cancelled);
+    background.commits(|_, line| {
         found.voided += u64::from(line.state == CommitState::Voided);
         found.settled += u64::from(line.state == CommitState::Settled);
-        open += u64::from(cancelled && matches!(line.state, CommitState::Booked | CommitState::Settled));
     })?;
-    for (purse, lines) in truth.purses.iter().zip(lines) {
-        let missing = (purse.commits.len() as u64).saturating_sub(lines.into());
-        if purse.lost {
-            found.in_doubt += missing;
-        } else {
-            found.missing += missing;
+    for (commit, entry) in truth.model.commits() {
+        match truth.model.place(commit, entry) {
+            Place::Background => {}
+            Place::InDoubt | Place::Lost => found.in_doubt += 1,
+            Place::Kept | Place::Missing => found.missing += 1,
         }
     }
-    // A cancellation whose line is missing leaves its purchase as it was.
-    found.missing = found.missing.max(open.saturating_sub(found.in_doubt));
     Ok(found)
 }
 
@@ -96,8 +110,8 @@ pub fn verdict(background: &mut Background, truth: &mut Truth, rates: &Rates) ->
         truth.violate(|| format!("the books contradict themselves: {discrepancy:?}"));
     }
     for (index, line) in background.purses()?.iter().enumerate() {
-        let Some(purse) = truth.purses.get(index) else { continue };
-        let (lost, balance) = (purse.lost, purse.balance);
+        let Some(purse) = truth.model.purses.get(index) else { continue };
+        let (lost, balance) = (purse.dead, purse.balance);
         truth.must(!line.hotlisted, || format!("purse {index} is on the hotlist, and is honest"));
         let settled = line.shadow.minor == balance && !line.doubts;
         truth.must(lost || settled, || {
@@ -109,7 +123,7 @@ pub fn verdict(background: &mut Background, truth: &mut Truth, rates: &Rates) ->
         truth.must(known, || format!("an exception that nobody has caused: {exception:?}"));
     }
     let books: Books = background.books(provider(), currency())?;
-    let none_lost = truth.purses.iter().all(|purse| !purse.lost);
+    let none_lost = truth.model.purses.iter().all(|purse| !purse.dead);
     truth.must(books.claims == 0 || !none_lost, || format!("claims are open at the end: {books:?}"));
     Ok(())
 }

@@ -9,8 +9,9 @@ use network::{Batch, Link, Request, Response};
 use super::fate::Shared;
 use super::link::{Office, Wire};
 use super::rates::Fault;
+use super::site::{Connection, Site};
 use super::slot::{Carried, Slot};
-use super::system::{Connection, Site, System};
+use super::system::System;
 use crate::Error;
 
 /// Downloads that stay on board.

@@ -16,8 +16,8 @@ use rand_core::Rng;
 
 use super::chance::Chance;
 use super::link::Wire;
+use super::purse::Tap;
 use super::rates::Fault;
-use super::slot::Tap;
 use super::system::{System, VERSION, amount, load_terminal};
 use crate::authority::LinkAuthority;
 

@@ -11,7 +11,8 @@ use host::terminal::PaymentTerminal;
 use super::audit;
 use super::link::Wire;
 use super::rates::Rates;
-use super::system::{Connection, Site, System};
+use super::site::{Connection, Site};
+use super::system::System;
 use crate::Error;
 
 /// Rounds within which everything must settle.
@@ -50,12 +51,14 @@ impl System {
             courier.late = 0;
             courier.slot.power_up(&mut fate);
         }
-        for purse in &mut self.purses {
-            purse.settle(&mut fate, true);
+        for (index, purse) in self.purses.iter_mut().enumerate() {
+            if !fate.truth.model.purses[index].dead {
+                purse.settle(&mut fate, true);
+            }
         }
         for site in &mut self.sites {
             site.offset = 0;
-            site.psam.with(|slot| slot.power_up(&mut fate));
+            site.psam.power_up(&mut fate);
         }
         drop(fate);
         for site in &mut self.sites {
@@ -89,11 +92,11 @@ impl System {
     /// system knows what it has done.
     fn meet_everybody(&mut self, purse: usize, complete: usize) {
         let missing = {
-            let truth = &self.shared.lock().truth.purses[purse];
-            if truth.lost {
+            let known = &self.shared.lock().truth.model.purses[purse];
+            if known.dead {
                 return;
             }
-            truth.commits.len() > complete
+            known.log.len() > complete
         };
         let Self { sites, purses, shared, .. } = self;
         for site in sites.iter_mut() {
@@ -124,10 +127,11 @@ impl System {
         let truth = &self.shared.lock().truth;
         let missing = audit::completeness(&mut self.office.background, truth)?.missing;
         if missing > 0 {
-            left.push(format!("{missing} value commits of living purses are not in the books"));
+            left.push(format!("{missing} value commits are not in the books, and somebody knows them"));
         }
         let lines = self.office.background.purses()?;
-        let doubtful = lines.iter().zip(&truth.purses).filter(|(line, purse)| line.doubts && !purse.lost);
+        let doubtful =
+            lines.iter().zip(&truth.model.purses).filter(|(line, purse)| line.doubts && !purse.dead);
         left.extend(doubtful.map(|(line, _)| format!("purse {} is in doubt", line.purse)));
         if self.office.late() > 0 {
             left.push(format!("{} messages are on their way", self.office.late()));

@@ -1,18 +1,16 @@
 //! The background system behind links that lose, cut, delay, repeat, reorder and corrupt
 //! what crosses them; and that is killed in the middle of its transactions.
 //!
-//! Messages cross as bytes. What the background system says is told to the truth where it
-//! leaves, so that it counts also where the answer is lost.
+//! Messages cross as bytes. What the background system has kept is told to the truth where its
+//! answer leaves, so that it counts also where that is lost.
 
 use apdu_spec::element::Time;
-use apdu_spec::record::{Decision, ValueRecord};
 use background::Background;
 use network::{Error, Link, Request, Response, Service};
 
-use super::audit::line_is_true;
+use super::books::listen;
 use super::fate::{Fate, Shared};
 use super::rates::Fault;
-use super::slot::index_of;
 
 /// Statements within which the background system is killed, once it is going to be.
 const REACH: u32 = 60;
@@ -40,28 +38,13 @@ impl Office {
             self.background.cut_after(fate.chance.below(REACH));
         }
         let answer = self.background.at(now).serve(request);
-        if killed && self.background.power_up() {
-            return None;
+        let cut = killed && self.background.power_up();
+        if let Ok(request) = Request::decode(request) {
+            let answer = Response::decode(&answer).ok().filter(|_| !cut);
+            let kept = listen(&mut self.background, &request, answer, fate);
+            fate.truth.must(kept.is_ok(), || format!("the books cannot be read: {kept:?}"));
         }
-        let request = Request::decode(request).ok();
-        listen(request.as_ref(), &answer, fate);
-        self.check(request.as_ref(), fate);
-        Some(answer)
-    }
-
-    /// Whatever the background system has booked for a message has to be true.
-    fn check(&mut self, request: Option<&Request>, fate: &mut Fate) {
-        let name = |value: &ValueRecord| Some((value.identity.iep, value.entry.nv()?));
-        let named: Vec<_> = match request {
-            Some(Request::SubmitBatch(batch)) => {
-                batch.records.iter().filter_map(|r| name(&r.value)).collect()
-            }
-            Some(Request::CompleteTransfer(value)) => name(value).into_iter().collect(),
-            _ => return,
-        };
-        let truth = &mut fate.truth;
-        let shown = self.background.commits_of(&named, |iep, line| line_is_true(iep, &line, truth));
-        fate.truth.must(shown.is_ok(), || format!("the books cannot be read: {shown:?}"));
+        (!cut).then_some(answer)
     }
 
     /// Delivers messages that were delayed, in any order: one of two, or all.
@@ -79,25 +62,6 @@ impl Office {
     #[must_use]
     pub fn late(&self) -> usize {
         self.delayed.len()
-    }
-}
-
-/// What the truth hears of an answer.
-fn listen(request: Option<&Request>, answer: &[u8], fate: &mut Fate) {
-    match (request, Response::decode(answer)) {
-        (Some(Request::AuthoriseTransfer(request)), Ok(Response::Decision(execute))) => {
-            let statement = request.initialized.statement;
-            if let Ok(Decision::Approved(_)) = execute.order.terms.to_decision() {
-                let purse = index_of(statement.identity.iep.number.get());
-                let (nt, amount) = (statement.position.nt.get(), execute.order.amount.get());
-                fate.truth.authorised(purse, nt, request.kind, amount);
-            }
-        }
-        (_, Ok(Response::Acknowledged(acknowledgement))) => {
-            let (sam, batch) = (acknowledgement.sam.number.get(), acknowledgement.batch.get());
-            fate.tally.batches += u64::from(fate.truth.is_stored(sam, batch));
-        }
-        _ => {}
     }
 }
 

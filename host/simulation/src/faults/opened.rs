@@ -125,8 +125,8 @@ impl System {
     /// A forged batch is handed in.
     pub(super) fn forge(&mut self, purse: usize) {
         let (nv, balance) = {
-            let truth = &self.shared.lock().truth.purses[purse];
-            (truth.commits.len(), truth.balance)
+            let known = &self.shared.lock().truth.model.purses[purse];
+            (known.log.len(), known.balance)
         };
         let mut chance = self.shared.lock().chance.clone();
         let Some(iep) = iep(purse) else { return };

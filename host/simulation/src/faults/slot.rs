@@ -1,18 +1,9 @@
-//! Cards in readers, with everything that can go wrong between a card and a terminal.
-//!
-//! A card's power fails at any byte of any write ([`Fault::Tear`], [`Fault::SamTear`]) and
-//! again while it recovers; a purse is pulled between exchanges; answers are rewritten. What
-//! the cards commit and say is told to the [`Truth`](super::truth::Truth), from inside, by
-//! asking the card itself.
-
-use std::sync::{Arc, Mutex, PoisonError};
+//! Cards in readers that lose power at any byte of any write ([`Fault::Tear`],
+//! [`Fault::SamTear`]) and again while they recover. Purses are in [`purse`](super::purse),
+//! PSAMs in [`psam`](super::psam); a transfer card, which the model does not know, is here.
 
 use apdu_spec::Apdu;
-use apdu_spec::aid::Aid;
-use apdu_spec::element::{Kind, SamId};
 use apdu_spec::life_cycle::LifeCycle;
-use apdu_spec::purse::{Executed, Initialized, PurseCommand};
-use apdu_spec::sam::{Opened, SamCommand};
 use apdu_spec::{Element, StatusWord};
 use card_os::kernel::Response;
 use card_os::kernel::memory::MemoryError;
@@ -21,7 +12,6 @@ use host::reader::Reader;
 
 use super::fate::{Fate, Shared};
 use super::rates::Fault;
-use super::truth::Ordered;
 use crate::weaken::Device;
 
 /// Bytes within which power fails, once it is going to: an entry of a card is shorter.
@@ -55,7 +45,7 @@ impl Slot {
     }
 
     /// Sends a command; nothing where power failed. The answer is in `response`.
-    fn exchange(&mut self, command: &[u8], fate: &mut Fate) -> bool {
+    pub(super) fn exchange(&mut self, command: &[u8], fate: &mut Fate) -> bool {
         fate.tally.apdus += 1;
         let torn = fate.happens(self.tear);
         if torn && let Some(chip) = self.device.chip() {
@@ -76,7 +66,7 @@ impl Slot {
     }
 
     /// After the answer: housekeeping, in which power may fail as well.
-    fn housekeep(&mut self, fate: &mut Fate) {
+    pub(super) fn housekeep(&mut self, fate: &mut Fate) {
         if self.powered {
             self.device.housekeep();
         }
@@ -92,7 +82,7 @@ impl Slot {
     }
 
     /// Power is gone.
-    fn cut(&mut self) {
+    pub(super) fn cut(&mut self) {
         self.device.chip().map(super::chip::Chip::cut);
         self.powered = false;
     }
@@ -114,313 +104,41 @@ impl Slot {
         self.powered = true;
     }
 
+    /// SELECT, by the simulation itself.
+    pub(super) fn select(&mut self, aid: &[u8]) {
+        let mut select = vec![0x00, 0xA4, 0x04, 0x0C, 0x06];
+        select.extend(aid);
+        self.device.process(&select, &mut self.response);
+    }
+
     /// A question that is no exchange: the simulation looks into the card.
-    fn ask<E: Element>(&mut self, command: &[u8]) -> Option<E> {
+    pub(super) fn ask<E: Element>(&mut self, command: &[u8]) -> Option<E> {
         self.device.process(command, &mut self.response);
         let (data, status) = self.response.split_last_chunk::<2>()?;
         (*status == StatusWord::OK.to_bytes()).then(|| E::from_bytes(data).ok())?
     }
 
-    fn answer(&self) -> Vec<u8> {
+    pub(super) fn answer(&self) -> Vec<u8> {
         self.response.to_vec()
     }
 
     /// The answer's data, where its status word is 9000.
-    fn data<E: Element>(&self) -> Option<E> {
+    pub(super) fn data<E: Element>(&self) -> Option<E> {
         let (data, status) = self.response.split_last_chunk::<2>()?;
         (*status == StatusWord::OK.to_bytes()).then(|| E::from_bytes(data).ok())?
     }
 }
 
-fn lost(why: &str) -> Error {
+pub(super) fn lost(why: &str) -> Error {
     Error::NoAnswer(why.into())
 }
 
-/// A purse.
-#[derive(Debug)]
-pub struct Purse {
-    index: usize,
-    slot: Slot,
-    /// NT and counterpart of the session that is open.
-    session: Option<(u32, SamId)>,
-    /// The order of which it is not known what became.
-    ordered: Option<Ordered>,
-}
-
-/// GET DATA 0101.
-const INFORMATION: &[u8] = &[0x00, 0xCA, 0x01, 0x01, 0x00];
-/// GET BALANCE.
-const BALANCE: &[u8] = &[0x90, 0x5C, 0x00, 0x00, 0x00];
-
-impl Purse {
-    /// The purse of this number, from 0.
-    #[must_use]
-    pub const fn new(index: usize, slot: Slot) -> Self {
-        Self { index, slot, session: None, ordered: None }
-    }
-
-    /// The purse in a reader.
-    pub const fn tap<'s>(&'s mut self, shared: &'s Shared) -> Tap<'s> {
-        Tap { purse: self, shared, pulled: false }
-    }
-
-    /// Power is back, where it was gone, and the purse shows where it stands.
-    pub fn settle(&mut self, fate: &mut Fate, off_and_on: bool) {
-        if off_and_on || !self.slot.is_powered() {
-            self.slot.power_up(fate);
-            self.session = None;
-            if !self.slot.is_powered() {
-                return;
-            }
-            let mut select = vec![0x00, 0xA4, 0x04, 0x0C, 0x06];
-            select.extend(Aid::PURSE);
-            self.slot.device.process(&select, &mut self.slot.response);
-            self.look(fate);
-        }
-    }
-
-    /// The simulation looks where the purse stands.
-    fn look(&mut self, fate: &mut Fate) {
-        let information = self.slot.ask::<apdu_spec::purse::PurseInformation>(INFORMATION);
-        let balance = self.slot.ask::<apdu_spec::purse::BalanceResponse>(BALANCE);
-        let (Some(information), Some(balance)) = (information, balance) else {
-            return fate.truth.violate(|| format!("purse {} does not say where it stands", self.index));
-        };
-        let (nv, balance) = (information.nv.get(), i64::from(balance.balance.0));
-        fate.truth.seen(self.index, nv, balance, self.ordered.take());
-    }
-
-    /// One exchange, with what the truth hears of it.
-    fn exchange(&mut self, command: &[u8], fate: &mut Fate) -> Option<Vec<u8>> {
-        let decoded = decode::<PurseCommand>(command, PurseCommand::decode);
-        if let Some(decoded) = &decoded {
-            self.ordered = self.order_of(decoded).or(self.ordered);
-        }
-        let answered = self.slot.exchange(command, fate);
-        let answer = answered.then(|| self.slot.answer());
-        if answered && let Some(decoded) = decoded {
-            self.observe(&decoded, fate);
-        }
-        self.slot.housekeep(fate);
-        answer
-    }
-
-    /// The order in a command that moves value.
-    fn order_of(&self, command: &PurseCommand) -> Option<Ordered> {
-        use PurseCommand as C;
-        let (kind, order) = match command {
-            C::DebitIep(execute) => (Kind::Purchase, Some(execute.order)),
-            C::CreditLoad(execute) => (Kind::Load, Some(execute.order)),
-            C::DebitUnload(execute) => (Kind::Unload, Some(execute.order)),
-            C::CreditCancellation(_) => (Kind::Cancellation, None),
-            _ => return None,
-        };
-        let (amount, nt_sam) = order.map_or((0, 0), |order| (order.amount.get(), order.nt.get()));
-        let (nt, sam) = self.session.map_or((0, 0), |(nt, sam)| (nt, sam.number.get()));
-        Some(Ordered { kind, amount, sam, nt_sam, nt })
-    }
-
-    fn observe(&mut self, command: &PurseCommand, fate: &mut Fate) {
-        use PurseCommand as C;
-        let counterpart = match command {
-            C::InitializeIep(request) => request.counterpart,
-            C::InitializeLoad(request) | C::InitializeUnload(request) => request.counterpart,
-            C::DebitIep(_) | C::CreditLoad(_) | C::DebitUnload(_) | C::CreditCancellation(_) => {
-                if self.slot.data::<Executed>().is_some() {
-                    fate.tally.believed += 1;
-                }
-                return self.look(fate);
-            }
-            _ => return,
-        };
-        if let Some(initialized) = self.slot.data::<Initialized>() {
-            self.session = Some((initialized.statement.position.nt.get(), counterpart.sam));
-        }
-    }
-}
-
 /// A command of this set, where it is one.
-fn decode<C>(
+pub(super) fn decode<C>(
     command: &[u8],
     decode: impl FnOnce(&Apdu<'_>, LifeCycle) -> Option<Result<C, StatusWord>>,
 ) -> Option<C> {
     decode(&Apdu::parse(command).ok()?, LifeCycle::Personalized)?.ok()
-}
-
-/// A purse that is held to a reader.
-#[derive(Debug)]
-pub struct Tap<'s> {
-    purse: &'s mut Purse,
-    shared: &'s Shared,
-    pulled: bool,
-}
-
-impl Tap<'_> {
-    /// The purse goes away: whether it did too early.
-    fn pull(&mut self, command: &[u8], fate: &mut Fate) -> Error {
-        if fate.chance.coin() {
-            let _ = self.purse.exchange(command, fate);
-        }
-        self.purse.slot.cut();
-        self.pulled = true;
-        lost("the purse was pulled")
-    }
-}
-
-impl Reader for Tap<'_> {
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, Error> {
-        let mut fate = self.shared.lock();
-        if fate.crashes() {
-            return Err(lost("the terminal is dead"));
-        }
-        if self.pulled {
-            return Err(lost("no purse"));
-        }
-        if fate.happens(Fault::Pull) {
-            return Err(self.pull(command, &mut fate));
-        }
-        let answer = if fate.happens(Fault::Rewrite) {
-            let mut middle = Middle::draw(&mut fate);
-            let answer = self.purse.exchange(&middle.command(command), &mut fate);
-            answer.map(|answer| middle.answer(answer))
-        } else {
-            self.purse.exchange(command, &mut fate)
-        };
-        self.pulled |= answer.is_none();
-        answer.ok_or_else(|| lost("the purse has lost power"))
-    }
-
-    fn reset(&mut self) -> Result<(), Error> {
-        self.purse.settle(&mut self.shared.lock(), true);
-        Ok(())
-    }
-}
-
-/// Somebody between terminal and purse.
-struct Middle {
-    what: u32,
-    bit: u32,
-}
-
-impl Middle {
-    fn draw(fate: &mut Fate) -> Self {
-        Self { what: fate.chance.below(3), bit: fate.chance.below(u32::MAX) }
-    }
-
-    fn turn(&self, bytes: &mut [u8]) {
-        if let Some(count) = u32::try_from(bytes.len() * 8).ok().filter(|count| *count > 0) {
-            let bit = self.bit % count;
-            bytes[bit as usize / 8] ^= 1 << (bit % 8);
-        }
-    }
-
-    fn command(&self, command: &[u8]) -> Vec<u8> {
-        let mut command = command.to_vec();
-        if self.what == 0 && command.len() > 5 {
-            self.turn(&mut command[5..]);
-        }
-        command
-    }
-
-    fn answer(&mut self, mut answer: Vec<u8>) -> Vec<u8> {
-        let data = answer.len() - 2;
-        match self.what {
-            0 => {}
-            1 => self.turn(&mut answer[..data]),
-            _ if answer[data..] == [0x90, 0x00] => answer[data..].copy_from_slice(&[0x69, 0x85]),
-            _ => answer[data..].copy_from_slice(&[0x90, 0x00]),
-        }
-        answer
-    }
-}
-
-/// The PSAM of a terminal: shared by the terminal and the simulation.
-#[derive(Clone, Debug)]
-pub struct Psam {
-    number: u32,
-    slot: Arc<Mutex<Slot>>,
-    shared: Shared,
-}
-
-impl Psam {
-    /// The PSAM of this number.
-    #[must_use]
-    pub fn new(number: u32, slot: Slot, shared: Shared) -> Self {
-        Self { number, slot: Arc::new(Mutex::new(slot)), shared }
-    }
-
-    /// Action on the card itself.
-    pub fn with<T>(&self, action: impl FnOnce(&mut Slot) -> T) -> T {
-        action(&mut self.slot.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn observe(&self, command: &SamCommand, slot: &Slot, fate: &mut Fate) {
-        use SamCommand as C;
-        let ok = slot.data::<()>().is_some();
-        let truth = &mut fate.truth;
-        match command {
-            C::InitializePsam(request) => {
-                let Some(opened) = slot.data::<Opened>() else { return };
-                let purse = index_of(request.statement.identity.iep.number.get());
-                truth.opened(self.number, opened.order.nt.get(), purse, opened.order.amount.get());
-            }
-            C::CreditPsam(request) if slot.data::<apdu_spec::sam::Credited>().is_some() => {
-                truth.believed("PSAM", self.number, request.nt.get(), None);
-            }
-            C::PsamComplete(request) if ok => truth.disbelieved("PSAM", self.number, request.nt.get()),
-            C::PsamCancel(request) if slot.data::<apdu_spec::sam::CancellationSecret>().is_some() => {
-                truth.voided(self.number, request.nt.get());
-            }
-            C::PsamAcknowledge(acknowledgement) if ok => {
-                truth.forgotten(self.number, acknowledgement.batch.get());
-            }
-            C::StoreReceipt(request) if ok => {
-                let Ok(Some(entry)) = request.previous.to_receipt() else { return };
-                let purse = index_of(request.previous.statement.identity.iep.number.get());
-                let nv = entry.nv().map_or(0, |nv| nv.get());
-                truth.shown("PSAM", purse, nv, entry.kind, entry.order.amount.get());
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Purses count from 1 on the wire and from 0 here.
-pub(super) fn index_of(number: u64) -> usize {
-    usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX)
-}
-
-impl Reader for Psam {
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, Error> {
-        let mut fate = self.shared.lock();
-        if fate.crashes() {
-            return Err(lost("the terminal is dead"));
-        }
-        self.with(|slot| {
-            if !slot.is_powered() {
-                return Err(lost("the PSAM has no power"));
-            }
-            let decoded = decode::<SamCommand>(command, SamCommand::decode);
-            if !slot.exchange(command, &mut fate) {
-                if let Some(SamCommand::PsamCancel(request)) = decoded {
-                    fate.truth.perhaps_voided(self.number, request.nt.get());
-                }
-                return Err(lost("the PSAM has lost power"));
-            }
-            let answer = slot.answer();
-            if let Some(decoded) = decoded {
-                self.observe(&decoded, slot, &mut fate);
-            }
-            slot.housekeep(&mut fate);
-            Ok(answer)
-        })
-    }
-
-    fn reset(&mut self) -> Result<(), Error> {
-        let mut fate = self.shared.lock();
-        self.with(|slot| slot.power_up(&mut fate));
-        Ok(())
-    }
 }
 
 /// A transfer card that is held to a reader.

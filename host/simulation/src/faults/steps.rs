@@ -3,18 +3,18 @@
 //! Every step has chance of its own, drawn from seed and number alone, so that one that is
 //! left out does not change what the others want to do.
 
-use apdu_spec::element::{Counter, Kind};
+use apdu_spec::element::Kind;
 use host::terminal::load::{Funding, LoadTerminal, Transferred};
-use host::terminal::purchase::Payment;
-use network::{Batch, Outbox};
 
 use super::chance::Chance;
-use super::fate::Fate;
 use super::link::Wire;
 use super::rates::Fault;
-use super::system::{Connection, MAXIMUM, Site, System, amount, load_terminal};
+use super::site::Connection;
+use super::system::{MAXIMUM, System, amount, load_terminal};
+use super::truth::{self, sam_of};
 use crate::Error;
 use crate::authority::LinkAuthority;
+use crate::model::Event;
 
 /// Steps of a day.
 pub const STEPS_A_DAY: u64 = 1_000;
@@ -58,11 +58,10 @@ impl System {
         let crashed = fate.crashed;
         fate.mortal = false;
         fate.crashed = false;
-        fate.truth.balance_check();
         drop(fate);
         for site in &mut self.sites {
-            if !site.psam.with(|slot| slot.is_powered()) {
-                site.psam.with(|slot| slot.power_up(&mut self.shared.lock()));
+            if !site.psam.is_powered() {
+                site.psam.power_up(&mut self.shared.lock());
                 site.stand_up();
             }
         }
@@ -95,11 +94,11 @@ impl System {
     pub(super) fn holder(&self) -> Option<usize> {
         let mut fate = self.shared.lock();
         let purse = fate.chance.place(self.purses.len());
-        if fate.truth.purses[purse].lost {
+        if fate.truth.model.purses[purse].dead {
             return None;
         }
         if fate.happens(Fault::PurseLost) {
-            fate.truth.purses[purse].lost = true;
+            fate.truth.tell(Event::PurseDestroyed { purse });
             return None;
         }
         Some(purse)
@@ -110,7 +109,7 @@ impl System {
     }
 
     pub(super) fn balance(&self, purse: usize) -> i64 {
-        self.shared.lock().truth.purses[purse].balance
+        self.shared.lock().truth.model.purses[purse].balance
     }
 
     /// A purse pays somewhere; where it has little, it is loaded instead.
@@ -144,7 +143,7 @@ impl System {
         if site.start()
             && let Some(terminal) = &mut site.terminal
         {
-            let before = shared.lock().truth.last_opened(site.number);
+            let before = shared.lock().truth.last_opened(sam_of(site.number));
             let paid = terminal.pay(&mut purses[purse].tap(shared), amount(minor), time);
             site.since += 1;
             site.hear(purse, paid, before, &mut shared.lock());
@@ -170,7 +169,7 @@ impl System {
         let Self { sites, purses, shared, .. } = self;
         let site = &mut sites[place];
         let Some((purse, nt)) = site.last.take() else { return };
-        if shared.lock().truth.purses[purse].lost || !site.start() {
+        if shared.lock().truth.model.purses[purse].dead || !site.start() {
             return;
         }
         shared
@@ -220,8 +219,8 @@ impl System {
             && !garbled
             && !fate.crashed
         {
-            let nv = record.entry.nv().map_or(0, Counter::get);
-            fate.truth.shown("load terminal", purse, nv, kind, minor);
+            let nv = record.entry.nv().map_or(0, |nv| nv.get() as usize);
+            fate.truth.shown("load terminal", (purse, nv), truth::kind(kind), minor);
         }
     }
 
@@ -272,68 +271,7 @@ impl System {
         let site = &mut self.sites[place];
         if fate.chance.coin() {
             site.terminal = None;
-            site.psam.with(|slot| slot.power_up(&mut fate));
-        }
-    }
-}
-
-impl Site {
-    /// Now and then its clock jumps, by three days at most.
-    fn drift(&mut self, fate: &mut Fate) {
-        if fate.happens(Fault::Clock) {
-            self.offset = i64::from(fate.chance.below(6 * 86_400)) - 3 * 86_400;
-        }
-    }
-
-    /// What the terminal believes of a payment has to be true. `before` it, this was the
-    /// number of its last order.
-    fn hear(&mut self, purse: usize, paid: Result<Payment, host::Error>, before: usize, fate: &mut Fate) {
-        if fate.crashed {
-            return;
-        }
-        let last = fate.truth.last_opened(self.number);
-        let ordered = u32::try_from(last).ok().filter(|_| last > before);
-        match (paid, ordered) {
-            (Ok(Payment::Paid(receipt)), _) => {
-                let (nt, minor) = (receipt.nt_psam, receipt.amount.get());
-                fate.truth.believed("terminal", self.number, nt.get(), Some(minor));
-                self.last = Some((purse, nt));
-            }
-            (Ok(Payment::Refused(_)), Some(nt)) => fate.truth.disbelieved("terminal", self.number, nt),
-            (Ok(Payment::Refused(_)), None) => {}
-            (Ok(Payment::InDoubt(intent)), _) => fate.tell(|| format!("  in doubt: {intent:?}")),
-            (Err(error), ordered) => {
-                fate.tell(|| format!("  {error}"));
-                ordered.into_iter().for_each(|nt| fate.truth.not_sent(self.number, nt));
-            }
-        }
-    }
-
-    /// After the PSAM had lost power: it is selected again, or the terminal starts again.
-    pub(super) fn stand_up(&mut self) {
-        if let Some(terminal) = &mut self.terminal
-            && terminal.sam().reset().is_err()
-        {
-            self.terminal = None;
-        }
-    }
-
-    /// Batches to the outbox.
-    pub(super) fn collect(&mut self) -> Result<(), Error> {
-        let outbox = Outbox::over("outbox", self.disk.clone());
-        let Some(terminal) = &mut self.terminal else { return Ok(()) };
-        for collected in terminal.collect()? {
-            outbox.put(&Batch { trailer: collected.trailer, records: collected.records })?;
-        }
-        Ok(())
-    }
-
-    /// The outbox over the line, and acknowledgements to the PSAM.
-    pub(super) fn deliver(&mut self, line: &mut Wire<'_>) {
-        let outbox = Outbox::over("outbox", self.disk.clone());
-        let (Ok(delivery), Some(terminal)) = (outbox.deliver(line), &mut self.terminal) else { return };
-        for acknowledgement in &delivery.acknowledged {
-            let _ = terminal.acknowledge(acknowledgement);
+            site.psam.power_up(&mut fate);
         }
     }
 }

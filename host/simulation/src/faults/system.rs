@@ -11,8 +11,6 @@ use apdu_spec::purse::Executed;
 use background::{Background, PurseOrder, SamOrder, TransferOrder, Vault};
 use card_os::applets::AppletKind;
 use host::reader::image::Geometry;
-use host::terminal::PaymentTerminal;
-use host::terminal::journal::LineJournal;
 use host::terminal::personalise::personalise;
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
@@ -23,10 +21,14 @@ use super::disk::Disk;
 use super::fate::Shared;
 use super::link::Office;
 use super::opened::Thief;
+use super::psam::Psam;
+use super::purse::Purse;
 use super::rates::{Fault, Rates};
 use super::run::Plan;
-use super::slot::{Carried, Psam, Purse, Slot};
+use super::site::{Connection, Site};
+use super::slot::{Carried, Slot};
 use crate::Error;
+use crate::model::{Event, Minor};
 use crate::weaken::{self, Weakness};
 
 /// Key group of all PSAMs.
@@ -50,41 +52,9 @@ const PURSE_SIZE: Geometry = Geometry { block_size: 1 << 10, blocks: 8 };
 const SAM_SIZE: Geometry = Geometry { block_size: 2 << 10, blocks: 16 };
 const COURIER_SIZE: Geometry = Geometry { block_size: 4 << 10, blocks: 16 };
 
-/// How batches leave a terminal.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Connection {
-    /// Over a line, at once.
-    Online,
-    /// Over a line, now and then.
-    Periodic,
-    /// On a transfer card.
-    Never,
-}
-
 /// The payment terminals of every simulation.
 const SITES: [Connection; 4] =
     [Connection::Online, Connection::Periodic, Connection::Never, Connection::Never];
-
-/// A payment terminal with its PSAM and its disk.
-#[derive(Debug)]
-pub struct Site {
-    /// Number of its PSAM.
-    pub number: u32,
-    /// How its batches travel.
-    pub connection: Connection,
-    /// Its PSAM.
-    pub psam: Psam,
-    /// Its disk.
-    pub disk: Disk,
-    /// The terminal, where it runs.
-    pub terminal: Option<PaymentTerminal>,
-    /// By how much its clock is wrong, seconds.
-    pub offset: i64,
-    /// Payments since its last collection.
-    pub since: u32,
-    /// The payment made last: purse and NT_PSAM.
-    pub last: Option<(usize, apdu_spec::element::Counter)>,
-}
 
 /// A transfer card on its way.
 #[derive(Debug)]
@@ -190,7 +160,8 @@ impl System {
             versions: vec![VERSION],
         };
         let blocks = self.office.background.issue_purse(&order, START)?;
-        self.shared.lock().truth.issue(overdraft);
+        let range = (-Minor::from(overdraft), MAXIMUM.into());
+        self.shared.lock().truth.tell(Event::PurseIssued { range });
         let mut purse = Purse::new(index, self.blank(number, PURSE_SIZE, AppletKind::Purse, broken)?);
         personalise(&mut purse.tap(&self.shared), Aid::PURSE, &blocks)?;
         self.purses.push(purse);
@@ -217,6 +188,7 @@ impl System {
     fn install(&mut self, number: u32, connection: Connection) -> Result<(), Error> {
         let blocks = self.issue_sam(number)?;
         let slot = self.blank(u64::from(number) << 16, SAM_SIZE, AppletKind::Sam, 0)?;
+        self.shared.lock().truth.tell(Event::SamInstalled);
         let mut psam = Psam::new(number, slot, self.shared.clone());
         personalise(&mut psam, Aid::PSAM, &blocks)?;
         let disk = Disk::new(self.shared.clone());
@@ -239,26 +211,6 @@ impl System {
         self.shared.lock().rates = rates;
         personalised?;
         Ok(Courier { slot, late: 0 })
-    }
-}
-
-impl Site {
-    /// Starts the terminal, where it does not run; whether it runs now.
-    pub fn start(&mut self) -> bool {
-        if self.terminal.is_none() {
-            let journal = LineJournal::over(self.disk.clone(), true);
-            let started = journal
-                .map(|journal| PaymentTerminal::start(Box::new(self.psam.clone()), Box::new(journal)).ok());
-            self.terminal = started.ok().flatten();
-        }
-        self.terminal.is_some()
-    }
-
-    /// The time on its clock.
-    #[must_use]
-    pub fn time(&self, now: Time) -> Time {
-        let shown = i64::from(now.0) + self.offset;
-        Time(u32::try_from(shown.max(0)).unwrap_or(u32::MAX))
     }
 }
 

@@ -95,7 +95,7 @@ impl Load {
         }
         state.log.push((nt, state.statement(nt).expect("a transfer").wish.kind()));
         state.freed = transfer.freed;
-        apply(state, Event::Transferred { purse: 0 })
+        apply(state, Event::Executed { purse: 0 })
     }
 
     /// S6 has come in: the load, and where the purse stood before it.
@@ -171,7 +171,7 @@ fn pay(state: &mut State) -> Result<bool, String> {
     let freed = state.freed.into();
     apply(state, Event::SessionOpened { purse: 0 })?;
     apply(state, Event::PurchaseOpened { sam: 0, session: (0, nt.into()), amount: 1, freed })?;
-    apply(state, Event::Debited { purse: 0 })?;
+    apply(state, Event::Executed { purse: 0 })?;
     apply(state, Event::Credited { purchase: (0, 1) })
 }
 

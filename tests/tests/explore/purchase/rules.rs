@@ -32,7 +32,7 @@ impl Purchase {
             Step::Cancel { sam, number } => cancel(state, sam, number),
             Step::Close { sam } => close(state, sam),
             Step::Clear { sam } => {
-                let batch = u32::from(state.sam(sam).oldest);
+                let batch = usize::from(state.sam(sam).oldest);
                 state.sam(sam).oldest += 1;
                 apply(state, Event::BatchArrived { sam: sam.into(), batch })?;
                 apply(state, Event::Acknowledged { sam: sam.into(), batch })
@@ -87,7 +87,7 @@ impl Purchase {
             state.log.push(Entry { kind: Kind::Purchase, nt: opening.nt, at: Some((sam, number)) });
         }
         state.freed = opening.freed;
-        apply(state, Event::Debited { purse: 0 })
+        apply(state, Event::Executed { purse: 0 })
     }
 
     fn previous(&self, state: &mut State, sam: u8, by_nt: bool, asked: u8) -> Result<bool, String> {
@@ -120,8 +120,8 @@ impl Purchase {
         let oldest = module.oldest;
         let last = own.map(|(_, number)| module.opening(number).last);
         match last {
-            Some(None) => module.record(own.expect("own").1, Last::Own(Outcome::Credited)),
-            Some(Some((Last::Own(Outcome::Unresolved), batch))) if batch >= oldest => {
+            Some(None) => module.record(own.expect("own").1, Last::Own(Outcome::Done)),
+            Some(Some((Last::Own(Outcome::Claimed), batch))) if batch >= oldest => {
                 module.record(own.expect("own").1, Last::Receipt);
             }
             Some(Some((_, batch))) if batch >= oldest => {}
@@ -141,7 +141,7 @@ impl Purchase {
         let batch = module.batch;
         let (first, again) = match module.opening(number).last {
             Some((Last::Own(outcome), at)) if at == batch => {
-                (outcome == Outcome::Credited, outcome == Outcome::Voided)
+                (outcome == Outcome::Done, outcome == Outcome::Voided)
             }
             _ => (false, false),
         };
@@ -171,8 +171,8 @@ fn credit(state: &mut State, sam: u8, number: u8) -> Result<bool, String> {
     let oldest = module.oldest;
     let opening = module.opening(number);
     let last = match opening.last {
-        None => Last::Own(Outcome::Credited),
-        Some((Last::Own(Outcome::Unresolved), batch)) if batch >= oldest && opening.opened >= oldest => {
+        None => Last::Own(Outcome::Done),
+        Some((Last::Own(Outcome::Claimed), batch)) if batch >= oldest && opening.opened >= oldest => {
             Last::Receipt
         }
         Some(_) => return Ok(false),
@@ -190,7 +190,7 @@ fn complete(state: &mut State, number: u8, previous: Previous) -> Result<bool, S
     if opening.last.is_some() || !same || previous.found.is_some() {
         return Ok(false);
     }
-    module.record(number, Last::Own(Outcome::NotDebited));
+    module.record(number, Last::Own(Outcome::Never));
     apply(state, Event::Completed { purchase: (sam.into(), number.into()) })
 }
 
@@ -209,7 +209,7 @@ fn close(state: &mut State, sam: u8) -> Result<bool, String> {
     let module = state.sam(sam);
     for number in 1..=module.openings.len() as u8 {
         if module.opening(number).last.is_none() {
-            module.record(number, Last::Own(Outcome::Unresolved));
+            module.record(number, Last::Own(Outcome::Claimed));
         }
     }
     if module.records == 0 {

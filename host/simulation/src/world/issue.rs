@@ -1,0 +1,117 @@
+//! Cards are issued: PSAMs and the transfer card with the world, purses one by one.
+
+use std::path::Path;
+
+use apdu_spec::aid::Aid;
+use apdu_spec::element::{Amount, Balance, Date, Time};
+use apdu_spec::management::DataBlock;
+use background::{PurseOrder, SamOrder, TransferOrder};
+use card_os::applets::AppletKind;
+use host::reader::virtual_reader::VirtualReader;
+use host::terminal::personalise::personalise;
+
+use super::{GROUP, VERSION, World};
+use crate::Error;
+use crate::scheme::Scheme;
+
+/// Cards and PSAMs are issued for five years.
+const LIFE_DAYS: u16 = 5 * 365;
+
+/// Limits of a purse, minor units.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Greatest balance.
+    pub maximum: u32,
+    /// How far below zero a purchase may take it.
+    pub overdraft: u32,
+    /// Greatest amount of one purchase.
+    pub purchase: u32,
+}
+
+impl World {
+    /// Who takes part, and the cards of terminals and couriers.
+    pub(super) fn register(&mut self, now: Time) -> Result<(), Error> {
+        let Scheme { load_terminal, transfer_card, .. } = self.scheme;
+        let (provider, acquirer) = (self.scheme.provider(), self.scheme.acquirer());
+        self.background.register_issuer(provider, "Demonstration Bank")?;
+        self.background.register_acquirer(acquirer, "Demonstration Acquirer")?;
+        let load_terminal = self.scheme.module(load_terminal);
+        self.background.register_load_terminal(load_terminal, "load terminal", now)?;
+        for terminal in self.scheme.terminals.clone() {
+            self.issue_sam(&terminal.name, terminal.sam, now)?;
+        }
+        let card = self.scheme.module(transfer_card);
+        let order = TransferOrder { card, name: "transfer card".into(), version: VERSION };
+        let blocks = self.background.issue_transfer(&order, now)?;
+        let path = self.transfer_path();
+        self.make_card(&path, AppletKind::Transfer, Aid::TRANSFER, &blocks)
+    }
+
+    fn issue_sam(&mut self, name: &str, number: u32, now: Time) -> Result<(), Error> {
+        let merchant = self.background.register_merchant(name, self.scheme.acquirer())?;
+        let order = SamOrder {
+            sam: self.scheme.module(number),
+            name: name.into(),
+            merchant,
+            expiry: expiry(now),
+            currency: self.scheme.currency(),
+            purchase_limit: Amount::MAX,
+            group: GROUP,
+            versions: vec![VERSION],
+            providers: vec![self.scheme.provider()],
+        };
+        let blocks = self.background.issue_sam(&order, &mut self.random, now)?;
+        let home = self.terminal_home(number);
+        std::fs::create_dir_all(&home).map_err(Error::file(&home))?;
+        self.make_card(&self.sam_path(number), AppletKind::Sam, Aid::PSAM, &blocks)
+    }
+
+    /// A card from blank to personalised. It gets its name last: who is interrupted leaves
+    /// no half card behind.
+    fn make_card(
+        &mut self,
+        path: &Path,
+        kind: AppletKind,
+        aid: &[u8],
+        blocks: &[DataBlock],
+    ) -> Result<(), Error> {
+        let randomness = self.randomness();
+        let blank = path.with_extension("blank");
+        match std::fs::remove_file(&blank) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(&blank)(error))?,
+            _ => {}
+        }
+        let mut reader = VirtualReader::create(&blank, kind, randomness)?;
+        personalise(&mut reader, aid, blocks)?;
+        drop(reader);
+        std::fs::rename(&blank, path).map_err(Error::file(path))
+    }
+
+    /// Issues the next purse: registered, personalised, ready. Its number.
+    pub fn issue_purse(&mut self, limits: Limits, now: Time) -> Result<u64, Error> {
+        let too_large = || Error::Order("a limit is above 2,147,483,647 minor units".into());
+        let amount = |minor| Amount::new(minor).ok_or_else(too_large);
+        let number = self.scheme.purses + 1;
+        let order = PurseOrder {
+            iep: self.iep(number)?,
+            currency: self.scheme.currency(),
+            expiry: expiry(now),
+            maximum: Balance(amount(limits.maximum)?.signed()),
+            overdraft: amount(limits.overdraft)?,
+            purchase_limit: amount(limits.purchase)?,
+            groups: vec![GROUP],
+            versions: vec![VERSION],
+        };
+        // The number is used up first: a crash leaves a gap, never two cards of one number.
+        self.scheme.purses = number;
+        self.scheme.write(&self.directory.join("scheme.json"))?;
+        let blocks = self.background.issue_purse(&order, now)?;
+        self.make_card(&self.purse_path(number), AppletKind::Purse, Aid::PURSE, &blocks)?;
+        Ok(number)
+    }
+}
+
+/// Last day of what is issued now.
+fn expiry(now: Time) -> Date {
+    Date(now.date().0.saturating_add(LIFE_DAYS))
+}

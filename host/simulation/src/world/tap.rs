@@ -1,0 +1,81 @@
+//! What people do with a purse at a terminal: pay, cancel, load, unload.
+
+use apdu_spec::element::{Amount, Time};
+use host::reader::virtual_reader::VirtualReader;
+use host::terminal::PaymentTerminal;
+use host::terminal::load::{Funding, LoadTerminal, Transferred};
+use host::terminal::purchase::{Payment, Receipt};
+use network::Direct;
+
+use super::World;
+use crate::Error;
+use crate::authority::LinkAuthority;
+
+impl World {
+    /// A purse and a running terminal, both in hand.
+    fn tap(&mut self, number: u64, name: &str) -> Result<(&mut VirtualReader, &mut PaymentTerminal), Error> {
+        let sam = self.start_terminal(name)?;
+        self.purse(number)?;
+        let purse = self.purses.get_mut(&number).ok_or(Error::NoPurse(number))?;
+        let names = || Error::NoTerminal(name.into(), String::new());
+        Ok((purse, self.terminals.get_mut(&sam).ok_or_else(names)?))
+    }
+
+    /// The purse pays at the terminal.
+    pub fn pay(&mut self, number: u64, terminal: &str, amount: Amount, now: Time) -> Result<Receipt, Error> {
+        let (purse, terminal) = self.tap(number, terminal)?;
+        match terminal.pay(purse, amount, now)? {
+            Payment::Paid(receipt) => Ok(receipt),
+            Payment::Refused(status) => Err(Error::NotPaid(status)),
+            Payment::InDoubt(intent) => Err(Error::InDoubt(intent.iep)),
+        }
+    }
+
+    /// The purse shows itself at the terminal and pays nothing.
+    pub fn contact(&mut self, number: u64, terminal: &str, now: Time) -> Result<(), Error> {
+        let (purse, terminal) = self.tap(number, terminal)?;
+        Ok(terminal.contact(purse, now).map(drop)?)
+    }
+
+    /// The payment `receipt` is cancelled at its terminal.
+    pub fn cancel(&mut self, number: u64, terminal: &str, receipt: &Receipt) -> Result<(), Error> {
+        let (purse, terminal) = self.tap(number, terminal)?;
+        Ok(terminal.cancel(purse, receipt.nt_psam)?)
+    }
+
+    /// The purse is loaded at the load terminal, over the line.
+    pub fn load(
+        &mut self,
+        number: u64,
+        amount: Amount,
+        funding: Funding,
+        now: Time,
+    ) -> Result<Transferred, Error> {
+        self.at_load_terminal(number, now, |terminal, purse| terminal.load(purse, amount, funding, now))
+    }
+
+    /// The purse is unloaded at the load terminal, over the line.
+    pub fn unload(
+        &mut self,
+        number: u64,
+        amount: Amount,
+        funding: Funding,
+        now: Time,
+    ) -> Result<Transferred, Error> {
+        self.at_load_terminal(number, now, |terminal, purse| terminal.unload(purse, amount, funding, now))
+    }
+
+    fn at_load_terminal<T>(
+        &mut self,
+        number: u64,
+        now: Time,
+        action: impl FnOnce(&mut LoadTerminal<'_>, &mut VirtualReader) -> Result<T, host::Error>,
+    ) -> Result<T, Error> {
+        self.purse(number)?;
+        let id = self.scheme.module(self.scheme.load_terminal);
+        let Self { background, random, purses, .. } = self;
+        let purse = purses.get_mut(&number).ok_or(Error::NoPurse(number))?;
+        let mut authority = LinkAuthority(Direct(background.at(now)));
+        Ok(action(&mut LoadTerminal::new(id, &mut authority, random), purse)?)
+    }
+}
