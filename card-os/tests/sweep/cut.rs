@@ -172,6 +172,7 @@ impl<'a, S: Subject> Deed<'a, S> {
     /// The standing after each whole write, the first one before them all.
     fn standings(&self) -> Vec<Standing> {
         let mut chip = self.base.clone();
+        let _context = Context(self, &"not torn");
         let stands = |chip: &Chip| {
             let (_, booted) = power_up::<S>(Box::new(chip.clone()), &self.key());
             stand::<S>(booted, &self.situation.notes, false, &self.key())
@@ -251,6 +252,7 @@ impl<'a, S: Subject> Deed<'a, S> {
         if !images.booted.insert(digest) {
             return;
         }
+        let _context = Context(self, cut);
         let found = stand::<S>(chip, &self.situation.notes, weak, cut);
         assert!(either.contains(&found), "neither old nor new: {}, {cut:?}", self.key());
     }
@@ -273,6 +275,17 @@ impl<'a, S: Subject> Deed<'a, S> {
             write.apply(&mut chip).unwrap();
         }
         cases
+    }
+}
+
+/// Where a test was when it panicked.
+struct Context<'d, 's, S: Subject>(&'d Deed<'s, S>, &'d dyn Debug);
+
+impl<S: Subject> Drop for Context<'_, '_, S> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("in {}, {:?}", self.0.key(), self.1);
+        }
     }
 }
 

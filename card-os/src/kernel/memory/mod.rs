@@ -28,7 +28,7 @@
 //!
 //! *Reading* (`recovery`): entries are taken in order; an entry **counts** when the next number
 //! follows, or its seal. An entry of the number that is still pending is a copy of it, and is
-//! read in its place where its seal follows. A seal of
+//! read in its place where a seal is right behind. A seal of
 //! the number that has counted, or an entry of that number, voids what is pending: it was
 //! torn. Anything else is damage, and the image is refused, but only after it was read several
 //! times. A newest block with nothing valid behind its opening, or whose opening repeats a
@@ -59,8 +59,9 @@
 //! anything is acted on, a whole copy or seal stands behind everything torn. Whatever a weak
 //! unit before it reads as later, it is the pending number and is voided or replaced there; what
 //! is weak behind it is only its proof, and without proof the same decision is written again.
-//! *What is read is whole*: a copy that its seal follows is, and the first writing is where
-//! another entry was begun behind it; a copy without a seal, which was torn, is never read.
+//! *What is read is whole*: a copy with its seal right behind is, and the first writing is where
+//! another entry or its seal was begun behind it; a copy without a seal, which was torn, is
+//! never read.
 //! A torn power-up has acted on nothing, so the next may decide otherwise. No live item is
 //! lost in reclaiming, since a block is erased only after a commit that comes later than all
 //! its copies; a block holds a record once, of copies the one in the latest block counts, and a

@@ -48,7 +48,8 @@ impl<P: Platform> Memory<P> {
                 copy = Some((entry, place));
                 continue;
             }
-            let copied = copy.take().filter(|_| entry.is_seal());
+            let sealed = |copy: &(Entry, usize)| entry.is_seal() && copy.1 + copy.0.size() == place;
+            let copied = copy.take().filter(sealed);
             let last = pending.take().filter(|(last, _)| entry.counts(last));
             if let Some(last) = last
                 && let (last, place) = copied.unwrap_or(last)
@@ -116,12 +117,13 @@ impl<P: Platform> Memory<P> {
         cells.map(|cell| entry::size(5 + usize::from(cell.place.length))).sum()
     }
 
-    /// A walk, where the block holds records that are wanted.
+    /// A walk, where the block holds records that are wanted. What has been copied already
+    /// takes its room elsewhere: a cut in reclaiming must leave enough to go on.
     fn live_record_bytes(&self, sequence: u32) -> usize {
         let mut bytes = 0;
         if self.index.wanted_in(self.block_of(sequence)).next().is_some() {
             self.walk(sequence, &mut |item| {
-                let live = item.is_record() && self.index.is_wanted(item.tag, item.number);
+                let live = self.is_live(sequence, item);
                 bytes += if live { entry::size(5 + usize::from(item.place.length)) } else { 0 };
             });
         }
@@ -194,14 +196,19 @@ impl<P: Platform> Memory<P> {
         let mut found = None;
         let from = self.cursor.max(self.index.start(self.block_of(oldest)));
         self.cursor = self.walk_from(oldest, from, &mut |item| {
-            let wanted = item.is_record() && self.index.is_wanted(item.tag, item.number);
-            // Where it was copied already, the copy is found.
-            if wanted && self.find(item.tag, item.number, oldest) == Some(item.place) {
+            if self.is_live(oldest, item) {
                 found = Some(*item);
             }
             found.is_none()
         });
         found
+    }
+
+    /// Whether an item of a block is a wanted record that has no copy in a later one.
+    fn is_live(&self, sequence: u32, item: &Item) -> bool {
+        item.is_record()
+            && self.index.is_wanted(item.tag, item.number)
+            && self.find(item.tag, item.number, sequence) == Some(item.place)
     }
 
     fn copy(&mut self, item: &Item) -> Result<(), MemoryError> {

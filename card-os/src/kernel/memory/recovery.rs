@@ -41,8 +41,8 @@ struct Scan {
     /// The pending entry, its copy, and the next one, in turn: none is moved.
     entries: [Entry; 3],
     pending: Option<Pending>,
-    /// The pending entry again, as a power-up has written it. Where its seal follows, it is
-    /// whole and the first one may be weak; else it was torn, and the first one is whole.
+    /// The pending entry again, as a power-up has written it. Where its seal is right behind, it
+    /// is whole and the first one may be weak; else it was torn, and the first one is whole.
     copy: Option<Pending>,
     /// Number of the last entry that counts.
     counted: Option<u32>,
@@ -310,7 +310,7 @@ impl<P: Platform> Memory<P> {
             (None, None) => return Err(LOST),
         };
         if entry.is_seal() {
-            return self.meet_seal(scan, number);
+            return self.meet_seal(scan, number, at);
         }
         let next = Pending { slot, number, sequence, at };
         let rescues = opening.is_some_and(|opening| opening.flags & entry::RESCUES != 0);
@@ -342,7 +342,9 @@ impl<P: Platform> Memory<P> {
     }
 
     /// A seal says which entry was the last; one more is void.
-    fn meet_seal(&mut self, scan: &mut Scan, number: u32) -> Result<(), MemoryError> {
+    fn meet_seal(&mut self, scan: &mut Scan, number: u32, at: usize) -> Result<(), MemoryError> {
+        // A copy's own seal stands right behind it; any other says nothing of it.
+        scan.copy.take_if(|_| scan.end != at);
         if scan.pending.is_some_and(|pending| pending.number == number) {
             self.count(scan);
         } else if scan.counted == Some(number) {
