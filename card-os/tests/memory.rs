@@ -6,7 +6,7 @@
 
 use card_os::kernel::memory::entry::{self, Body, RECORD};
 use card_os::kernel::memory::{Change, Memory, MemoryError};
-use card_os::sim::SimulatedChip;
+use card_os::sim::{SimulatedChip, State, Tear};
 use proptest::prelude::*;
 
 /// Small blocks, so that short tests go round the ring.
@@ -290,6 +290,71 @@ fn a_cut_in_reclaiming_costs_no_block() {
         if whole {
             assert!(cut > 1024, "the erasure was cut, too");
             return;
+        }
+    }
+}
+
+/// Power fails between two copies of a full log: the copies that are there count once, and the
+/// commit that needed the room finds it after all.
+#[test]
+fn what_was_copied_takes_no_room_twice() {
+    const LIVE: u32 = 16;
+    let begin = |chip: Box<SimulatedChip<8, 2048>>| {
+        let mut memory = Memory::open(*chip).unwrap();
+        let floor = memory.next(LOG).saturating_sub(LIVE);
+        memory.keep_from(LOG, floor);
+        memory
+    };
+    let append = |memory: &mut Memory<SimulatedChip<8, 2048>>| {
+        let mut change = Change::default();
+        change.append(LOG, memory.next(LOG), &[7; 96]);
+        memory.commit(change).map(drop)
+    };
+    let mut memory = Memory::format(SimulatedChip::new()).unwrap();
+    (0..LIVE).for_each(|_| append(&mut memory).unwrap());
+    let mut cuts = 0;
+    // The other records of all blocks die, and these come to stand in the oldest one.
+    for _ in 0..500 {
+        let mut change = Change::default();
+        change.set(2, &[3; 40]);
+        memory.commit(change).map(drop).unwrap();
+        let chip = Box::new(memory.into_platform());
+        for write in 1.. {
+            let mut torn = begin(chip.clone());
+            torn.platform().tear_after(write, Tear::Front { piece: 0, state: State::Prefix(0) });
+            if append(&mut torn).is_ok() {
+                break;
+            }
+            let mut chip = torn.into_platform();
+            chip.power_up();
+            append(&mut begin(Box::new(chip))).unwrap();
+            cuts += 1;
+        }
+        memory = begin(chip);
+    }
+    assert!(cuts > LIVE, "{cuts} cuts, none among copies");
+}
+
+/// Whatever lives in the oldest block, what a power-up writes never takes the room that is
+/// needed to reclaim it: a terminal that only opens sessions cannot fill a card.
+#[test]
+fn power_ups_do_not_fill_memory() {
+    for live in 1..=18 {
+        let mut memory = Memory::format(SimulatedChip::<8, 2048>::new()).unwrap();
+        let mut change = Change::default();
+        change.set(COUNTER, &[0, 0, 1]);
+        memory.commit(change).map(drop).unwrap();
+        for number in 1..=live {
+            let mut change = Change::default();
+            change.append(LOG, number, &[7; 96]);
+            memory.commit(change).map(drop).unwrap();
+            memory.housekeep().unwrap();
+        }
+        for session in 0..1_200 {
+            let counted = memory.count_up(1).map(drop);
+            assert_eq!(counted, Ok(()), "{live} live records, session {session}");
+            memory = Memory::open(memory.into_platform()).unwrap();
+            memory.keep_from(LOG, 1);
         }
     }
 }

@@ -81,6 +81,17 @@ fn store_data() {
     sweep("STORE DATA", personalisation::situations(), personalisation::COMMANDS);
 }
 
+/// A second cut in the power-up, of one payment and its seal; the long run does so of all deeds.
+#[test]
+fn a_purchase_cut_twice() {
+    let paid = purse::situations().into_iter().find(|situation| situation.class.contains("log 2"));
+    let paid = paid.expect("a purse that has paid");
+    let debit = purse::COMMANDS.iter().find(|command| command.name == "DEBIT IEP").expect("listed");
+    let tally = cut::Deed::record(&paid, debit).sweep(true);
+    println!("a purchase cut twice: {tally}");
+    assert!(tally.cases > 10_000);
+}
+
 #[test]
 fn creation() {
     let mut tally = personalisation::create(&station::Chip::new(), true);

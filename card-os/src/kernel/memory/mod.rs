@@ -309,11 +309,12 @@ impl<P: Platform> Memory<P> {
         self.left() + clean * self.usable()
     }
 
-    /// Whether entries of `bytes` find room, and the live items of the oldest block after
-    /// them: else nothing could ever be reclaimed again.
+    /// Whether entries of `bytes` find room, and after them what a power-up may write and the
+    /// live items of the oldest block: else nothing could ever be reclaimed again.
     fn has_room(&self, bytes: usize) -> bool {
         let clean = self.clean.saturating_sub(self.head) as usize;
-        let all = (self.left() + clean * self.usable()).saturating_sub(bytes);
+        let settled = bytes + bytes.min(ENTRY_MAX) + reclaim::SETTLING;
+        let all = (self.left() + clean * self.usable()).saturating_sub(settled);
         self.room() >= bytes && (all >= self.platform.block_size() || self.oldest_fits(all))
     }
 

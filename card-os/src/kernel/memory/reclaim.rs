@@ -16,6 +16,10 @@ pub(super) const OPENING_SIZE: usize = entry::size(2 + entry::OPENING_LENGTH);
 /// Bytes at the end of a block that are left to the seals of recoveries.
 pub(super) const RESERVE: usize = 6 * UNIT;
 
+/// Bytes that a power-up takes besides a copy of the last entry: a unit on either side, since
+/// a torn write may have touched it, and two seals.
+pub(super) const SETTLING: usize = 4 * UNIT;
+
 impl<P: Platform> Memory<P> {
     /// Calls `visit` for each item of a block; item places are addresses on the chip.
     pub(super) fn walk(&self, sequence: u32, visit: &mut dyn FnMut(&Item)) {
@@ -109,25 +113,27 @@ impl<P: Platform> Memory<P> {
 
     /// Bytes that the live items of these blocks would take as entries of their own.
     pub(super) fn live_bytes(&self, sequences: RangeInclusive<u32>) -> usize {
-        sequences.map(|sequence| self.live_cell_bytes(sequence) + self.live_record_bytes(sequence)).sum()
+        sequences.map(|sequence| self.live(sequence).0).sum()
     }
 
-    fn live_cell_bytes(&self, sequence: u32) -> usize {
-        let cells = self.index.cells_at(self.addresses(sequence));
-        cells.map(|cell| entry::size(5 + usize::from(cell.place.length))).sum()
-    }
-
-    /// A walk, where the block holds records that are wanted. What has been copied already
-    /// takes its room elsewhere: a cut in reclaiming must leave enough to go on.
-    fn live_record_bytes(&self, sequence: u32) -> usize {
-        let mut bytes = 0;
+    /// The same of one block, and the largest of them. A walk, where the block holds records
+    /// that are wanted. What has been copied already takes its room elsewhere: a cut in
+    /// reclaiming must leave enough to go on.
+    fn live(&self, sequence: u32) -> (usize, usize) {
+        let (mut all, mut largest) = (0, 0);
+        let mut add = |length: u8| {
+            let size = entry::size(5 + usize::from(length));
+            (all, largest) = (all + size, largest.max(size));
+        };
+        self.index.cells_at(self.addresses(sequence)).for_each(|cell| add(cell.place.length));
         if self.index.wanted_in(self.block_of(sequence)).next().is_some() {
             self.walk(sequence, &mut |item| {
-                let live = self.is_live(sequence, item);
-                bytes += if live { entry::size(5 + usize::from(item.place.length)) } else { 0 };
+                if self.is_live(sequence, item) {
+                    add(item.place.length);
+                }
             });
         }
-        bytes
+        (all, largest)
     }
 
     /// Where a block lies on the chip.
@@ -157,10 +163,17 @@ impl<P: Platform> Memory<P> {
         oldest >= self.head || self.live_bytes(oldest..=oldest) + 2 * OPENING_SIZE <= bytes
     }
 
-    /// Whether they find room now, the block that is kept back included.
+    /// Whether they find room now, to the last unit and the block that is kept back included:
+    /// power-ups that were torn may have used up what was left for this.
     pub(super) fn can_reclaim(&self) -> bool {
+        let oldest = self.oldest();
+        if self.erasing || oldest >= self.head {
+            return true;
+        }
+        let (bytes, largest) = self.live(oldest);
+        let behind = |from| self.platform.block_size().saturating_sub(from + RESERVE + 2 * largest);
         let clean = self.clean.saturating_sub(self.head) as usize;
-        self.erasing || self.oldest_fits(self.left() + clean * self.usable())
+        bytes + SETTLING <= behind(self.tail) + clean * behind(OPENING_SIZE)
     }
 
     /// Copies at most `limit` live items of the oldest block to the end; when none is
