@@ -69,7 +69,7 @@
 //! last unit that was seen touched, and one more.
 //!
 //! Wear is even to one erasure: with 100,000 erasures a block, a purse lives 12 million
-//! purchases on 16 KiB and 64 million on 64 KiB, a PSAM 52 million on 64 KiB
+//! purchases on 16 KiB and 64 million on 64 KiB, a PSAM 58 million on 64 KiB
 //! (`card-os/tests/wear.rs` counts).
 //!
 //! A card whose power fails in a dozen power-ups on end, each in the middle of writing the
