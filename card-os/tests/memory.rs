@@ -401,22 +401,25 @@ fn a_full_memory_refuses_and_goes_on_when_something_dies() {
 /// Live records fill one block, dead entries all others: the block is copied in time.
 #[test]
 fn a_block_full_of_live_records_does_not_stop_the_ring() {
-    let mut memory = Memory::format(SimulatedChip::<8, 2048>::new()).unwrap();
-    let commit = |memory: &mut Memory<SimulatedChip<8, 2048>>, change| {
-        let _ = memory.commit(change).unwrap();
-        memory.housekeep().unwrap();
-    };
-    for number in 1..=16 {
-        let mut change = Change::default();
-        change.append(LOG, number, &[7; 100]);
-        commit(&mut memory, change);
+    for (records, length) in [(60, 20), (28, 60), (16, 100), (11, 150), (8, 200), (7, 230)] {
+        let mut memory = Memory::format(SimulatedChip::<8, 2048>::new()).unwrap();
+        let commit = |memory: &mut Memory<SimulatedChip<8, 2048>>, change| {
+            let _ = memory.commit(change).unwrap();
+            memory.housekeep().unwrap();
+        };
+        for number in 1..=records {
+            let mut change = Change::default();
+            change.append(LOG, number, &[7; 256][..length]);
+            commit(&mut memory, change);
+        }
+        for _ in 0..4_000 {
+            let mut change = Change::default();
+            change.set(1, &[5; 3]);
+            commit(&mut memory, change);
+        }
+        let kept = |number| memory.record(LOG, number, &mut [0; 256]) == Some(length);
+        assert!((1..=records).all(kept), "{records} records of {length} bytes");
     }
-    for _ in 0..4_000 {
-        let mut change = Change::default();
-        change.set(1, &[5; 3]);
-        commit(&mut memory, change);
-    }
-    assert!((1..=16).all(|number| memory.record(LOG, number, &mut [0; 256]) == Some(100)));
 }
 
 /// A log is kept from its floor on: the record there outlives many turns of the ring, the one
