@@ -223,14 +223,20 @@ pub const fn kind(kind: Wire) -> Option<Kind> {
     }
 }
 
-/// Purses count from 1 on the wire and from 0 here.
+/// Purses count from 1 on the wire and from 0 here; number 0, which is nobody's, is none here either.
 #[must_use]
 pub fn purse_of(number: u64) -> usize {
-    usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX)
+    number.checked_sub(1).and_then(|index| usize::try_from(index).ok()).unwrap_or(usize::MAX)
 }
 
 /// So do PSAMs.
 #[must_use]
 pub const fn sam_of(number: u32) -> usize {
     (number as usize).wrapping_sub(1)
+}
+
+#[test]
+fn the_number_of_nobody_is_no_place() {
+    assert_eq!((purse_of(4), sam_of(4)), (3, 3));
+    assert_eq!((purse_of(0), sam_of(0)), (usize::MAX, usize::MAX), "a garbled message names it");
 }
