@@ -1,7 +1,7 @@
 //! Application identifiers (ISO/IEC 7816-4 clause 12.2.3).
 //!
-//! First byte F0 to FF: proprietary, not registered. Six bytes, because every
-//! byte of a SELECT is sent at every tap.
+//! Ours begin with F0 (proprietary, not registered) and have six bytes, because every byte of
+//! a SELECT is sent at every tap. Those of the file views are their schemes' own.
 
 use core::fmt;
 
@@ -18,6 +18,12 @@ impl Aid {
     pub const PSAM: &'static [u8] = b"\xF0PSAM1";
     /// The transfer card.
     pub const TRANSFER: &'static [u8] = b"\xF0TRANS";
+    /// The file view of a Geldkarte.
+    pub const GELDKARTE: &'static [u8] = b"\xD2\x76\x00\x00\x25\x45\x50\x02\x00";
+    /// The name under which Moneo readers look for the same files.
+    pub const MONEO: &'static [u8] = b"\xA0\x00\x00\x00\x69\x00";
+    /// The file view of a Quick card.
+    pub const QUICK: &'static [u8] = b"\xD0\x40\x00\x00\x01\x00\x00\x02";
 
     /// Copies 1 to 16 bytes.
     pub fn new(bytes: &[u8]) -> Result<Self, Malformed> {

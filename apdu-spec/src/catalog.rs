@@ -6,6 +6,7 @@ use core::fmt::{self, Write};
 use crate::apdu::Apdu;
 use crate::declare::{Row, Shape};
 use crate::interindustry::InterindustryCommand;
+use crate::legacy::FileCommand;
 use crate::life_cycle::LifeCycle;
 use crate::management::ManagementCommand;
 use crate::purse::PurseCommand;
@@ -19,6 +20,7 @@ pub const SETS: &[&[Row]] = &[
     PurseCommand::ROWS,
     SamCommand::ROWS,
     TransferCommand::ROWS,
+    FileCommand::ROWS,
 ];
 
 /// All rows, set by set.
@@ -26,7 +28,8 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
     SETS.iter().flat_map(|set| set.iter())
 }
 
-/// The row of a header. The five sets share no header.
+/// The row of a header. No two sets share one, but that the file views read records of any
+/// file; they come last.
 #[must_use]
 pub fn find(apdu: &Apdu<'_>) -> Option<&'static Row> {
     rows().find(|row| row.matches(apdu))

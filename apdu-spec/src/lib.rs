@@ -28,6 +28,7 @@ pub mod declare;
 pub mod download;
 pub mod element;
 pub mod interindustry;
+pub mod legacy;
 pub mod life_cycle;
 pub mod management;
 pub mod personalisation;

@@ -4,7 +4,7 @@
 //! has made the application PERSONALIZED.
 
 use crate::crypto::Key;
-use crate::element::{Amount, Currency, Date, KeyReference, ProviderId, SamId};
+use crate::element::{Amount, Bcd, Currency, Date, KeyReference, ProviderId, SamId};
 use crate::record::Identity;
 use crate::wire::{Element, List};
 use crate::{code, layout};
@@ -18,6 +18,8 @@ code! {
         Sam = 0x0102,
         /// [`TransferParameters`]
         Transfer = 0x0103,
+        /// [`LegacyView`]
+        View = 0x0104,
         /// [`KeyData`]
         Key = 0x8101,
     }
@@ -63,6 +65,33 @@ layout! {
         /// Identity of the card.
         card: SamId,
     }
+}
+
+layout! {
+    /// As which older cards a purse can be read besides. What a view shows of balance, limits and
+    /// payments is the purse's own; this is what a purse of ours does not have.
+    #[derive(Copy)]
+    pub struct LegacyView {
+        /// Which views: 01 Geldkarte, 02 Quick, 03 both.
+        views: u8,
+        /// Short bank code, of which the first digits say the group of banks.
+        short_bank: Bcd<3>,
+        /// Bank code of the account.
+        bank: Bcd<4>,
+        /// Number of the account.
+        account: Bcd<5>,
+        /// Country, ISO 3166 numeric.
+        country: Bcd<2>,
+        /// First day of the card.
+        since: Date,
+    }
+}
+
+impl LegacyView {
+    /// The view of a Geldkarte.
+    pub const GELDKARTE: u8 = 0x01;
+    /// The view of a Quick card.
+    pub const QUICK: u8 = 0x02;
 }
 
 code! {

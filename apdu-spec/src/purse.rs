@@ -262,10 +262,10 @@ command_set! {
         GetBalance = [0x90 0x5C 0x00 0x00] () => BalanceResponse,
             in [Personalized], status [],
             "JR/T 0025 (INS)";
-        /// READ RECORD of the log (short file identifier 1D), newest first, for display.
-        ReadRecord = [0x00 0xB2 * 0xEC] ReadLog => LogLine,
+        /// READ RECORD of the log (short file identifier 01), newest first, for display.
+        ReadRecord = [0x00 0xB2 * 0x0C] ReadLog => LogLine,
             in [Personalized], status [RECORD_NOT_FOUND],
-            "ISO/IEC 7816-4:2013, 11.4.3; identifier as in Geldkarte";
+            "ISO/IEC 7816-4:2013, 11.4.3; identifier project-defined";
         /// GET DATA 0101: who this purse is.
         GetPurseData = [0x00 0xCA 0x01 0x01] () => PurseInformation,
             in [Personalized], status [],

@@ -31,6 +31,7 @@ status_words! {
     NOT_ENOUGH_MEMORY = 0x6A84, "not enough room: collect or acknowledge records first";
     WRONG_P1_P2 = 0x6A86, "wrong P1-P2";
     REFERENCE_NOT_FOUND = 0x6A88, "there is no such key";
+    WRONG_OFFSET = 0x6B00, "the offset is behind the end of the file";
     INSTRUCTION_NOT_SUPPORTED = 0x6D00, "instruction not supported";
     CLASS_NOT_SUPPORTED = 0x6E00, "class not supported";
     INTERNAL_ERROR = 0x6F00, "internal error";

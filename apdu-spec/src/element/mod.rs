@@ -2,16 +2,18 @@
 //!
 //! Names follow EN 1546 and CEPS (`ID_IEP`, `NT_IEP`, `BAL_IEP`, `DEXP_IEP`, ...); widths
 //! are project-defined. [`number`] has identities and counters, [`money`] amounts and
-//! currencies, [`time`] days and times, [`secret`] random numbers and MACs, [`code`] closed
-//! codes.
+//! currencies, [`time`] days and times, [`decimal`] packed digits, [`secret`] random numbers and
+//! MACs, [`code`] closed codes.
 
 pub mod code;
+pub mod decimal;
 pub mod money;
 pub mod number;
 pub mod secret;
 pub mod time;
 
 pub use code::{Algorithm, KeyReference, Kind, Search};
+pub use decimal::Bcd;
 pub use money::{Amount, Balance, Currency, Money};
 pub use number::{AcquirerId, BatchNumber, Counter, IepId, ProviderId, PurseNumber, SamId, SamNumber};
 pub use secret::{Mac, Random};

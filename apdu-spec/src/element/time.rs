@@ -21,23 +21,29 @@ impl Time {
     }
 }
 
-/// Writes a day of the Gregorian calendar as `YYYY-MM-DD`.
-fn write_date(f: &mut fmt::Formatter<'_>, days: u32) -> fmt::Result {
-    // Years begin in March, so that a leap day is the last day of its year.
-    let days = days + 719_468;
-    let era = days / 146_097;
-    let day_of_era = days % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let (month, next_year) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    write!(f, "{:04}-{month:02}-{day:02}", era * 400 + year_of_era + next_year)
+impl Date {
+    /// Year, month (1 to 12) and day (1 to 31) of the Gregorian calendar.
+    #[must_use]
+    pub const fn civil(self) -> (u32, u32, u32) {
+        // Years begin in March, so that a leap day is the last day of its year.
+        let days = self.0 as u32 + 719_468;
+        let era = days / 146_097;
+        let day_of_era = days % 146_097;
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month + 2) / 5 + 1;
+        let (month, next_year) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+        (era * 400 + year_of_era + next_year, month, day)
+    }
 }
 
+/// `YYYY-MM-DD`
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_date(f, u32::from(self.0))
+        let (year, month, day) = self.civil();
+        write!(f, "{year:04}-{month:02}-{day:02}")
     }
 }
 
@@ -51,8 +57,7 @@ impl fmt::Debug for Date {
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let second = self.0 % 86_400;
-        write_date(f, self.0 / 86_400)?;
-        write!(f, "T{:02}:{:02}:{:02}Z", second / 3_600, second / 60 % 60, second % 60)
+        write!(f, "{}T{:02}:{:02}:{:02}Z", self.date(), second / 3_600, second / 60 % 60, second % 60)
     }
 }
 

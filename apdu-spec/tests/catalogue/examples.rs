@@ -7,6 +7,11 @@ use apdu_spec::declare::{Command, Row};
 use apdu_spec::download::{Download, Parcel};
 use apdu_spec::element::{Algorithm, Balance, BatchNumber, Currency, Date, KeyReference, Kind, Mac};
 use apdu_spec::interindustry::{FIRST, Select, SelectRequest, SelectResponse};
+use apdu_spec::legacy::geldkarte::AmountsFile;
+use apdu_spec::legacy::{
+    BinaryPlace, FileContent, FileId, MasterFile, ReadBinary, ReadFileRecord, RecordPlace, SelectDirectory,
+    SelectFile, SelectMaster,
+};
 use apdu_spec::management::{DataBlock, LAST, StoreData};
 use apdu_spec::personalisation::{DataGroup, Function, KeyData};
 use apdu_spec::purse::{
@@ -55,10 +60,19 @@ pub(crate) const STORED_KEY: [u8; 16] = *b"\xD1\xD2\xD3\xD4\xD5\xD6\xD7\xD8\xD9\
 
 pub(crate) fn all() -> Vec<Example> {
     let story = Story::tell(Algorithm::AesCmac);
-    [kernel(), transfers(&story), purchase(&story), inquiries(&story), collection(&story), carrier(&story)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let story = &story;
+    [
+        kernel(),
+        transfers(story),
+        purchase(story),
+        inquiries(story),
+        collection(story),
+        carrier(story),
+        files(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn kernel() -> Vec<Example> {
@@ -200,5 +214,20 @@ fn carrier(story: &Story) -> Vec<Example> {
         ),
         example::<ReleaseRecords>(&story.release, &()),
         example::<GetTransferData>(&(), &information),
+    ]
+}
+
+/// What a reader of Geldkarte and Quick cards asks for.
+fn files() -> Vec<Example> {
+    let content = |content: &[u8]| FileContent { bytes: Octets::new(content).unwrap() };
+    vec![
+        example::<SelectMaster>(&MasterFile { id: Octets::new(&[0x3F, 0x00]).unwrap() }, &()),
+        example::<SelectDirectory>(&FileId { id: 0xA200 }, &()),
+        example::<SelectFile>(&FileId { id: 0x0104 }, &()),
+        example::<ReadBinary>(&BinaryPlace { file: 0x82, offset: 0 }, &content(&[0, 0, 0x13, 0x88])),
+        example::<ReadFileRecord>(
+            &RecordPlace { record: 1, file: 0x04 },
+            &content(&bytes(&AmountsFile::new(5_000, 15_000, 5_000))),
+        ),
     ]
 }

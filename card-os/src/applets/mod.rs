@@ -10,6 +10,7 @@ pub mod sam;
 pub mod transfer;
 
 use apdu_spec::declare::Row;
+use apdu_spec::legacy::FileCommand;
 use apdu_spec::life_cycle::LifeCycle;
 use apdu_spec::personalisation::DataGroup;
 use apdu_spec::protections::Protections;
@@ -81,13 +82,20 @@ impl<X: Protections> Applet<X> {
         }
     }
 
-    /// Its name.
-    #[must_use]
-    pub const fn aid(&self) -> &'static [u8] {
-        match self {
-            Self::Purse(_) => Aid::PURSE,
-            Self::Sam(_) => Aid::PSAM,
-            Self::Transfer(_) => Aid::TRANSFER,
+    /// Its names; the first one is its own, others are names of views.
+    pub fn names(&self) -> impl Iterator<Item = &'static [u8]> {
+        let (purse, other) = match self {
+            Self::Purse(purse) => (Some(purse.names()), None),
+            Self::Sam(_) => (None, Some(Aid::PSAM)),
+            Self::Transfer(_) => (None, Some(Aid::TRANSFER)),
+        };
+        purse.into_iter().flatten().chain(other)
+    }
+
+    /// It was selected under this name.
+    pub fn select(&mut self, name: &[u8]) {
+        if let Self::Purse(purse) = self {
+            purse.select(name);
         }
     }
 
@@ -101,10 +109,11 @@ impl<X: Protections> Applet<X> {
         }
     }
 
-    /// Its rows in the catalogue.
+    /// The rows of the catalogue that it serves at the moment.
     #[must_use]
     pub const fn rows(&self) -> &'static [Row] {
         match self {
+            Self::Purse(purse) if purse.is_viewed() => FileCommand::ROWS,
             Self::Purse(_) => PurseCommand::ROWS,
             Self::Sam(_) => SamCommand::ROWS,
             Self::Transfer(_) => TransferCommand::ROWS,
@@ -129,6 +138,8 @@ impl<X: Protections> Applet<X> {
         response: &mut Response,
     ) -> Option<Result<(), StatusWord>> {
         Some(match self {
+            Self::Purse(purse) if purse.is_viewed() => FileCommand::decode(apdu, state)?
+                .and_then(|command| purse.read_view(&command, apdu.le, area, response)),
             Self::Purse(purse) => {
                 PurseCommand::decode(apdu, state)?.and_then(|command| purse.process(command, area, response))
             }

@@ -1,8 +1,10 @@
 //! A card: takes commands apart, guards the life cycle, and hands them to the
 //! selected application.
 
-use apdu_spec::declare::refusal;
+use apdu_spec::aid::Aid;
+use apdu_spec::declare::{Command, Row, refusal};
 use apdu_spec::interindustry::{self, InterindustryCommand, SelectRequest};
+use apdu_spec::legacy::SelectMaster;
 use apdu_spec::life_cycle::LifeCycle;
 use apdu_spec::management::{DataBlock, LAST, MORE, ManagementCommand};
 use apdu_spec::protections::{All, Protections};
@@ -21,6 +23,8 @@ pub(crate) const APPLICATIONS_MAX: usize = 2;
 
 /// The kernel's cell that lists the installed applications.
 const REGISTRY: Cell = Cell(0);
+/// The command that makes files current before any name was selected.
+const MASTER_FILE: Row = SelectMaster::ROW;
 /// Each application's cell for its life cycle.
 const LIFE_CYCLE: Cell = Cell(31);
 
@@ -130,6 +134,9 @@ impl<P: Platform, X: Protections> Card<P, X> {
             let InterindustryCommand::Select(request) = command?;
             return self.select(&request, response);
         }
+        if MASTER_FILE.matches(&apdu) {
+            self.select_master();
+        }
         let Some(index) = self.selected else {
             return Err(refusal(&[InterindustryCommand::ROWS], &apdu));
         };
@@ -155,27 +162,45 @@ impl<P: Platform, X: Protections> Card<P, X> {
             interindustry::NEXT => self.selected.map_or(0, |index| index + 1),
             _ => return Err(StatusWord::WRONG_P1_P2),
         };
-        let found = self
+        let named =
+            |application: &Application<X>| application.applet.names().find(|name| name.starts_with(wanted));
+        let (found, name) = self
             .applications
             .iter()
             .enumerate()
             .skip(first)
-            .find(|(_, application)| application.applet.aid().starts_with(wanted))
-            .map(|(index, _)| index)
+            .find_map(|(index, application)| Some((index, named(application)?)))
             .ok_or(StatusWord::APPLICATION_NOT_FOUND)?;
-        if let Some(before) = self.selected.and_then(|index| self.applications.get_mut(index)) {
-            before.applet.deselect();
-        }
-        self.selected = Some(found);
+        self.make_current(found, name);
         if request.occurrence != interindustry::FIRST_QUIET
             && let Some(application) = self.applications.get(found)
         {
             let mut buffer = [0; 64];
-            let (aid, label) = (application.applet.aid(), application.applet.label());
-            let fci = apdu_spec::tlv::fci(aid, label, &mut buffer).unwrap_or_default();
+            let fci = apdu_spec::tlv::fci(name, application.applet.label(), &mut buffer).unwrap_or_default();
             let _ = response.extend_from_slice(fci);
         }
         Ok(())
+    }
+
+    /// Makes an application current under one of its names.
+    fn make_current(&mut self, index: usize, name: &[u8]) {
+        if let Some(before) = self.selected.and_then(|before| self.applications.get_mut(before)) {
+            before.applet.deselect();
+        }
+        self.selected = Some(index);
+        if let Some(application) = self.applications.get_mut(index) {
+            application.applet.select(name);
+        }
+    }
+
+    /// SELECT of the master file: the files of the first application that has some. It answers
+    /// to the command then; where none has, nothing is changed.
+    fn select_master(&mut self) {
+        let has_files =
+            |application: &Application<X>| application.applet.names().any(|name| name == Aid::GELDKARTE);
+        if let Some(index) = self.applications.iter().position(has_files) {
+            self.make_current(index, Aid::GELDKARTE);
+        }
     }
 }
 

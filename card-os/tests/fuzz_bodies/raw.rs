@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use apdu_spec::element::Algorithm;
+use apdu_spec::personalisation::LegacyView;
 use apdu_spec::purse::{GetBalance, GetPurseData};
 use apdu_spec::sam::GetSamData;
 use card_os::applets::AppletKind;
@@ -28,6 +29,10 @@ fn card(choice: u8) -> (Device, bool) {
     }
     let chip = PURSES[place].get_or_init(|| {
         let mut world = World::new(algorithm);
+        if algorithm == Algorithm::RetailMac {
+            // This one can be read as older cards, too.
+            world.purse = Device::viewed(algorithm, LegacyView::GELDKARTE | LegacyView::QUICK);
+        }
         world.load(BALANCE.unsigned_abs()).unwrap();
         world.purse.power_off()
     });

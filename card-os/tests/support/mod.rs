@@ -18,13 +18,13 @@ use apdu_spec::crypto::Key;
 use apdu_spec::crypto::derivation::{Holder, card_key};
 use apdu_spec::declare::Command;
 use apdu_spec::element::{
-    AcquirerId, Algorithm, Amount, Balance, Currency, Date, IepId, KeyReference, ProviderId, PurseNumber,
-    SamId, SamNumber,
+    AcquirerId, Algorithm, Amount, Balance, Bcd, Currency, Date, IepId, KeyReference, ProviderId,
+    PurseNumber, SamId, SamNumber,
 };
 use apdu_spec::interindustry::{FIRST_QUIET, Select, SelectRequest};
 use apdu_spec::management::{DataBlock, LAST, MORE, StoreData};
 use apdu_spec::personalisation::{
-    DataGroup, Function, KeyData, PurseParameters, SamParameters, TransferParameters,
+    DataGroup, Function, KeyData, LegacyView, PurseParameters, SamParameters, TransferParameters,
 };
 use apdu_spec::record::Identity;
 use apdu_spec::wire::{Concealed, List};
@@ -129,6 +129,18 @@ impl Device {
         let place = (kind as usize - 1) * 2 + algorithm as usize - 1;
         let chip = CHIPS[place].get_or_init(|| Self::issued(kind, algorithm, iep(), sam_id()).power_off());
         Self::power_on(kind, chip.clone()).unwrap()
+    }
+
+    /// A purse that can be read as these cards besides.
+    pub fn viewed(algorithm: Algorithm, views: u8) -> Self {
+        let mut device = Self::blank(AppletKind::Purse);
+        let content = Concealed::new(&bytes(&legacy_view(views))).unwrap();
+        let block = DataBlock { last: MORE, block: 0, group: DataGroup::View, content };
+        device.execute::<StoreData>(&block).unwrap();
+        for block in personalisation(AppletKind::Purse, algorithm, iep(), sam_id()) {
+            device.execute::<StoreData>(&block).unwrap();
+        }
+        device
     }
 
     /// The same card for another purse or PSAM.
@@ -294,6 +306,18 @@ pub fn personalisation(kind: AppletKind, algorithm: Algorithm, iep: IepId, sam: 
         content: Concealed::new(&content).unwrap(),
     });
     blocks.collect()
+}
+
+/// What these views show that a purse of ours does not have.
+pub fn legacy_view(views: u8) -> LegacyView {
+    LegacyView {
+        views,
+        short_bank: Bcd::new(258_765).unwrap(),
+        bank: Bcd::new(37_040_044).unwrap(),
+        account: Bcd::new(532_013_000).unwrap(),
+        country: Bcd::new(280).unwrap(),
+        since: Date(19_000),
+    }
 }
 
 /// The bytes of a value.

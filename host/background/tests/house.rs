@@ -59,6 +59,7 @@ fn order(number: u64) -> PurseOrder {
         purchase_limit: amount(10),
         groups: vec![GROUP],
         versions: vec![1],
+        legacy: None,
     }
 }
 

@@ -94,6 +94,7 @@ impl Real {
             purchase_limit: amount(100_000),
             groups: vec![GROUP],
             versions: vec![VERSION],
+            legacy: None,
         };
         let blocks = background.issue_purse(&order, NOW).expect("issued");
         let purse = card(AppletKind::Purse, Aid::PURSE, &blocks, 1_000);

@@ -49,7 +49,7 @@ impl<X: Protections> Purse<X> {
     }
 
     /// The entries of the log, newest first.
-    fn log<'a, 'm>(&self, area: &'a Area<'m>) -> impl Iterator<Item = LogEntry> + use<'a, 'm, X> {
+    pub(super) fn log<'a, 'm>(&self, area: &'a Area<'m>) -> impl Iterator<Item = LogEntry> + use<'a, 'm, X> {
         let nv = if X::RECEIPT_KEPT { self.state.nv.get() } else { 0 };
         let oldest = nv.saturating_sub(LOG_MAX - 1).max(1);
         (oldest..=nv).rev().map_while(|number| log_entry(area, number))

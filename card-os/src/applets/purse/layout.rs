@@ -12,6 +12,8 @@ use crate::kernel::area::{Area, COUNTER, Cell, Log};
 pub(super) const PARAMETERS: Cell = Cell(0);
 /// Sessions so far (NT_IEP). Written before S1 leaves.
 pub(super) const SESSIONS: Cell = COUNTER;
+/// As what it can be read besides (`LegacyView`).
+pub(super) const VIEW: Cell = Cell(2);
 /// Value commits ([`Stored`]), numbered by NV.
 pub(super) const LOG: Log = Log(0);
 
@@ -60,7 +62,7 @@ pub(super) fn log_entry(area: &Area<'_>, nv: u32) -> Option<LogEntry> {
 pub(super) struct State {
     pub(super) balance: Balance,
     pub(super) nv: Counter,
-    nv_load: Counter,
+    pub(super) nv_load: Counter,
     nv_cancellation: Counter,
     offline_load: Amount,
     /// Highest NV whose receipt has been taken over.

@@ -2,8 +2,8 @@
 //!
 //! `session` opens a session (INITIALIZE IEP), `purchase` and `load` carry out the
 //! order (DEBIT IEP, CREDIT IEP; unload is load the other way round), `cancellation`
-//! takes the last purchase back, `inquiry` answers questions, `layout` says what is
-//! kept where.
+//! takes the last purchase back, `inquiry` answers questions, `view` shows the purse to readers
+//! of older cards, `layout` says what is kept where.
 
 mod cancellation;
 mod inquiry;
@@ -11,22 +11,25 @@ mod layout;
 mod load;
 mod purchase;
 mod session;
+mod view;
 
 pub use layout::LOG_MAX;
 
 use core::marker::PhantomData;
 
 use apdu_spec::StatusWord;
+use apdu_spec::aid::Aid;
 use apdu_spec::element::{Counter, Kind};
-use apdu_spec::personalisation::{DataGroup, Function, PurseParameters};
+use apdu_spec::personalisation::{DataGroup, Function, LegacyView, PurseParameters};
 use apdu_spec::protections::Protections;
 use apdu_spec::purse::PurseCommand;
 
 use crate::kernel::Response;
 use crate::kernel::area::Area;
 use crate::kernel::keys::KeyDirectory;
-use layout::{LOG, PARAMETERS, SESSIONS, State, log_entry};
+use layout::{LOG, PARAMETERS, SESSIONS, State, VIEW, log_entry};
 use session::Session;
+use view::View;
 
 /// A purse that is powered: what it knows of its memory, and its session.
 #[derive(Debug)]
@@ -36,6 +39,9 @@ pub struct Purse<X> {
     state: State,
     nt: Counter,
     session: Option<Session>,
+    /// As what it can be read besides, and whether it is being read so.
+    legacy: Option<LegacyView>,
+    view: Option<View>,
     protections: PhantomData<X>,
 }
 
@@ -59,6 +65,8 @@ impl<X: Protections> Purse<X> {
             state,
             nt: area.get(SESSIONS).unwrap_or_default(),
             session: None,
+            legacy: area.get(VIEW),
+            view: None,
             protections: PhantomData,
         })
     }
@@ -66,6 +74,24 @@ impl<X: Protections> Purse<X> {
     /// Ends the session.
     pub fn deselect(&mut self) {
         self.session = None;
+        self.view = None;
+    }
+
+    /// Its names: its own, then those of its views.
+    pub fn names(&self) -> impl Iterator<Item = &'static [u8]> + use<X> {
+        let views = self.legacy.map_or(0, |legacy| legacy.views);
+        core::iter::once(Aid::PURSE).chain(view::names(views))
+    }
+
+    /// It was selected under one of its names.
+    pub fn select(&mut self, name: &[u8]) {
+        self.view = View::named(name);
+    }
+
+    /// Whether it is being read through a view.
+    #[must_use]
+    pub const fn is_viewed(&self) -> bool {
+        self.view.is_some()
     }
 
     /// Stores a data group of personalisation.
@@ -73,6 +99,7 @@ impl<X: Protections> Purse<X> {
         match group {
             DataGroup::Purse => self.parameters = Some(area.store(PARAMETERS, content)?),
             DataGroup::Key => self.keys.store(area, content)?,
+            DataGroup::View => self.legacy = Some(area.store(VIEW, content)?),
             DataGroup::Sam | DataGroup::Transfer => return Err(StatusWord::WRONG_DATA),
         }
         Ok(())

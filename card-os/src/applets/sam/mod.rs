@@ -134,7 +134,7 @@ impl<X: Protections> Sam<X> {
         match group {
             DataGroup::Sam => self.parameters = Some(area.store(PARAMETERS, content)?),
             DataGroup::Key => self.keys.store(area, content)?,
-            DataGroup::Purse | DataGroup::Transfer => return Err(StatusWord::WRONG_DATA),
+            DataGroup::Purse | DataGroup::View | DataGroup::Transfer => return Err(StatusWord::WRONG_DATA),
         }
         Ok(())
     }

@@ -44,7 +44,7 @@ impl Transfer {
         match group {
             DataGroup::Transfer => self.parameters = Some(area.store(PARAMETERS, content)?),
             DataGroup::Key => self.keys.store(area, content)?,
-            DataGroup::Purse | DataGroup::Sam => return Err(StatusWord::WRONG_DATA),
+            DataGroup::Purse | DataGroup::View | DataGroup::Sam => return Err(StatusWord::WRONG_DATA),
         }
         Ok(())
     }

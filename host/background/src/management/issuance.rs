@@ -10,7 +10,7 @@ use apdu_spec::crypto::derivation::Holder;
 use apdu_spec::element::{Amount, Balance, Currency, Date, IepId, KeyReference, ProviderId, SamId, Time};
 use apdu_spec::management::{DataBlock, LAST, MORE};
 use apdu_spec::personalisation::{
-    DataGroup, Function, KeyData, PurseParameters, SamParameters, TransferParameters,
+    DataGroup, Function, KeyData, LegacyView, PurseParameters, SamParameters, TransferParameters,
 };
 use apdu_spec::record::Identity;
 use apdu_spec::wire::{Concealed, List};
@@ -43,6 +43,8 @@ pub struct PurseOrder {
     pub groups: Vec<u8>,
     /// Key versions it holds, two at most; the lowest is its floor.
     pub versions: Vec<u8>,
+    /// As which older cards it can be read besides.
+    pub legacy: Option<LegacyView>,
 }
 
 /// A security module of a payment terminal to be issued.
@@ -87,7 +89,11 @@ impl Background {
         let PurseOrder { iep, currency, expiry, maximum, overdraft, purchase_limit, .. } = *order;
         let identity = Identity { iep, expiry, currency, maximum };
         let parameters = PurseParameters { identity, overdraft, purchase_limit, key_floor: floor };
-        let blocks = blocks(DataGroup::Purse, &parameters, &keys)?;
+        let mut contents = vec![(DataGroup::Purse, content(&parameters)?)];
+        if let Some(view) = &order.legacy {
+            contents.push((DataGroup::View, content(view)?));
+        }
+        let blocks = blocks(contents, &keys)?;
         self.store.transaction("issue purse", |tx| {
             if tx.issuer(iep.provider)?.is_none() {
                 return Err(Error::NotRegistered(format!("issuer {}", iep.provider)));
@@ -112,7 +118,7 @@ impl Background {
         order.providers.iter().try_for_each(|provider| providers.push(*provider)).map_err(full)?;
         let SamOrder { sam, expiry, currency, purchase_limit, group, .. } = *order;
         let parameters = SamParameters { sam, expiry, currency, purchase_limit, group, providers };
-        let blocks = blocks(DataGroup::Sam, &parameters, &keys)?;
+        let blocks = blocks(vec![(DataGroup::Sam, content(&parameters)?)], &keys)?;
         let module =
             Module { role: Role::Psam, merchant: Some(order.merchant), record_key: Some(record_key) };
         self.issue_module(sam, &module, &order.name, now)?;
@@ -123,7 +129,8 @@ impl Background {
     pub fn issue_transfer(&mut self, order: &TransferOrder, now: Time) -> Result<Vec<DataBlock>, Error> {
         let reference = self.vault.reference(Function::Record, 0, order.version)?;
         let key = self.vault.card_key_data(Holder::from(order.card), Function::Record, reference)?;
-        let blocks = blocks(DataGroup::Transfer, &TransferParameters { card: order.card }, &[key])?;
+        let parameters = TransferParameters { card: order.card };
+        let blocks = blocks(vec![(DataGroup::Transfer, content(&parameters)?)], &[key])?;
         let module = Module { role: Role::TransferCard, merchant: None, record_key: Some(reference) };
         self.issue_module(order.card, &module, &order.name, now)?;
         Ok(blocks)
@@ -180,9 +187,8 @@ fn sam_keys(
     Ok((keys, record))
 }
 
-/// STORE DATA blocks: the parameters, then the keys; the last one says so.
-fn blocks<P: Element>(group: DataGroup, parameters: &P, keys: &[KeyData]) -> Result<Vec<DataBlock>, Error> {
-    let mut contents = vec![(group, content(parameters)?)];
+/// STORE DATA blocks: these data groups, then the keys; the last one says so.
+fn blocks(mut contents: Vec<(DataGroup, Concealed<200>)>, keys: &[KeyData]) -> Result<Vec<DataBlock>, Error> {
     for key in keys {
         contents.push((DataGroup::Key, content(key)?));
     }

@@ -99,6 +99,7 @@ impl World {
             purchase_limit: amount(20_000),
             groups: vec![GROUP],
             versions: vec![1],
+            legacy: None,
         };
         let blocks = self.background.issue_purse(&order, NOW).expect("issued");
         let identity =

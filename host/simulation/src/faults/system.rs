@@ -158,6 +158,7 @@ impl System {
             purchase_limit: amount(MAXIMUM),
             groups: vec![GROUP],
             versions: vec![VERSION],
+            legacy: None,
         };
         let blocks = self.office.background.issue_purse(&order, START)?;
         let range = (-Minor::from(overdraft), MAXIMUM.into());

@@ -5,6 +5,7 @@ use std::path::Path;
 use apdu_spec::aid::Aid;
 use apdu_spec::element::{Amount, Balance, Date, Time};
 use apdu_spec::management::DataBlock;
+use apdu_spec::personalisation::LegacyView;
 use background::{PurseOrder, SamOrder, TransferOrder};
 use card_os::applets::AppletKind;
 use host::reader::virtual_reader::VirtualReader;
@@ -89,6 +90,16 @@ impl World {
 
     /// Issues the next purse: registered, personalised, ready. Its number.
     pub fn issue_purse(&mut self, limits: Limits, now: Time) -> Result<u64, Error> {
+        self.issue_readable_purse(limits, None, now)
+    }
+
+    /// The same, for a purse that can be read as older cards besides.
+    pub fn issue_readable_purse(
+        &mut self,
+        limits: Limits,
+        legacy: Option<LegacyView>,
+        now: Time,
+    ) -> Result<u64, Error> {
         let too_large = || Error::Order("a limit is above 2,147,483,647 minor units".into());
         let amount = |minor| Amount::new(minor).ok_or_else(too_large);
         let number = self.scheme.purses + 1;
@@ -101,6 +112,7 @@ impl World {
             purchase_limit: amount(limits.purchase)?,
             groups: vec![GROUP],
             versions: vec![VERSION],
+            legacy,
         };
         // The number is used up first: a crash leaves a gap, never two cards of one number.
         self.scheme.purses = number;
