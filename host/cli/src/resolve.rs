@@ -9,7 +9,7 @@ use crate::{Global, output, process};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  purse resolve 1 --at kiosk      a payment at this terminal\n  \
-    purse resolve 1                 the last load or unload\n  \
+    purse resolve 1                 a load or unload, right after it\n  \
     purse --reader \"Virtual PCD 00 00\" resolve --at kiosk")]
 pub(crate) struct Resolve {
     /// Number of the purse; with --reader, the one in the reader
@@ -60,8 +60,8 @@ fn transfer(world: &mut World, purse: u64, as_json: bool) -> Result<(), Error> {
     if as_json {
         output::json(&json!({ "purse": purse, "session": nt.get(), "moved": moved }));
     } else {
-        let outcome = if moved { "took place" } else { "did not take place" };
-        output::line(format_args!("Purse {purse}: its last load or unload (session {nt}) {outcome}"));
+        let outcome = if moved { "its load or unload took place" } else { "no load or unload took place" };
+        output::line(format_args!("Purse {purse}: in its last session (NT {nt}) {outcome}"));
     }
     Ok(())
 }

@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn it_is_well_formed() {
-        assert_eq!(hex::encode_upper(ATR), "3B898131FE458031C073C001408105F5");
+        assert_eq!(hex::encode_upper(ATR), "3B898131FE458031C073C00140810585");
         assert!(ATR.len() <= ATR_MAX);
         assert_eq!(check(&ATR), 0, "TCK");
         assert_eq!(usize::from(ATR[1] & 0x0F), HISTORICAL.len());

@@ -128,11 +128,13 @@ impl<C: Inserted> Served<C> {
         }
     }
 
-    /// One stay in a reader. At its end the card has no power.
+    /// One stay in a reader; before and after it the card has no power.
     pub fn session(&self, stream: &mut (impl Read + Write), tell: &mut dyn FnMut(Event)) -> Removal {
+        let take_power = || self.card.lock().unwrap_or_else(PoisonError::into_inner).power_off();
+        take_power();
         tell(Event::Inserted);
         let removal = self.exchange(stream, tell);
-        self.card.lock().unwrap_or_else(PoisonError::into_inner).power_off();
+        take_power();
         removal
     }
 

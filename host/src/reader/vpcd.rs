@@ -33,6 +33,10 @@ pub const LENGTH: usize = 2;
 
 /// A card, as its reader sees it. An error of any of these is a card that does not answer.
 pub trait Inserted {
+    /// The answer to reset, 33 bytes at most (ISO/IEC 7816-3, 8.1).
+    fn atr(&self) -> &[u8] {
+        &ATR
+    }
     /// Gives power; nothing where it has power.
     fn power_on(&mut self) -> Result<(), Error>;
     /// Takes the power away.
@@ -95,7 +99,7 @@ pub fn answer(card: &mut dyn Inserted, payload: &[u8], answer: &mut Vec<u8>) -> 
             card.power_on().map(|()| Done::Reset).map_err(Mute)
         }
         [GET_ATR] => {
-            put(&ATR, answer);
+            put(card.atr(), answer);
             Ok(Done::AtrAsked)
         }
         [_] => Ok(Done::Ignored),
