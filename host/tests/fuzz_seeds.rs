@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
+#[allow(unreachable_pub)] // the fuzzer uses it too
 #[path = "fuzz_bodies/vpcd.rs"]
 mod vpcd;
 

@@ -7,7 +7,7 @@ use host::card::purse::PurseCard;
 use serde_json::json;
 use simulation::{Error, World};
 
-use crate::{Global, output, process, serve};
+use crate::{Global, output, process, reader, serve};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  purse card list\n  purse card show 1\n  purse card log 1 --json\n  \
@@ -38,17 +38,23 @@ enum Action {
 impl Card {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
         match &self.action {
-            Action::List => list(&mut process::open_without_reader(global)?, global.json),
+            Action::List => {
+                reader::refuse(global)?;
+                list(&mut process::open(global)?, global.json)
+            }
             Action::Show { purse } => {
                 let (mut world, presented) = process::open_with_purse(global)?;
                 let image = presented.is_none();
-                show(&mut world, process::which(*purse, presented)?, image, global.json)
+                show(&mut world, process::which(*purse, presented), image, global.json)
             }
             Action::Log { purse } => {
                 let (mut world, presented) = process::open_with_purse(global)?;
-                log(&mut world, process::which(*purse, presented)?, global.json)
+                log(&mut world, process::which(*purse, presented), global.json)
             }
-            Action::Serve(serve) => serve.run(global),
+            Action::Serve(serve) => {
+                reader::refuse(global)?;
+                serve.run(global)
+            }
         }
     }
 }

@@ -95,8 +95,27 @@ enum Command {
     Completions(completions::Completions),
 }
 
+impl Command {
+    /// Whether the command works on one purse, which may be in a reader.
+    const fn meets_a_purse(&self) -> bool {
+        matches!(
+            self,
+            Self::Card(_)
+                | Self::Load(_)
+                | Self::Unload(_)
+                | Self::Pay(_)
+                | Self::Cancel(_)
+                | Self::Resolve(_)
+                | Self::Apdu(_)
+        )
+    }
+}
+
 fn main() -> ExitCode {
     let Arguments { global, command } = Arguments::parse();
+    if let (false, Err(error)) = (command.meets_a_purse(), reader::refuse(&global)) {
+        return process::end(Err(error), global.json);
+    }
     let result = match command {
         Command::Demo(demo) => demo.run(&global),
         Command::Replay(replay) => replay.run(&global),

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use apdu_spec::element::{Amount, Currency, Time};
+use clap::CommandFactory as _;
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
 use simulation::statement::minor_units;
@@ -23,17 +24,14 @@ pub(crate) fn open_with_purse(global: &Global) -> Result<(World, Option<u64>), E
     Ok((world, presented))
 }
 
-/// [`open`] for a command that looks at all purses of the directory, or at none.
-pub(crate) fn open_without_reader(global: &Global) -> Result<World, Error> {
-    reader::refuse(global)?;
-    open(global)
+/// The purse that is meant: of this number, or the one in the reader.
+pub(crate) fn which(number: Option<u64>, presented: Option<u64>) -> u64 {
+    number.or(presented).unwrap_or_else(|| usage("which purse? Give its number, or a reader with --reader"))
 }
 
-/// The purse that is meant: of this number, or the one in the reader.
-pub(crate) fn which(number: Option<u64>, presented: Option<u64>) -> Result<u64, Error> {
-    number
-        .or(presented)
-        .ok_or_else(|| Error::Order("which purse? Give its number, or a reader with --reader".into()))
+/// Ends the program because of how it was called.
+pub(crate) fn usage(text: impl std::fmt::Display) -> ! {
+    crate::Arguments::command().error(clap::error::ErrorKind::ArgumentConflict, text).exit()
 }
 
 /// A generator from a seed, or from the operating system.

@@ -20,8 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) struct Choice {
     /// The purse is in this reader: name of a PC/SC reader, or a part of it, or the address
     /// of a served card, tcp:HOST:PORT or unix:PATH
-    #[arg(long = "reader", global = true, value_name = "NAME", env = "PURSE_READER")]
-    name: Option<String>,
+    #[arg(long, global = true, value_name = "NAME")]
+    reader: Option<String>,
     /// Wait for the reader and a card in it, for so long; without a number, as long as it takes
     #[arg(long, global = true, value_name = "SECONDS", num_args = 0..=1, require_equals = true)]
     wait: Option<Option<u64>>,
@@ -40,7 +40,7 @@ impl Choice {
 
 /// The reader of `--reader`, with a card in it.
 pub(crate) fn connect(global: &Global) -> Result<Option<AnyReader>, Error> {
-    let Some(name) = &global.reader.name else { return Ok(None) };
+    let Some(name) = &global.reader.reader else { return Ok(None) };
     let (done, late) = std::sync::mpsc::channel::<()>();
     let reader = name.clone();
     // Another program's transaction keeps us waiting; who sits there should know.
@@ -62,7 +62,7 @@ pub(crate) fn connect(global: &Global) -> Result<Option<AnyReader>, Error> {
 
 /// For commands that make no sense with a card in a reader.
 pub(crate) fn refuse(global: &Global) -> Result<(), Error> {
-    match &global.reader.name {
+    match &global.reader.reader {
         Some(_) => Err(Error::Order(
             "--reader is for one purse in a reader; this command works on the data directory alone. Leave \
              --reader away"

@@ -22,7 +22,7 @@ pub(crate) struct Resolve {
 impl Resolve {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
         let (mut world, presented) = process::open_with_purse(global)?;
-        let purse = process::which(self.purse, presented)?;
+        let purse = process::which(self.purse, presented);
         match &self.at {
             Some(terminal) => payments(&mut world, purse, terminal, global.json),
             None => transfer(&mut world, purse, global.json),

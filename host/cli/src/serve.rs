@@ -90,22 +90,21 @@ impl Serve {
     /// A place for each image.
     fn places(&self) -> Result<Vec<Place>, Error> {
         let count = self.images.len();
-        let order = |text: String| Err(Error::Order(text));
         if !self.listen.is_empty() {
             if self.listen.len() != count {
-                return order(format!("{count} images need {count} times --listen"));
+                process::usage(format_args!("{count} images need {count} times --listen"));
             }
             return self.listen.iter().map(|text| Ok(Place::Listen(text.parse()?))).collect();
         }
         if !self.slots.is_empty() && self.slots.len() != count {
-            return order(format!("{count} images need {count} times --slot, or none"));
+            process::usage(format_args!("{count} images need {count} times --slot, or none"));
         }
         let (host, port) = match &self.vpcd {
             None => ("127.0.0.1", VPCD_PORT),
             Some(text) => text
                 .rsplit_once(':')
                 .and_then(|(host, port)| Some((host, port.parse().ok()?)))
-                .ok_or_else(|| Error::Order(format!("{text:?} is not HOST:PORT")))?,
+                .unwrap_or_else(|| process::usage(format_args!("--vpcd {text:?} is not HOST:PORT"))),
         };
         let slot = |index: usize| self.slots.get(index).copied().or(u16::try_from(index).ok());
         (0..count)

@@ -41,11 +41,11 @@ fn every_command_of_a_purse_works_in_another_process() {
 fn what_makes_no_sense_with_a_reader_says_so() {
     let place = Place::after_a_day(1);
     let (_serving, address) = listening(&place, &[]);
-    for command in [&["card", "list"][..], &["report"], &["clear"], &["collect"]] {
+    for command in [&["card", "list"][..], &["report"], &["clear"], &["collect"], &["demo"], &["spec"]] {
         place.fails(1, &[&["--reader", &address], command].concat(), &["Leave --reader away"]);
     }
     place.fails(1, &["--reader", &address, "pay", "2", "1", "--at", "kiosk"], &["is in the reader, not"]);
-    place.fails(1, &["card", "show"], &["which purse?", "--reader"]);
+    place.fails(2, &["card", "show"], &["which purse?", "--reader"]);
     place.fails(1, &["card", "show", "1"], &["another process runs this card"]);
     place.fails(1, &["--reader", "tcp:127.0.0.1:1", "card", "show"], &["card serve --listen"]);
     place.fails(1, &["--reader", "tcp:nowhere", "card", "show"], &["no address"]);
@@ -115,12 +115,12 @@ fn images_that_cannot_be_served_say_why() {
     let twice = ["card", "serve", "--image", support::argument(&other), "--image", support::argument(&other)];
     place.fails(1, &twice, &["another process runs this card"]);
     place.fails(
-        1,
+        2,
         &[&twice[..4], &["--slot", "1", "--slot", "2"]].concat(),
         &["1 images need 1 times --slot"],
     );
-    place.fails(1, &[&twice[..], &["--listen", "127.0.0.1:0"]].concat(), &["2 images need 2 times --listen"]);
-    place.fails(1, &[&twice[..4], &["--vpcd", "nowhere"]].concat(), &["HOST:PORT"]);
+    place.fails(2, &[&twice[..], &["--listen", "127.0.0.1:0"]].concat(), &["2 images need 2 times --listen"]);
+    place.fails(2, &[&twice[..4], &["--vpcd", "nowhere"]].concat(), &["HOST:PORT"]);
     place.fails(2, &["card", "serve"], &["--image"]);
 }
 
