@@ -8,7 +8,7 @@ use host::reader::virtual_reader::VirtualReader;
 use serde_json::json;
 use simulation::{Error, World};
 
-use crate::{Global, output, process};
+use crate::{Global, output, process, reader};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -30,6 +30,9 @@ pub(crate) struct Apdu {
 impl Apdu {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
         let commands = self.apdus.iter().map(|text| bytes(text)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(mut reader) = reader::connect(global)? {
+            return exchange(&mut reader, &commands, global.json);
+        }
         match &self.image {
             Some(path) => {
                 let random = Box::new(process::random(global.seed)?);
@@ -48,7 +51,7 @@ fn bytes(text: &str) -> Result<Vec<u8>, Error> {
     hex::decode(&digits).map_err(|error| Error::Order(format!("{text:?} is no hexadecimal APDU: {error}")))
 }
 
-fn exchange(reader: &mut VirtualReader, commands: &[Vec<u8>], as_json: bool) -> Result<(), Error> {
+fn exchange(reader: &mut dyn Reader, commands: &[Vec<u8>], as_json: bool) -> Result<(), Error> {
     let mut values = Vec::new();
     let tell = |text: &str| {
         if !as_json {

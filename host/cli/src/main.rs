@@ -14,8 +14,12 @@ mod output;
 mod pay;
 mod process;
 mod progress;
+mod reader;
+mod readers;
 mod replay;
 mod report;
+mod resolve;
+mod serve;
 mod simulate;
 mod spec;
 
@@ -51,6 +55,8 @@ struct Global {
     /// Seed of all randomness; without it, the operating system's (demo: 1)
     #[arg(long, global = true)]
     seed: Option<u64>,
+    #[command(flatten)]
+    reader: reader::Choice,
 }
 
 #[derive(Subcommand)]
@@ -61,7 +67,7 @@ enum Command {
     Replay(replay::Replay),
     /// Simulate the whole system while everything goes wrong
     Simulate(simulate::Simulate),
-    /// Look at purses
+    /// Look at purses, and put cards into readers of other programs
     Card(card::Card),
     /// Load a purse, online
     Load(load::Load),
@@ -71,6 +77,10 @@ enum Command {
     Pay(pay::Pay),
     /// Cancel the last payment of a purse, at the terminal where it was made
     Cancel(pay::Cancel),
+    /// Find out what became of a payment, load or unload that is in doubt
+    Resolve(resolve::Resolve),
+    /// List the PC/SC readers that are attached
+    Readers(readers::Readers),
     /// Collect payments: to a terminal's outbox, or onto the transfer card
     Collect(collect::Collect),
     /// Clear what was collected, and settle merchants
@@ -85,8 +95,27 @@ enum Command {
     Completions(completions::Completions),
 }
 
+impl Command {
+    /// Whether the command works on one purse, which may be in a reader.
+    const fn meets_a_purse(&self) -> bool {
+        matches!(
+            self,
+            Self::Card(_)
+                | Self::Load(_)
+                | Self::Unload(_)
+                | Self::Pay(_)
+                | Self::Cancel(_)
+                | Self::Resolve(_)
+                | Self::Apdu(_)
+        )
+    }
+}
+
 fn main() -> ExitCode {
     let Arguments { global, command } = Arguments::parse();
+    if let (false, Err(error)) = (command.meets_a_purse(), reader::refuse(&global)) {
+        return process::end(Err(error), global.json);
+    }
     let result = match command {
         Command::Demo(demo) => demo.run(&global),
         Command::Replay(replay) => replay.run(&global),
@@ -96,6 +125,8 @@ fn main() -> ExitCode {
         Command::Unload(unload) => unload.run(&global),
         Command::Pay(pay) => pay.run(&global),
         Command::Cancel(cancel) => cancel.run(&global),
+        Command::Resolve(resolve) => resolve.run(&global),
+        Command::Readers(readers) => readers.run(&global),
         Command::Collect(collect) => collect.run(&global),
         Command::Clear(clear) => clear.run(&global),
         Command::Report(report) => report.run(&global),

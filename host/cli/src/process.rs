@@ -4,16 +4,34 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use apdu_spec::element::{Amount, Currency, Time};
+use clap::CommandFactory as _;
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
 use simulation::statement::minor_units;
 use simulation::{Error, World};
 
-use crate::Global;
+use crate::{Global, reader};
 
-/// Opens the world of `--data`.
+/// Opens the world of `--data`; with `--reader`, the purse in that is its only purse.
 pub(crate) fn open(global: &Global) -> Result<World, Error> {
-    World::open(&global.data, random(global.seed)?)
+    Ok(open_with_purse(global)?.0)
+}
+
+/// [`open`], and the number of the purse that is in the reader, where there is one.
+pub(crate) fn open_with_purse(global: &Global) -> Result<(World, Option<u64>), Error> {
+    let mut world = World::open(&global.data, random(global.seed)?)?;
+    let presented = reader::connect(global)?.map(|reader| world.present(reader)).transpose()?;
+    Ok((world, presented))
+}
+
+/// The purse that is meant: of this number, or the one in the reader.
+pub(crate) fn which(number: Option<u64>, presented: Option<u64>) -> u64 {
+    number.or(presented).unwrap_or_else(|| usage("which purse? Give its number, or a reader with --reader"))
+}
+
+/// Ends the program because of how it was called.
+pub(crate) fn usage(text: impl std::fmt::Display) -> ! {
+    crate::Arguments::command().error(clap::error::ErrorKind::ArgumentConflict, text).exit()
 }
 
 /// A generator from a seed, or from the operating system.
@@ -59,6 +77,7 @@ pub(crate) fn end(result: Result<(), Error>, json: bool) -> ExitCode {
         error,
         Error::NotPaid(_)
             | Error::InDoubt(_)
+            | Error::CancellationInDoubt(_)
             | Error::Card(host::Error::RefusedByIssuer | host::Error::InDoubt(_))
     );
     if json {

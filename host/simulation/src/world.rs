@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 
 use apdu_spec::element::{Algorithm, IepId, PurseNumber, Time};
 use background::{Background, Vault};
+use host::card::purse::PurseCard;
+use host::reader::Reader;
 use host::reader::image::Randomness;
 use host::reader::virtual_reader::VirtualReader;
 use host::terminal::PaymentTerminal;
@@ -36,18 +38,29 @@ const VERSION: u8 = 1;
 /// File that is locked while a process works in the directory; the first one made, so
 /// that it marks the directory as ours.
 pub const LOCK: &str = "purse.lock";
+
+/// A reader of any kind, with a card in it.
+pub type AnyReader = Box<dyn Reader + Send>;
+
 /// A world that is open in this process.
-#[derive(Debug)]
 pub struct World {
     directory: PathBuf,
     pub(crate) scheme: Scheme,
     pub(crate) background: Background,
     random: ChaCha12Rng,
     durable: bool,
-    purses: BTreeMap<u64, VirtualReader>,
+    purses: BTreeMap<u64, AnyReader>,
+    /// The purse that is in a reader, where one was presented.
+    presented: Option<u64>,
     pub(crate) terminals: BTreeMap<u32, PaymentTerminal>,
     pub(crate) transfer: Option<VirtualReader>,
     _lock: File,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "World in {}", self.directory.display())
+    }
 }
 
 impl World {
@@ -114,6 +127,7 @@ impl World {
             random,
             durable: false,
             purses: BTreeMap::new(),
+            presented: None,
             terminals: BTreeMap::new(),
             transfer: None,
             _lock: lock,
@@ -174,16 +188,33 @@ impl World {
     }
 
     /// The purse of this number, in a reader.
-    pub fn purse(&mut self, number: u64) -> Result<&mut VirtualReader, Error> {
+    pub fn purse(&mut self, number: u64) -> Result<&mut AnyReader, Error> {
+        if let Some(found) = self.presented.filter(|found| *found != number) {
+            let (found, wanted) = (self.iep(found)?, self.iep(number)?);
+            return Err(host::Error::OtherPurse { found, wanted }.into());
+        }
         if !self.purses.contains_key(&number) {
             let path = self.purse_path(number);
             if !path.exists() {
                 return Err(Error::NoPurse(number));
             }
             let reader = VirtualReader::open(&path, self.randomness(), self.durable)?;
-            self.purses.insert(number, reader);
+            self.purses.insert(number, Box::new(reader));
         }
         self.purses.get_mut(&number).ok_or(Error::NoPurse(number))
+    }
+
+    /// The purse in this reader is the only one that there is from now on, in place of the
+    /// images in the directory. Its number.
+    pub fn present(&mut self, mut reader: AnyReader) -> Result<u64, Error> {
+        let found = PurseCard::select(&mut reader)?.information()?.identity.iep;
+        if found.provider != self.scheme.provider() {
+            return Err(Error::ForeignPurse(found));
+        }
+        let number = found.number.get();
+        self.purses.insert(number, reader);
+        self.presented = Some(number);
+        Ok(number)
     }
 
     /// Starts the payment terminal of this name, where it does not run yet.

@@ -2,13 +2,21 @@
 //!
 //! [`virtual_reader`] runs the card in this process, [`image`] is the memory of such a
 //! card in a file, [`trace`] is a reader around a reader that tells what passes,
-//! `pcsc` (feature) drives real readers.
+//! `pcsc` (feature) drives real readers, [`remote`] a card that another process serves.
+//! Our card in a reader of others: [`serve`] over sockets, [`vpcd`] its protocol, [`atr`] what it
+//! says first.
 
+pub mod atr;
 pub mod image;
 #[cfg(feature = "pcsc")]
 pub mod pcsc;
+pub mod remote;
+pub mod serve;
+pub mod socket;
+pub mod t0;
 pub mod trace;
 pub mod virtual_reader;
+pub mod vpcd;
 
 use crate::Error;
 
