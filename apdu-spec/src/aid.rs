@@ -5,6 +5,7 @@
 
 use core::fmt;
 
+use crate::form::Form;
 use crate::wire::{Element, Malformed, Reader, Writer, hex};
 
 /// An application identifier, or the front part of one: 1 to 16 bytes.
@@ -44,6 +45,7 @@ impl fmt::Debug for Aid {
 impl Element for Aid {
     const MIN: usize = 1;
     const MAX: usize = 16;
+    const FORM: Form = Form::Aid;
     fn encode(&self, writer: &mut Writer<'_>) {
         writer.put(&self.0);
     }
