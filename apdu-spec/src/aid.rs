@@ -20,6 +20,10 @@ impl Aid {
     /// The transfer card.
     pub const TRANSFER: &'static [u8] = b"\xF0TRANS";
 
+    /// All of them, as people name them.
+    pub const NAMED: &'static [(&'static str, &'static [u8])] =
+        &[("purse", Self::PURSE), ("psam", Self::PSAM), ("transfer", Self::TRANSFER)];
+
     /// Copies 1 to 16 bytes.
     pub fn new(bytes: &[u8]) -> Result<Self, Malformed> {
         if bytes.is_empty() {

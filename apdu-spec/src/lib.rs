@@ -22,6 +22,7 @@
 pub mod aid;
 pub mod apdu;
 pub mod batch;
+mod calendar;
 pub mod catalog;
 pub mod crypto;
 pub mod declare;
@@ -39,6 +40,7 @@ pub mod record;
 pub mod sam;
 pub mod signature;
 pub mod status;
+pub mod text;
 pub mod tlv;
 pub mod transfer;
 pub mod wire;
