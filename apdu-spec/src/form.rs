@@ -44,7 +44,7 @@ pub enum Form {
     /// Fields one after the other.
     Group(&'static [Field]),
     /// Items behind a one-byte count, at most so many.
-    List(&'static Form, usize),
+    List(&'static Self, usize),
     /// A key, a PIN or personalisation data: from the first number of bytes to the second.
     Secret(usize, usize),
 }

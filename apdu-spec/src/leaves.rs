@@ -11,7 +11,7 @@ use crate::wire::{Malformed, Reader};
 /// The name of a field with the names it stands in: `statement.position.nt`, `sums.0.total`.
 #[derive(Clone, Copy)]
 pub struct Path<'p> {
-    parent: Option<&'p Path<'p>>,
+    parent: Option<&'p Self>,
     step: Step,
 }
 
@@ -24,7 +24,7 @@ enum Step {
 impl<'p> Path<'p> {
     /// The path of `name` in `parent`.
     #[must_use]
-    pub const fn new(parent: Option<&'p Path<'p>>, name: &'static str) -> Self {
+    pub const fn new(parent: Option<&'p Self>, name: &'static str) -> Self {
         Self { parent, step: Step::Name(name) }
     }
 

@@ -55,9 +55,9 @@ pub enum Error<'t> {
     /// The same field, or a group and a field in it, twice.
     Twice(&'t str),
     /// A field without a value.
-    Missing(FieldName, Field),
+    Missing(FieldName, &'static Field),
     /// A value that is none of this field.
-    Value(FieldName, Form),
+    Value(FieldName, &'static Form),
     /// More assignments than any command has fields.
     TooMany,
     /// The values do not make a request together.
@@ -171,20 +171,20 @@ pub fn request<'t, 'b>(
 }
 
 fn put_fields<'t>(
-    fields: &[Field],
+    fields: &'static [Field],
     parent: Option<&Path<'_>>,
     assignments: &mut Assignments<'t, '_>,
     writer: &mut Writer<'_>,
 ) -> Result<(), Error<'t>> {
     fields.iter().try_for_each(|field| {
         let path = Path::new(parent, field.name);
-        match (assignments.take(&path), field.form) {
+        match (assignments.take(&path), &field.form) {
             (Some(text), form) => {
-                put(&form, text, writer).map_err(|Malformed| Error::Value(FieldName::of(&path), form))
+                put(form, text, writer).map_err(|Malformed| Error::Value(FieldName::of(&path), form))
             }
             (None, Form::Group(fields)) => put_fields(fields, Some(&path), assignments, writer),
             (None, _) if field.min == 0 => Ok(()),
-            (None, _) => Err(Error::Missing(FieldName::of(&path), *field)),
+            (None, _) => Err(Error::Missing(FieldName::of(&path), field)),
         }
     })
 }

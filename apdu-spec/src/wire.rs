@@ -178,7 +178,7 @@ impl Element for () {
 impl Element for u8 {
     const MIN: usize = 1;
     const MAX: usize = 1;
-    const FORM: Form = Form::Unsigned { width: 1, max: u8::MAX as u64 };
+    const FORM: Form = Form::Unsigned { width: 1, max: 0xFF };
     #[inline]
     fn encode(&self, writer: &mut Writer<'_>) {
         writer.put(&[*self]);
