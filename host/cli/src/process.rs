@@ -2,8 +2,10 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use apdu_spec::element::{Amount, Currency, Time};
+use host::trace::SharedObserver;
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
 use simulation::statement::minor_units;
@@ -13,7 +15,14 @@ use crate::Global;
 
 /// Opens the world of `--data`.
 pub(crate) fn open(global: &Global) -> Result<World, Error> {
-    World::open(&global.data, random(global.seed)?)
+    open_watched(global, crate::watch::observer(global)?)
+}
+
+/// The same with another observer than `--trace` and `--pcap` ask for.
+pub(crate) fn open_watched(global: &Global, observer: Option<SharedObserver>) -> Result<World, Error> {
+    let mut world = World::open(&global.data, random(global.seed)?)?;
+    world.observe(observer);
+    Ok(world)
 }
 
 /// A generator from a seed, or from the operating system.
@@ -30,6 +39,11 @@ pub(crate) fn random(seed: Option<u64>) -> Result<ChaCha12Rng, Error> {
 /// The time of this machine.
 pub(crate) fn now() -> Time {
     Time(u32::try_from(jiff::Timestamp::now().as_second()).unwrap_or(u32::MAX))
+}
+
+/// The same to the nanosecond, for captures.
+pub(crate) fn instant() -> Duration {
+    jiff::Timestamp::now().as_duration().try_into().unwrap_or_default()
 }
 
 /// An amount that a person typed, such as `12.50`.

@@ -18,10 +18,12 @@ use std::path::{Path, PathBuf};
 
 use apdu_spec::element::{Algorithm, IepId, PurseNumber, Time};
 use background::{Background, Vault};
+use host::reader::Reader;
 use host::reader::image::Randomness;
 use host::reader::virtual_reader::VirtualReader;
 use host::terminal::PaymentTerminal;
 use host::terminal::journal::FileJournal;
+use host::trace::{CardKind, CardLabel, SharedObserver, Watched};
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -36,18 +38,28 @@ const VERSION: u8 = 1;
 /// File that is locked while a process works in the directory; the first one made, so
 /// that it marks the directory as ours.
 pub const LOCK: &str = "purse.lock";
+
+/// A reader of any kind, with a card in it.
+pub type AnyReader = Box<dyn Reader + Send>;
+
 /// A world that is open in this process.
-#[derive(Debug)]
 pub struct World {
     directory: PathBuf,
     pub(crate) scheme: Scheme,
     pub(crate) background: Background,
     random: ChaCha12Rng,
     durable: bool,
-    purses: BTreeMap<u64, VirtualReader>,
+    purses: BTreeMap<u64, AnyReader>,
     pub(crate) terminals: BTreeMap<u32, PaymentTerminal>,
-    pub(crate) transfer: Option<VirtualReader>,
+    pub(crate) transfer: Option<AnyReader>,
+    observer: Option<SharedObserver>,
     _lock: File,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "World in {}", self.directory.display())
+    }
 }
 
 impl World {
@@ -57,8 +69,21 @@ impl World {
         directory: &Path,
         scheme: Scheme,
         algorithm: Algorithm,
+        random: ChaCha12Rng,
+        now: Time,
+    ) -> Result<Self, Error> {
+        Self::create_watched(directory, scheme, algorithm, random, now, None)
+    }
+
+    /// The same, with an observer that is told what passes between readers and cards from
+    /// the first personalisation on.
+    pub fn create_watched(
+        directory: &Path,
+        scheme: Scheme,
+        algorithm: Algorithm,
         mut random: ChaCha12Rng,
         now: Time,
+        observer: Option<SharedObserver>,
     ) -> Result<Self, Error> {
         let empty = match std::fs::read_dir(directory) {
             Ok(mut entries) => entries.next().is_none(),
@@ -79,6 +104,7 @@ impl World {
         vault.save(&directory.join("vault.json"))?;
         let background = Background::create(&directory.join("background.db"), vault)?;
         let mut world = Self::with(directory, scheme, background, random, lock);
+        world.observer = observer;
         world.register(now)?;
         // The scheme comes last: a directory without it is no world.
         world.scheme.write(&directory.join("scheme.json"))?;
@@ -116,8 +142,24 @@ impl World {
             purses: BTreeMap::new(),
             terminals: BTreeMap::new(),
             transfer: None,
+            observer: None,
             _lock: lock,
         }
+    }
+
+    /// Tells `observer` from now on what passes between readers and cards that are opened.
+    pub fn observe(&mut self, observer: Option<SharedObserver>) {
+        self.observer = observer;
+    }
+
+    /// A reader that the observer watches. Every reader of a world goes through here.
+    pub(crate) fn watched(
+        &self,
+        kind: CardKind,
+        number: u64,
+        reader: impl Reader + Send + 'static,
+    ) -> AnyReader {
+        Box::new(Watched::new(reader, CardLabel { kind, number }, self.observer.clone()))
     }
 
     /// A generator of its own for a card.
@@ -174,14 +216,14 @@ impl World {
     }
 
     /// The purse of this number, in a reader.
-    pub fn purse(&mut self, number: u64) -> Result<&mut VirtualReader, Error> {
+    pub fn purse(&mut self, number: u64) -> Result<&mut AnyReader, Error> {
         if !self.purses.contains_key(&number) {
             let path = self.purse_path(number);
             if !path.exists() {
                 return Err(Error::NoPurse(number));
             }
             let reader = VirtualReader::open(&path, self.randomness(), self.durable)?;
-            self.purses.insert(number, reader);
+            self.purses.insert(number, self.watched(CardKind::Purse, number, reader));
         }
         self.purses.get_mut(&number).ok_or(Error::NoPurse(number))
     }
@@ -192,7 +234,8 @@ impl World {
         if !self.terminals.contains_key(&number) {
             let reader = VirtualReader::open(&self.sam_path(number), self.randomness(), self.durable)?;
             let journal = FileJournal::open(&self.terminal_home(number).join("journal"), self.durable)?;
-            let terminal = PaymentTerminal::start(Box::new(reader), Box::new(journal))?;
+            let reader = self.watched(CardKind::Sam, number.into(), reader);
+            let terminal = PaymentTerminal::start(reader, Box::new(journal))?;
             self.terminals.insert(number, terminal);
         }
         Ok(number)
@@ -202,7 +245,9 @@ impl World {
     pub(crate) fn start_transfer(&mut self) -> Result<(), Error> {
         if self.transfer.is_none() {
             let path = self.transfer_path();
-            self.transfer = Some(VirtualReader::open(&path, self.randomness(), self.durable)?);
+            let reader = VirtualReader::open(&path, self.randomness(), self.durable)?;
+            let number = self.scheme.transfer_card.into();
+            self.transfer = Some(self.watched(CardKind::Transfer, number, reader));
         }
         Ok(())
     }

@@ -1,13 +1,11 @@
 //! Readers: whatever carries an APDU to a card and its answer back.
 //!
 //! [`virtual_reader`] runs the card in this process, [`image`] is the memory of such a
-//! card in a file, [`trace`] is a reader around a reader that tells what passes,
-//! `pcsc` (feature) drives real readers.
+//! card in a file, `pcsc` (feature) drives real readers.
 
 pub mod image;
 #[cfg(feature = "pcsc")]
 pub mod pcsc;
-pub mod trace;
 pub mod virtual_reader;
 
 use crate::Error;

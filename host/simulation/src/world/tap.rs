@@ -1,7 +1,7 @@
 //! What people do with a purse at a terminal: pay, cancel, load, unload.
 
 use apdu_spec::element::{Amount, Time};
-use host::reader::virtual_reader::VirtualReader;
+use host::reader::Reader;
 use host::terminal::PaymentTerminal;
 use host::terminal::load::{Funding, LoadTerminal, Transferred};
 use host::terminal::purchase::{Payment, Receipt};
@@ -13,7 +13,7 @@ use crate::authority::LinkAuthority;
 
 impl World {
     /// A purse and a running terminal, both in hand.
-    fn tap(&mut self, number: u64, name: &str) -> Result<(&mut VirtualReader, &mut PaymentTerminal), Error> {
+    fn tap(&mut self, number: u64, name: &str) -> Result<(&mut dyn Reader, &mut PaymentTerminal), Error> {
         let sam = self.start_terminal(name)?;
         self.purse(number)?;
         let purse = self.purses.get_mut(&number).ok_or(Error::NoPurse(number))?;
@@ -69,7 +69,7 @@ impl World {
         &mut self,
         number: u64,
         now: Time,
-        action: impl FnOnce(&mut LoadTerminal<'_>, &mut VirtualReader) -> Result<T, host::Error>,
+        action: impl FnOnce(&mut LoadTerminal<'_>, &mut dyn Reader) -> Result<T, host::Error>,
     ) -> Result<T, Error> {
         self.purse(number)?;
         let id = self.scheme.module(self.scheme.load_terminal);
