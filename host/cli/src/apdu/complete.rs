@@ -2,7 +2,7 @@
 
 use apdu_spec::aid::Aid;
 use apdu_spec::catalog;
-use apdu_spec::declare::Field;
+use apdu_spec::declare::{Field, Row};
 use apdu_spec::form::Form;
 use host::trace::script::WORDS;
 use rustyline::completion::{Completer, Pair};
@@ -44,14 +44,17 @@ fn candidates(line: &str) -> (usize, Vec<String>) {
         }
         Some((path, value)) => {
             let names = form_at(row.request.fields, path).map_or(Vec::new(), values);
-            (start + path.len() + 1, matching(&names, value))
+            (start + path.len() + 1, matching(&names, value).into_iter().map(|name| name + " ").collect())
         }
     }
 }
 
 fn commands(word: &str) -> Vec<String> {
-    let names: Vec<_> = catalog::rows().map(|row| row.name).chain(WORDS).chain(["help", "quit"]).collect();
-    matching(&names, word)
+    let more = |row: &Row| if row.request.fields.is_empty() { "" } else { " " };
+    let rows = catalog::rows().map(|row| format!("{}{}", row.name, more(row)));
+    let words = WORDS.into_iter().chain(["help", "quit"]).map(str::to_owned);
+    let names: Vec<_> = rows.chain(words).collect();
+    matching(&names.iter().map(String::as_str).collect::<Vec<_>>(), word)
 }
 
 /// Names that begin with `word`, whatever the case of its letters.
@@ -95,7 +98,7 @@ mod tests {
 
     fn at(line: &str) -> (usize, String) {
         let (start, words) = candidates(line);
-        (start, words.join(" "))
+        (start, words.join("|"))
     }
 
     #[test]
@@ -103,13 +106,13 @@ mod tests {
         assert_eq!(at("getb"), (0, "GetBalance".into()));
         assert_eq!(
             at("re"),
-            (0, "ReadRecord ReadTrailer ReadParcel ReadDownload ReleaseRecords reset".into())
+            (0, "ReadRecord |ReadTrailer |ReadParcel |ReadDownload |ReleaseRecords |reset".into())
         );
-        assert_eq!(at("Select "), (7, "occurrence= aid=".into()));
+        assert_eq!(at("Select "), (7, "occurrence=|aid=".into()));
         assert_eq!(at("Select aid=purse "), (17, "occurrence=".into()));
-        assert_eq!(at("Select aid=p"), (11, "purse psam".into()));
-        assert_eq!(at("StoreData group=K"), (16, "Key".into()));
-        assert_eq!(at("InitializeIep counterpart.s").1, "counterpart.sam.acquirer= counterpart.sam.number=");
+        assert_eq!(at("Select aid=p"), (11, "purse |psam ".into()));
+        assert_eq!(at("StoreData group=K"), (16, "Key ".into()));
+        assert_eq!(at("InitializeIep counterpart.s").1, "counterpart.sam.acquirer=|counterpart.sam.number=");
         for line in ["zz ", "GetBalance ", "Select aid=purse x.y=", "Select é=é", "Sélect aid="] {
             assert!(at(line).1.len() < 20, "{line}");
         }

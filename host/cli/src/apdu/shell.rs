@@ -58,7 +58,7 @@ fn take(session: &mut Session<'_>, line: &str) {
         output::line(HELP);
         return;
     }
-    let done = parse(line).map_err(Error::Order).and_then(|step| session.take("expect", step));
+    let done = parse(line).map_err(Error::Order).and_then(|step| session.take("the last answer", step));
     if let Err(error) = done {
         output::complain_plainly(&error);
     }
