@@ -1,6 +1,8 @@
-//! What the targets run: the bodies and cards of card-os's own tests.
+//! What the targets run: the bodies and cards of the crates' own tests.
 
 #[path = "../../card-os/tests/fuzz_bodies/mod.rs"]
 pub mod bodies;
+#[path = "../../host/tests/fuzz_bodies/mod.rs"]
+pub mod host_bodies;
 #[path = "../../card-os/tests/support/mod.rs"]
 pub mod support;

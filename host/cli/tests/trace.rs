@@ -39,7 +39,7 @@ fn every_command_that_drives_a_card_is_traced() {
         (&["card", "list"], &["Purse GetPurseData"]),
         (&["card", "show", "1"], &["balance = ", "  <- 9000 (done)"]),
         (&["card", "log", "1"], &["Purse ReadRecord", "record = 1", "6A83 (there is no such record)"]),
-        (&["collect"], &["Sam CloseBatch", "Transfer AppendParcel"]),
+        (&["collect"], &["Sam CloseBatch", "Transfer ReadDownload"]),
         (&["clear"], &["Sam PsamAcknowledge"]),
         (&["report"], &["Purse GetBalance"]),
     ] {
