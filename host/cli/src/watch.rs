@@ -84,6 +84,13 @@ impl Observer for Watcher {
     }
 }
 
+/// Whether a file is empty or a capture.
+fn may_be_replaced(path: &Path) -> std::io::Result<bool> {
+    let mut first = Vec::new();
+    File::open(path)?.take(4).read_to_end(&mut first)?;
+    Ok(first.is_empty() || pcap::is_capture(&first))
+}
+
 /// A capture that is being written, packet by packet: what is in it survives a kill.
 struct Capture {
     path: PathBuf,
@@ -95,16 +102,15 @@ impl Capture {
     /// A new capture. It takes the place of an older capture, never of another file.
     fn create(path: &Path) -> Result<Self, Error> {
         let refuse = |reason: String| Error::File { path: path.into(), reason };
-        let mut options = OpenOptions::new();
-        let opened = options.read(true).write(true).create(true).truncate(false).open(path);
-        let mut file = opened.map_err(|error| refuse(error.to_string()))?;
-        let mut old = Vec::new();
-        (&file).take(4).read_to_end(&mut old).map_err(|error| refuse(error.to_string()))?;
-        if !old.is_empty() && !pcap::is_capture(&old) {
+        // A pipe, to a Wireshark that looks on, has nothing in it to be kept.
+        let is_file = std::fs::metadata(path).is_ok_and(|found| found.is_file());
+        if is_file && !may_be_replaced(path).map_err(|error| refuse(error.to_string()))? {
             return Err(refuse("this is no capture, and is not written over; choose another name".into()));
         }
-        let begun = file.set_len(0).and_then(|()| std::io::Seek::rewind(&mut file));
-        begun.and_then(|()| file.write_all(&pcap::head())).map_err(|error| refuse(error.to_string()))?;
+        let mut options = OpenOptions::new();
+        let opened = options.write(true).create(true).truncate(true).open(path);
+        let begun = opened.and_then(|mut file| file.write_all(&pcap::head()).map(|()| file));
+        let file = begun.map_err(|error| refuse(error.to_string()))?;
         Ok(Self { path: path.into(), file: Some(file), number: 0 })
     }
 

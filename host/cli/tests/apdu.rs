@@ -59,6 +59,8 @@ fn scripts() {
     );
     fs::write(&wrong, [0xFF, 0xFE, 0]).expect("written");
     place.fails(1, &["apdu", "--script", argument(&wrong)], &["wrong.txt", "no text"]);
+    let blank = place.file("blank.txt", "\n# nothing\n");
+    place.fails(1, &["apdu", "--script", argument(&blank)], &["nothing to send"]);
     place.fails(1, &["apdu", "--script", "/nowhere"], &["/nowhere"]);
     place.fails(2, &["apdu", "--script", argument(&script), "905C000000"], &["cannot be used with"]);
 }

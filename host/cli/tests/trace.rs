@@ -6,7 +6,7 @@ mod support;
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use support::{Place, argument};
@@ -178,6 +178,24 @@ fn a_capture_takes_the_place_of_no_other_file() {
     let first = fs::read(&pcap).expect("a capture").len();
     place.json(&["card", "list", "--pcap", argument(&pcap)]);
     assert_eq!(fs::read(&pcap).expect("a capture").len(), first);
+}
+
+/// A full disk ends the capture, never a payment.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_capture_that_fails_fails_alone() {
+    let place = Place::after_a_day(1);
+    place.json(&["load", "1", "20"]);
+    place.fails(1, &["pay", "1", "1", "--at", "kiosk", "--pcap", "/dev/full"], &["/dev/full", "No space"]);
+    // A pipe whose reader leaves after the head of the file.
+    let pipe = place.data().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().is_ok_and(|status| status.success()));
+    let mut reader = Command::new("head");
+    let mut reader = reader.args(["-c", "24", argument(&pipe)]).stdout(Stdio::null()).spawn().expect("head");
+    let run = place.run(&["pay", "1", "1", "--at", "kiosk", "--pcap", argument(&pipe)]);
+    reader.wait().expect("ended");
+    assert!(run.code == Some(0) && run.out.contains("RECEIPT"), "{}{}", run.out, run.err);
+    assert_eq!(place.run(&["report"]).code, Some(0));
 }
 
 /// What Wireshark makes of a capture; runs where tshark is installed, as `tests/run` sees to.

@@ -6,7 +6,7 @@
 use apdu_spec::StatusWord;
 
 use super::decode::{Data, decode};
-use super::describe::title;
+use super::describe::{bytes, title};
 use super::{Event, Recorded};
 use crate::Error;
 use crate::reader::Reader;
@@ -116,8 +116,8 @@ fn in_words(data: &Data) -> String {
         Data::Fields(fields) if fields.is_empty() => "nothing".into(),
         Data::Fields(fields) => format!("{} fields", fields.len()),
         Data::Bytes(hex) => hex.clone(),
-        Data::Withheld(length) => format!("{length} bytes, not shown"),
-        Data::Misshapen(length, shape) => format!("{length} bytes that are no {shape}"),
+        Data::Withheld(length) => format!("{}, not shown", bytes(*length)),
+        Data::Misshapen(length, shape) => format!("{} of no {shape}", bytes(*length)),
     }
 }
 

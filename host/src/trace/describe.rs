@@ -16,7 +16,11 @@ use super::decode::{Data, Decoded, decode};
 #[must_use]
 pub fn describe(command: &[u8], answer: Result<&[u8], &str>) -> String {
     let Decoded { header, row, request, status, response } = decode(command, answer.ok());
-    let name = row.map_or_else(|| "not in the catalogue".into(), title);
+    let name = match (row, &request) {
+        (Some(row), _) => title(row),
+        (None, Data::Misshapen(..)) => "no command APDU".into(),
+        (None, _) => "not in the catalogue".into(),
+    };
     let mut text = format!("-> {header}  {name}\n");
     write_data(&mut text, &request);
     let _ = match (status, answer) {
@@ -34,14 +38,19 @@ pub fn title(row: &Row) -> String {
     format!("{} {}", row.set.trim_end_matches("Command"), row.name)
 }
 
+/// So many bytes, in words.
+pub(super) fn bytes(count: usize) -> String {
+    if count == 1 { "1 byte".into() } else { format!("{count} bytes") }
+}
+
 fn write_data(text: &mut String, data: &Data) {
     let _ = match data {
         Data::Fields(fields) => {
             fields.iter().try_for_each(|(name, value)| writeln!(text, "     {name} = {value}"))
         }
         Data::Bytes(hex) => writeln!(text, "     {hex}"),
-        Data::Withheld(length) => writeln!(text, "     ({length} bytes, not shown)"),
-        Data::Misshapen(length, shape) => writeln!(text, "     {length} bytes that are no {shape}"),
+        Data::Withheld(length) => writeln!(text, "     ({}, not shown)", bytes(*length)),
+        Data::Misshapen(length, shape) => writeln!(text, "     {} of no {shape}", bytes(*length)),
     };
 }
 
@@ -61,8 +70,10 @@ mod tests {
              maximum = 15000\n     currency.code = 978\n     currency.exponent = 2\n"
         );
         assert!(told("00B201EC00", "6A83").contains("record = 1\n  <- 6A83 (there is no such record)"));
-        assert!(told("905C000000", "00019000").contains("2 bytes that are no BalanceResponse"));
-        assert!(told("90", "").contains("1 bytes that are no command APDU\n  <- no status word"));
+        assert!(told("905C000000", "00019000").contains("2 bytes of no BalanceResponse"));
+        assert!(
+            told("90", "").contains("no command APDU\n     1 byte of no command APDU\n  <- no status word")
+        );
         assert!(describe(&[0x90, 0x5C, 0, 0], Err("gone")).contains("<- gone"));
         assert!(told("00A4000C023F00", "6A82").contains("not in the catalogue\n     3F00\n"));
     }

@@ -92,15 +92,22 @@ impl Apdu {
 
     fn drive(&self, reader: &mut dyn Reader, lines: Option<Vec<Line>>, json: bool) -> Result<(), Error> {
         let mut session = Session::new(reader);
+        if lines.is_none() && stdin().is_terminal() && !json {
+            return shell::run(&mut session, self.history.as_deref());
+        }
         let done = match lines {
             Some(lines) => lines.into_iter().try_for_each(|(place, step)| session.take(&place, step)),
-            None if stdin().is_terminal() && !json => shell::run(&mut session, self.history.as_deref()),
             None => from_standard_input(&mut session),
         };
         if json {
             session.print();
         }
-        done
+        done?;
+        if session.is_untouched() {
+            let advice = "nothing to send: give APDUs, --script FILE, or lines on standard input";
+            return Err(Error::Order(advice.into()));
+        }
+        Ok(())
     }
 }
 
@@ -114,11 +121,6 @@ fn from_standard_input(session: &mut Session<'_>) -> Result<(), Error> {
         let line = line.map_err(|error| Error::Order(format!("{place}: {error}")))?;
         let (place, step) = read(place, &line)?;
         session.take(&place, step)?;
-    }
-    if session.is_untouched() {
-        return Err(Error::Order(
-            "nothing to send: give APDUs, --script FILE, or lines on standard input".into(),
-        ));
     }
     Ok(())
 }
