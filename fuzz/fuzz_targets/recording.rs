@@ -2,4 +2,4 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| purse_fuzz::host_bodies::recording::run(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| purse_fuzz::trace::recording::run(bytes));

@@ -2,7 +2,7 @@
 
 #[path = "../../card-os/tests/fuzz_bodies/mod.rs"]
 pub mod bodies;
-#[path = "../../host/tests/fuzz_bodies/mod.rs"]
-pub mod host_bodies;
+#[path = "../../host/tests/fuzz_bodies/trace/mod.rs"]
+pub mod trace;
 #[path = "../../card-os/tests/support/mod.rs"]
 pub mod support;

@@ -1,5 +1,5 @@
-//! What the fuzz targets of this crate do with their bytes: `fuzz/` runs them, and
-//! `fuzz_seeds.rs` replays their seeds and crashes on stable.
+//! What the fuzz targets of traces do with their bytes: `fuzz/` runs them, and
+//! `trace_seeds.rs` replays their seeds and crashes on stable.
 
 #![allow(dead_code, unreachable_pub, missing_docs)] // the fuzzer and the tests use it each in part
 

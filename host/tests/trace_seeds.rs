@@ -3,13 +3,14 @@
 
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
-mod fuzz_bodies;
+#[path = "fuzz_bodies/trace/mod.rs"]
+mod bodies;
 
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fuzz_bodies::BODIES;
+use bodies::BODIES;
 use host::trace::{CardLabel, gsmtap, pcap};
 
 fn folder(kind: &str, target: &str) -> PathBuf {
