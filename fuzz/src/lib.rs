@@ -6,3 +6,5 @@ pub mod bodies;
 pub mod trace;
 #[path = "../../card-os/tests/support/mod.rs"]
 pub mod support;
+#[path = "../../host/tests/fuzz_bodies/vpcd.rs"]
+pub mod vpcd;

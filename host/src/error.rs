@@ -27,6 +27,14 @@ pub enum Error {
     /// No answer came: the card was removed, or the reader failed.
     #[error("no answer from the card ({0}); put it back and try again")]
     NoAnswer(String),
+    /// A reader cannot be used, or the card in it.
+    #[error("{reader}: {trouble}")]
+    Reader {
+        /// Name of the reader, or address.
+        reader: String,
+        /// What is wrong, and what to do.
+        trouble: Trouble,
+    },
     /// The answer is for another card than the one that was meant.
     #[error("purse {found} is in the reader, not {wanted}")]
     OtherPurse {
@@ -78,6 +86,45 @@ pub enum Error {
     Parcel(String),
 }
 
+/// Why a reader is of no use. Each says what to do.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Trouble {
+    /// No PC/SC daemon.
+    #[error("the PC/SC service does not run; start it (`pcscd`, or the service pcscd.socket)")]
+    NoService,
+    /// No reader of this name; the names that there are.
+    #[error("no such reader; {}", list(.0))]
+    NoReader(Vec<String>),
+    /// Several readers have this in their names.
+    #[error("several readers are called so; {}", list(.0))]
+    Ambiguous(Vec<String>),
+    /// No card.
+    #[error("there is no card in the reader; put one in, or wait for it with --wait")]
+    NoCard,
+    /// Another program has the card.
+    #[error("another program holds the card; end it and try again")]
+    Shared,
+    /// The card does not answer its reset.
+    #[error("the card is mute; take it out, clean it, turn it over and try again")]
+    Mute,
+    /// Nobody listens at an address.
+    #[error("no card is served here ({0}); start `purse card serve --listen`")]
+    NotServed(String),
+    /// What is no address.
+    #[error("this is no address; write HOST:PORT, tcp:HOST:PORT or unix:PATH")]
+    Address,
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+fn list(names: &[String]) -> String {
+    match names {
+        [] => "none is attached; attach one, or wait for it with --wait".into(),
+        names => format!("there are: {}", names.join("; ")),
+    }
+}
+
 impl Error {
     /// The status word, where a card gave one.
     #[must_use]
@@ -86,6 +133,10 @@ impl Error {
             Self::Status { status, .. } => Some(*status),
             _ => None,
         }
+    }
+
+    pub(crate) fn reader(reader: impl Into<String>, trouble: Trouble) -> Self {
+        Self::Reader { reader: reader.into(), trouble }
     }
 
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {

@@ -1,4 +1,4 @@
-//! `purse card list|show|log`: looks at purses.
+//! `purse card list|show|log`: looks at purses. `purse card serve` is in `serve`.
 
 use apdu_spec::element::Kind;
 use apdu_spec::purse::LogLine;
@@ -7,10 +7,11 @@ use host::card::purse::PurseCard;
 use serde_json::json;
 use simulation::{Error, World};
 
-use crate::{Global, output, process};
+use crate::{Global, output, process, serve};
 
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  purse card list\n  purse card show 1\n  purse card log 1 --json")]
+#[command(after_help = "Examples:\n  purse card list\n  purse card show 1\n  purse card log 1 --json\n  \
+    purse --reader \"Virtual PCD 00 00\" card show\n  purse card serve --image purse-data/cards/purse-1.card")]
 pub(crate) struct Card {
     #[command(subcommand)]
     action: Action,
@@ -22,23 +23,32 @@ enum Action {
     List,
     /// One purse
     Show {
-        /// Number of the purse
-        purse: u64,
+        /// Number of the purse; with --reader, the one in the reader
+        purse: Option<u64>,
     },
     /// The log of one purse, newest first
     Log {
-        /// Number of the purse
-        purse: u64,
+        /// Number of the purse; with --reader, the one in the reader
+        purse: Option<u64>,
     },
+    /// Put cards into readers: of pcscd, or of any program that connects
+    Serve(serve::Serve),
 }
 
 impl Card {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
-        let mut world = process::open(global)?;
-        match self.action {
-            Action::List => list(&mut world, global.json),
-            Action::Show { purse } => show(&mut world, purse, global.json),
-            Action::Log { purse } => log(&mut world, purse, global.json),
+        match &self.action {
+            Action::List => list(&mut process::open_without_reader(global)?, global.json),
+            Action::Show { purse } => {
+                let (mut world, presented) = process::open_with_purse(global)?;
+                let image = presented.is_none();
+                show(&mut world, process::which(*purse, presented)?, image, global.json)
+            }
+            Action::Log { purse } => {
+                let (mut world, presented) = process::open_with_purse(global)?;
+                log(&mut world, process::which(*purse, presented)?, global.json)
+            }
+            Action::Serve(serve) => serve.run(global),
         }
     }
 }
@@ -81,8 +91,8 @@ fn list(world: &mut World, as_json: bool) -> Result<(), Error> {
     Ok(())
 }
 
-fn show(world: &mut World, number: u64, as_json: bool) -> Result<(), Error> {
-    let path = world.purse_path(number);
+fn show(world: &mut World, number: u64, image: bool, as_json: bool) -> Result<(), Error> {
+    let path = image.then(|| world.purse_path(number));
     let mut card = PurseCard::select(world.purse(number)?)?;
     let (balance, information) = (card.balance()?, card.information()?);
     let known = shadow_of(world, number)?;
@@ -98,7 +108,7 @@ fn show(world: &mut World, number: u64, as_json: bool) -> Result<(), Error> {
         return Ok(());
     }
     let shadow = known.map_or("unknown".into(), |line| output::amount(&line.shadow));
-    let rows = vec![
+    let mut rows = vec![
         ["id".into(), identity.iep.to_string()],
         ["balance".into(), output::money(balance.balance.0.into(), currency)],
         ["shadow balance".into(), shadow],
@@ -108,8 +118,8 @@ fn show(world: &mut World, number: u64, as_json: bool) -> Result<(), Error> {
         ["sessions (NT)".into(), information.nt.to_string()],
         ["value commits (NV)".into(), information.nv.to_string()],
         ["receipts held".into(), information.receipts.to_string()],
-        ["image".into(), path.display().to_string()],
     ];
+    rows.extend(path.map(|path| ["image".into(), path.display().to_string()]));
     output::line(output::table(["purse", &number.to_string()], 2, rows));
     Ok(())
 }

@@ -12,7 +12,7 @@ pub(crate) struct Clear {}
 impl Clear {
     #[allow(clippy::unused_self)] // like the other commands
     pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
-        let mut world = process::open(global)?;
+        let mut world = process::open_without_reader(global)?;
         let cleared = world.clear(process::now())?;
         let stored: Vec<_> = cleared.stored.iter().map(|(sam, batch)| format!("{sam}/{batch}")).collect();
         if global.json {

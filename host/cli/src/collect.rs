@@ -15,7 +15,7 @@ pub(crate) struct Collect {
 
 impl Collect {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
-        let mut world = process::open(global)?;
+        let mut world = process::open_without_reader(global)?;
         let all = || world.scheme().terminals.iter().map(|terminal| terminal.name.clone()).collect();
         let names: Vec<String> = if self.terminals.is_empty() { all() } else { self.terminals.clone() };
         let mut values = Vec::new();

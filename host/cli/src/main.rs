@@ -14,8 +14,12 @@ mod output;
 mod pay;
 mod process;
 mod progress;
+mod reader;
+mod readers;
 mod replay;
 mod report;
+mod resolve;
+mod serve;
 mod simulate;
 mod spec;
 mod trace;
@@ -59,6 +63,8 @@ struct Global {
     /// Write every APDU to a capture that Wireshark opens; zeros stand for keys and PINs
     #[arg(long, global = true, value_name = "FILE")]
     pcap: Option<PathBuf>,
+    #[command(flatten)]
+    reader: reader::Choice,
 }
 
 #[derive(Subcommand)]
@@ -69,7 +75,7 @@ enum Command {
     Replay(replay::Replay),
     /// Simulate the whole system while everything goes wrong
     Simulate(simulate::Simulate),
-    /// Look at purses
+    /// Look at purses, and put cards into readers of other programs
     Card(card::Card),
     /// Load a purse, online
     Load(load::Load),
@@ -79,6 +85,10 @@ enum Command {
     Pay(pay::Pay),
     /// Cancel the last payment of a purse, at the terminal where it was made
     Cancel(pay::Cancel),
+    /// Find out what became of a payment, load or unload that is in doubt
+    Resolve(resolve::Resolve),
+    /// List the PC/SC readers that are attached
+    Readers(readers::Readers),
     /// Collect payments: to a terminal's outbox, or onto the transfer card
     Collect(collect::Collect),
     /// Clear what was collected, and settle merchants
@@ -108,6 +118,8 @@ fn main() -> ExitCode {
         Command::Unload(unload) => unload.run(&global),
         Command::Pay(pay) => pay.run(&global),
         Command::Cancel(cancel) => cancel.run(&global),
+        Command::Resolve(resolve) => resolve.run(&global),
+        Command::Readers(readers) => readers.run(&global),
         Command::Collect(collect) => collect.run(&global),
         Command::Clear(clear) => clear.run(&global),
         Command::Report(report) => report.run(&global),

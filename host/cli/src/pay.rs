@@ -10,7 +10,9 @@ use simulation::{Error, World};
 use crate::{Global, output, process};
 
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  purse pay 1 2.50 --at kiosk\n\nExit code 3: not paid, or in doubt.")]
+#[command(after_help = "Examples:\n  purse pay 1 2.50 --at kiosk\n  \
+    purse --reader \"Virtual PCD 00 00\" --wait pay 1 2.50 --at kiosk\n\n\
+    Exit code 3: not paid, or in doubt. What is in doubt, `purse resolve 1 --at kiosk` finds out.")]
 pub(crate) struct Pay {
     /// Number of the purse
     purse: u64,
@@ -38,7 +40,7 @@ impl Pay {
         let currency = world.scheme().currency();
         let amount = process::amount(&self.amount, currency)?;
         let receipt = world.pay(self.purse, &self.at, amount, process::now())?;
-        let balance = balance(&mut world, self.purse)?;
+        let balance = balance(&mut world, self.purse);
         let batch = receipt.credited.map(|credited| credited.batch.get());
         if global.json {
             output::json(&json!({
@@ -54,7 +56,10 @@ impl Pay {
             ["at".into(), self.at.clone()],
             ["time".into(), receipt.time.to_string()],
             ["number".into(), receipt.nt_psam.to_string()],
-            ["balance".into(), output::money(balance, currency)],
+            [
+                "balance".into(),
+                balance.map_or("the purse is gone".into(), |minor| output::money(minor, currency)),
+            ],
         ];
         output::line(output::table(["RECEIPT", ""], 2, rows));
         Ok(())
@@ -62,14 +67,28 @@ impl Pay {
 }
 
 impl Cancel {
+    fn nothing(&self) -> Error {
+        Error::Order(format!("the last transaction of purse {} is no payment at {}", self.purse, self.at))
+    }
+
     pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
         let mut world = process::open(global)?;
         let currency = world.scheme().currency();
         let sam = world.scheme().module(world.scheme().terminal(&self.at)?.sam);
         let last = PurseCard::select(world.purse(self.purse)?)?.log()?.into_iter().next();
-        let last = last.filter(|line| line.kind == Kind::Purchase && line.sam == sam).ok_or_else(|| {
-            Error::Order(format!("the last transaction of purse {} is no payment at {}", self.purse, self.at))
-        })?;
+        let last = last.filter(|line| line.sam == sam).filter(|line| line.kind != Kind::Recovery);
+        let last = last.ok_or_else(|| self.nothing())?;
+        if last.kind == Kind::Cancellation {
+            return Err(Error::Order(format!(
+                "the last payment of purse {} at {} has been given back already: {}",
+                self.purse,
+                self.at,
+                output::money(last.amount.get().into(), currency)
+            )));
+        }
+        if last.kind != Kind::Purchase {
+            return Err(self.nothing());
+        }
         let receipt = Receipt {
             iep: world.iep(self.purse)?,
             amount: last.amount,
@@ -78,18 +97,21 @@ impl Cancel {
             credited: None,
         };
         world.cancel(self.purse, &self.at, &receipt)?;
-        let balance = balance(&mut world, self.purse)?;
+        let balance = balance(&mut world, self.purse);
         if global.json {
             output::json(&json!({ "purse": self.purse, "cancelled": last.amount.get(), "balance": balance }));
         } else {
-            let (amount, balance) =
-                (output::money(last.amount.get().into(), currency), output::money(balance, currency));
-            output::line(format_args!("Purse {}: {amount} given back, balance {balance}", self.purse));
+            let amount = output::money(last.amount.get().into(), currency);
+            let balance = balance
+                .map_or(String::new(), |minor| format!(", balance {}", output::money(minor, currency)));
+            output::line(format_args!("Purse {}: {amount} given back{balance}", self.purse));
         }
         Ok(())
     }
 }
 
-fn balance(world: &mut World, purse: u64) -> Result<i64, Error> {
-    Ok(PurseCard::select(world.purse(purse)?)?.balance()?.balance.0.into())
+/// What the purse has now. It may have been taken away, which changes nothing of what was done.
+fn balance(world: &mut World, purse: u64) -> Option<i64> {
+    let read = |world: &mut World| Ok::<_, Error>(PurseCard::select(world.purse(purse)?)?.balance()?);
+    read(world).ok().map(|answer| answer.balance.0.into())
 }

@@ -11,18 +11,38 @@ use rand_core::SeedableRng;
 use simulation::statement::minor_units;
 use simulation::{Error, World};
 
-use crate::Global;
+use crate::{Global, reader};
 
-/// Opens the world of `--data`.
+/// Opens the world of `--data`; with `--reader`, the purse in that is its only purse.
 pub(crate) fn open(global: &Global) -> Result<World, Error> {
-    open_watched(global, crate::watch::observer(global)?)
+    Ok(open_with_purse(global)?.0)
 }
 
-/// The same with another observer than `--trace` and `--pcap` ask for.
+/// [`open`], and the number of the purse that is in the reader, where there is one.
+pub(crate) fn open_with_purse(global: &Global) -> Result<(World, Option<u64>), Error> {
+    let mut world = open_watched(global, crate::watch::observer(global)?)?;
+    let presented = reader::connect(global)?.map(|reader| world.present(reader)).transpose()?;
+    Ok((world, presented))
+}
+
+/// The world of `--data` with this observer, and without what is in the reader.
 pub(crate) fn open_watched(global: &Global, observer: Option<SharedObserver>) -> Result<World, Error> {
     let mut world = World::open(&global.data, random(global.seed)?)?;
     world.observe(observer);
     Ok(world)
+}
+
+/// [`open`] for a command that looks at all purses of the directory, or at none.
+pub(crate) fn open_without_reader(global: &Global) -> Result<World, Error> {
+    reader::refuse(global)?;
+    open(global)
+}
+
+/// The purse that is meant: of this number, or the one in the reader.
+pub(crate) fn which(number: Option<u64>, presented: Option<u64>) -> Result<u64, Error> {
+    number
+        .or(presented)
+        .ok_or_else(|| Error::Order("which purse? Give its number, or a reader with --reader".into()))
 }
 
 /// A generator from a seed, or from the operating system.
@@ -73,6 +93,7 @@ pub(crate) fn end(result: Result<(), Error>, json: bool) -> ExitCode {
         error,
         Error::NotPaid(_)
             | Error::InDoubt(_)
+            | Error::CancellationInDoubt(_)
             | Error::Card(host::Error::RefusedByIssuer | host::Error::InDoubt(_))
     );
     if json {

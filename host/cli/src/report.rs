@@ -29,7 +29,7 @@ pub(crate) struct Figures {
 impl Report {
     #[allow(clippy::unused_self)] // like the other commands
     pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
-        let figures = gather(&mut process::open(global)?)?;
+        let figures = gather(&mut process::open_without_reader(global)?)?;
         if global.json {
             output::json(&figures.to_json());
         } else {

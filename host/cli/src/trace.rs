@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::CommandFactory;
+use clap::error::ErrorKind;
 use host::reader::Reader;
 use host::reader::virtual_reader::VirtualReader;
 use host::trace::compare::{Difference, Replayed, replay};
@@ -10,8 +12,9 @@ use host::trace::describe::describe;
 use host::trace::{CardLabel, Event, Recorded, Watched, recording};
 use serde_json::{Value, json};
 use simulation::Error;
+use simulation::world::AnyReader;
 
-use crate::{Global, output, process, watch};
+use crate::{Arguments, Global, output, process, reader, watch};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -28,7 +31,7 @@ pub(crate) struct Trace {
     #[arg(long, value_name = "NAME")]
     card: Option<String>,
     /// Send the commands to a card, and show which answers differ
-    #[arg(long, requires = "target")]
+    #[arg(long)]
     replay: bool,
     /// The purse to send to
     #[arg(long, value_name = "NUMBER", group = "target", requires = "replay")]
@@ -86,16 +89,24 @@ impl Trace {
     }
 
     fn send(&self, events: &[Recorded], global: &Global) -> Result<(), Error> {
+        let observer = watch::observer(global)?;
+        let watched = |reader: AnyReader| Watched::new(reader, CardLabel::UNKNOWN, observer.clone());
+        if let Some(reader) = reader::connect(global)? {
+            return self.compare(&mut watched(reader), events, global);
+        }
         match (&self.image, self.purse) {
             (Some(path), _) => {
                 let random = Box::new(process::random(global.seed)?);
                 let reader = VirtualReader::open(path, random, true)?;
-                let mut reader = Watched::new(reader, CardLabel::UNKNOWN, watch::observer(global)?);
-                self.compare(&mut reader, events, global)
+                self.compare(&mut watched(Box::new(reader)), events, global)
             }
-            (None, number) => {
-                let mut world = process::open(global)?;
-                self.compare(world.purse(number.unwrap_or(1))?, events, global)
+            (None, Some(number)) => {
+                let mut world = process::open_watched(global, observer)?;
+                self.compare(world.purse(number)?, events, global)
+            }
+            (None, None) => {
+                let advice = "--replay needs a card: --image FILE, --purse NUMBER, or a reader with --reader";
+                Arguments::command().error(ErrorKind::MissingRequiredArgument, advice).exit()
             }
         }
     }

@@ -37,6 +37,9 @@ pub enum Error {
     /// No such purse.
     #[error("there is no purse {0} here; `purse card list` shows which there are")]
     NoPurse(u64),
+    /// A purse of another issuer.
+    #[error("purse {0} is not of this scheme; name its directory with --data")]
+    ForeignPurse(IepId),
     /// No such terminal.
     #[error("there is no terminal {0:?} here; there are {1}")]
     NoTerminal(String, String),
@@ -46,6 +49,9 @@ pub enum Error {
     /// A payment that is in doubt.
     #[error("payment in doubt: present purse {0} again at the same terminal")]
     InDoubt(IepId),
+    /// A cancellation that is in doubt.
+    #[error("cancellation in doubt: present purse {0} again at the same terminal, and repeat the command")]
+    CancellationInDoubt(IepId),
     /// A statement file that cannot be lived.
     #[error("{}, line {line}: {reason}", path.display())]
     Statement {

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use apdu_spec::element::{Algorithm, IepId, PurseNumber, Time};
 use background::{Background, Vault};
+use host::card::purse::PurseCard;
 use host::reader::Reader;
 use host::reader::image::Randomness;
 use host::reader::virtual_reader::VirtualReader;
@@ -50,6 +51,8 @@ pub struct World {
     random: ChaCha12Rng,
     durable: bool,
     purses: BTreeMap<u64, AnyReader>,
+    /// The purse that is in a reader, where one was presented.
+    presented: Option<u64>,
     pub(crate) terminals: BTreeMap<u32, PaymentTerminal>,
     pub(crate) transfer: Option<AnyReader>,
     observer: Option<SharedObserver>,
@@ -140,6 +143,7 @@ impl World {
             random,
             durable: false,
             purses: BTreeMap::new(),
+            presented: None,
             terminals: BTreeMap::new(),
             transfer: None,
             observer: None,
@@ -217,6 +221,10 @@ impl World {
 
     /// The purse of this number, in a reader.
     pub fn purse(&mut self, number: u64) -> Result<&mut AnyReader, Error> {
+        if let Some(found) = self.presented.filter(|found| *found != number) {
+            let (found, wanted) = (self.iep(found)?, self.iep(number)?);
+            return Err(host::Error::OtherPurse { found, wanted }.into());
+        }
         if !self.purses.contains_key(&number) {
             let path = self.purse_path(number);
             if !path.exists() {
@@ -226,6 +234,20 @@ impl World {
             self.purses.insert(number, self.watched(CardKind::Purse, number, reader));
         }
         self.purses.get_mut(&number).ok_or(Error::NoPurse(number))
+    }
+
+    /// The purse in this reader is the only one that there is from now on, in place of the
+    /// images in the directory. Its number.
+    pub fn present(&mut self, mut reader: AnyReader) -> Result<u64, Error> {
+        let mut asked = Watched::new(&mut reader, CardLabel::UNKNOWN, self.observer.clone());
+        let found = PurseCard::select(&mut asked)?.information()?.identity.iep;
+        if found.provider != self.scheme.provider() {
+            return Err(Error::ForeignPurse(found));
+        }
+        let number = found.number.get();
+        self.purses.insert(number, self.watched(CardKind::Purse, number, reader));
+        self.presented = Some(number);
+        Ok(number)
     }
 
     /// Starts the payment terminal of this name, where it does not run yet.

@@ -10,20 +10,49 @@
 //! [`Image::durable`] a commit also waits until the disk has it. A process that is
 //! killed leaves a torn image, as power does on a chip, and the card opens it at its
 //! last committed state. The file is locked while a card runs on it.
+//!
+//! # Versions
+//!
+//! A program opens every version from [`OLDEST`] to [`VERSION`], and leaves the file at the
+//! version that it has: what differs is chosen by the file, so that nothing is converted
+//! and an older program goes on reading what it wrote. What is newer is refused, since what
+//! this program does not know of it might lose.
+//!
+//! | version | what is different |
+//! |---|---|
+//! | 1 | checksums without salt; never released, not read |
+//! | 2 | checksums are CRC-32/ISO-HDLC |
+//! | 3 | checksums are CRC-32/ISCSI |
+//!
+//! # A file that fails
+//!
+//! A write or sync that fails (full disk, limit of the file's size) is a chip that fails:
+//! the command answers 6581, and no other commit is taken until the next power-up, which
+//! goes by what the file has, not by what was to be written.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use card_os::platform::{BLOCKS_MAX, ChipError, Platform};
+use crc::{CRC_32_ISO_HDLC, Crc};
 use rand_core::Rng;
 
 use crate::Error;
 
 const MAGIC: &[u8; 9] = b"PURSECARD";
-/// 2: checksums begin with a salt. 3: they are CRC-32/ISCSI.
-const VERSION: u32 = 3;
+/// Version of the images that are made.
+pub const VERSION: u32 = 3;
+/// The oldest version that is read.
+pub const OLDEST: u32 = 2;
+/// The first version whose checksums are CRC-32/ISCSI.
+const ISCSI_FROM: u32 = 3;
 const HEAD: usize = 32;
+/// Sizes of an erase block that can be.
+const BLOCK_SIZES: std::ops::RangeInclusive<usize> = 1 << 10..=1 << 20;
+
+/// The checksum of version 2.
+static ISO_HDLC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
 /// A generator of random numbers that can go to another thread.
 pub type Randomness = Box<dyn Rng + Send>;
@@ -48,6 +77,7 @@ impl Geometry {
 
 /// The memory of a card.
 pub struct Image {
+    version: u32,
     geometry: Geometry,
     bytes: Vec<u8>,
     file: Option<(File, PathBuf)>,
@@ -68,19 +98,23 @@ impl Image {
     #[must_use]
     pub fn in_ram(geometry: Geometry, random: Randomness) -> Self {
         let bytes = vec![0xFF; geometry.block_size * geometry.blocks];
-        Self { geometry, bytes, file: None, durable: false, written: 0, random }
+        Self { version: VERSION, geometry, bytes, file: None, durable: false, written: 0, random }
     }
 
     /// An erased memory in a new file; a file that is there already is an error.
     pub fn create(path: &Path, geometry: Geometry, random: Randomness) -> Result<Self, Error> {
+        Self::create_as(VERSION, path, geometry, random)
+    }
+
+    fn create_as(version: u32, path: &Path, geometry: Geometry, random: Randomness) -> Result<Self, Error> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
         let file = file.map_err(Error::file(path))?;
         lock(&file, path)?;
-        let mut image = Self::in_ram(geometry, random);
+        let mut image = Self { version, ..Self::in_ram(geometry, random) };
         let mut head = [0; HEAD];
         head[..9].copy_from_slice(MAGIC);
         for (place, number) in
-            head[12..24].chunks_exact_mut(4).zip([VERSION, word(geometry.block_size), word(geometry.blocks)])
+            head[12..24].chunks_exact_mut(4).zip([version, word(geometry.block_size), word(geometry.blocks)])
         {
             place.copy_from_slice(&number.to_be_bytes());
         }
@@ -96,23 +130,24 @@ impl Image {
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::file(path))?;
         lock(&file, path)?;
         let mut all = Vec::new();
-        (&file).read_to_end(&mut all).map_err(Error::file(path))?;
+        let most = HEAD + BLOCKS_MAX * BLOCK_SIZES.end() + 1;
+        (&file).take(most as u64).read_to_end(&mut all).map_err(Error::file(path))?;
         let (head, bytes) = all
             .split_at_checked(HEAD)
             .filter(|(head, _)| head.starts_with(MAGIC))
             .ok_or_else(|| refuse("this is not a card image"))?;
         let number =
             |place: usize| head[place..place + 4].iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
-        if number(12) != VERSION as usize {
-            return Err(refuse("the image has another version; open it with the program that wrote it"));
-        }
+        let version = word(number(12));
+        check_version(version).map_err(|reason| refuse(&reason))?;
         let geometry = Geometry { block_size: number(16), blocks: number(20) };
-        let fits = geometry.blocks <= BLOCKS_MAX && geometry.block_size <= 1 << 20;
+        let fits = geometry.blocks <= BLOCKS_MAX && BLOCK_SIZES.contains(&geometry.block_size);
         if !fits || bytes.len() != geometry.block_size * geometry.blocks {
             return Err(refuse("the image is cut short or has grown; restore it from a copy"));
         }
         let bytes = bytes.to_vec();
-        Ok(Self { geometry, bytes, file: Some((file, path.into())), durable: false, written: 0, random })
+        let file = Some((file, path.into()));
+        Ok(Self { version, geometry, bytes, file, durable: false, written: 0, random })
     }
 
     /// Whether each commit waits for the disk.
@@ -128,14 +163,36 @@ impl Image {
         self.written
     }
 
-    /// Puts other bytes in RAM and file; where the file fails, the chip has failed.
+    /// Puts other bytes in RAM and file. Where the file fails, the chip has failed, and RAM
+    /// has what the file has: a card that is powered up again finds what a new process would.
     fn put(&mut self, address: usize, bytes: &[u8]) -> Result<(), ChipError> {
         let place = self.bytes.get_mut(address..).and_then(|tail| tail.get_mut(..bytes.len()));
-        place.ok_or(ChipError)?.copy_from_slice(bytes);
-        if let Some((file, _)) = &self.file {
-            write_at(file, HEAD + address, bytes).map_err(|_| ChipError)?;
+        let place = place.ok_or(ChipError)?;
+        match &self.file {
+            Some((file, _)) if write_at(file, HEAD + address, bytes).is_err() => {
+                read_at(file, HEAD + address, place).map_err(|_| ChipError)?;
+                Err(ChipError)
+            }
+            _ => {
+                place.copy_from_slice(bytes);
+                Ok(())
+            }
         }
-        Ok(())
+    }
+}
+
+/// Whether images of this version are read, and what to do where not.
+fn check_version(version: u32) -> Result<(), String> {
+    match version {
+        OLDEST..=VERSION => Ok(()),
+        0 => Err("this is not a card image".into()),
+        older if older < OLDEST => {
+            Err(format!("the image has version {older}, which was never released; make the card again"))
+        }
+        newer => Err(format!(
+            "the image was written by a newer program, version {newer}; update this program, which reads \
+             versions {OLDEST} to {VERSION}"
+        )),
     }
 }
 
@@ -143,6 +200,12 @@ impl Image {
 fn write_at(mut file: &File, place: usize, bytes: &[u8]) -> std::io::Result<()> {
     file.seek(SeekFrom::Start(place as u64))?;
     file.write_all(bytes)
+}
+
+/// Reads what is at a place of a file.
+fn read_at(mut file: &File, place: usize, bytes: &mut [u8]) -> std::io::Result<()> {
+    file.seek(SeekFrom::Start(place as u64))?;
+    file.read_exact(bytes)
 }
 
 /// Numbers of the head are small.
@@ -194,6 +257,91 @@ impl Platform for Image {
     }
 
     fn checksum(&self, bytes: &[u8]) -> u32 {
-        crc32c::crc32c(bytes)
+        if self.version < ISCSI_FROM { ISO_HDLC.checksum(bytes) } else { crc32c::crc32c(bytes) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use card_os::Card;
+    use card_os::applets::AppletKind;
+    use card_os::kernel::Response;
+    use card_os::kernel::memory::MemoryError;
+    use rand_core::SeedableRng;
+
+    use super::*;
+
+    fn random() -> Randomness {
+        Box::new(rand_chacha::ChaCha12Rng::seed_from_u64(1))
+    }
+
+    fn set_version(path: &Path, version: u32) {
+        let file = OpenOptions::new().write(true).open(path).unwrap();
+        write_at(&file, 12, &version.to_be_bytes()).unwrap();
+    }
+
+    fn refusal(path: &Path) -> String {
+        Image::open(path, random()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_image_of_version_2_is_run_with_its_own_checksums() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("card");
+        let image = Image::create_as(2, &path, Geometry::PURSE, random()).unwrap();
+        drop(Card::create(image, &[AppletKind::Purse]).unwrap());
+        for _ in 0..3 {
+            let mut card = Card::open(Image::open(&path, random()).unwrap()).unwrap();
+            let mut response = Response::new();
+            card.process(b"\x00\xA4\x04\x0C\x06\xF0PURSE", &mut response);
+            assert_eq!(response.as_slice(), [0x90, 0x00]);
+        }
+        assert_eq!(std::fs::read(&path).unwrap()[12..16], [0, 0, 0, 2], "the file keeps its version");
+        set_version(&path, 3);
+        let as_version_3 = Card::open(Image::open(&path, random()).unwrap()).map(drop);
+        assert_eq!(as_version_3, Err(MemoryError::NotFormatted), "the checksums are others");
+    }
+
+    #[test]
+    fn versions_that_are_not_read_say_what_to_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("card");
+        drop(Image::create(&path, Geometry::PURSE, random()).unwrap());
+        for (version, words) in [
+            (4, "newer program, version 4; update"),
+            (u32::MAX, "newer"),
+            (1, "never released"),
+            (0, "not a card image"),
+        ] {
+            set_version(&path, version);
+            let refusal = refusal(&path);
+            assert!(refusal.contains(words), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_size_or_kind_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("card");
+        drop(Image::create(&path, Geometry::PURSE, random()).unwrap());
+        let whole = std::fs::read(&path).unwrap();
+        for cut in [HEAD, HEAD + 1, whole.len() - 1] {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            assert!(refusal(&path).contains("cut short"), "{cut}");
+        }
+        for cut in [0, 1, 9, HEAD - 1] {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            assert!(refusal(&path).contains("not a card image"), "{cut}");
+        }
+    }
+
+    #[test]
+    fn an_image_is_run_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("card");
+        let first = Image::create(&path, Geometry::PURSE, random()).unwrap();
+        assert!(refusal(&path).contains("another process runs this card"));
+        drop(first);
+        Image::open(&path, random()).unwrap();
     }
 }

@@ -1,12 +1,20 @@
 //! Readers: whatever carries an APDU to a card and its answer back.
 //!
 //! [`virtual_reader`] runs the card in this process, [`image`] is the memory of such a
-//! card in a file, `pcsc` (feature) drives real readers.
+//! card in a file, `pcsc` (feature) drives real readers, [`remote`] a card that another process serves.
+//! Our card in a reader of others: [`serve`] over sockets, [`vpcd`] its protocol, [`atr`] what it
+//! says first.
 
+pub mod atr;
 pub mod image;
 #[cfg(feature = "pcsc")]
 pub mod pcsc;
+pub mod remote;
+pub mod serve;
+pub mod socket;
+pub mod t0;
 pub mod virtual_reader;
+pub mod vpcd;
 
 use crate::Error;
 

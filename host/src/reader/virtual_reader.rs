@@ -14,8 +14,17 @@ use crate::Error;
 /// A reader with a card in it.
 #[derive(Debug)]
 pub struct VirtualReader {
-    card: Option<Card<Image>>,
+    state: State,
     response: Response,
+}
+
+/// Whether the card has power.
+#[derive(Debug)]
+enum State {
+    On(Box<Card<Image>>),
+    Off(Image),
+    /// Its memory did not let it start, and is gone.
+    Dead,
 }
 
 /// The size of a card of this kind.
@@ -49,12 +58,52 @@ impl VirtualReader {
     /// A reader around a card.
     #[must_use]
     pub fn with(card: Card<Image>) -> Self {
-        Self { card: Some(card), response: Response::new() }
+        Self { state: State::On(Box::new(card)), response: Response::new() }
     }
 
     /// The memory of the card, for counting what is written.
     pub fn image(&mut self) -> Option<&Image> {
-        self.card.as_mut().map(|card| &*card.platform())
+        match &mut self.state {
+            State::On(card) => Some(&*card.platform()),
+            State::Off(image) => Some(image),
+            State::Dead => None,
+        }
+    }
+
+    /// Takes the power away: sessions end, what was committed stays.
+    pub fn power_off(&mut self) {
+        self.state = match std::mem::replace(&mut self.state, State::Dead) {
+            State::On(card) => State::Off(card.power_off()),
+            other => other,
+        };
+    }
+
+    /// Gives power, where there is none. An error: the card is mute, now and until its
+    /// memory is mended.
+    pub fn power_on(&mut self) -> Result<(), Error> {
+        self.state = match std::mem::replace(&mut self.state, State::Dead) {
+            State::Off(image) => State::On(Box::new(Card::open(image)?)),
+            on @ State::On(_) => on,
+            State::Dead => return Err(Error::NoAnswer("the card is mute".into())),
+        };
+        Ok(())
+    }
+
+    /// Carries a command out; the response APDU. [`VirtualReader::housekeep`] is due once it
+    /// has been sent. An error: the card has no power.
+    pub fn process(&mut self, command: &[u8]) -> Result<&[u8], Error> {
+        let State::On(card) = &mut self.state else {
+            return Err(Error::NoAnswer("the card has no power".into()));
+        };
+        card.process(command, &mut self.response);
+        Ok(&self.response)
+    }
+
+    /// What a card has left to do after an answer.
+    pub fn housekeep(&mut self) {
+        if let State::On(card) = &mut self.state {
+            card.housekeep();
+        }
     }
 }
 
@@ -64,17 +113,13 @@ fn refuse(path: &Path, error: MemoryError) -> Error {
 
 impl Reader for VirtualReader {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, Error> {
-        let card = self.card.as_mut().ok_or_else(|| Error::NoAnswer("no card".into()))?;
-        card.process(command, &mut self.response);
-        let answer = self.response.to_vec();
-        card.housekeep();
+        let answer = self.process(command)?.to_vec();
+        self.housekeep();
         Ok(answer)
     }
 
     fn reset(&mut self) -> Result<(), Error> {
-        if let Some(card) = self.card.take() {
-            self.card = Some(Card::open(card.power_off())?);
-        }
-        Ok(())
+        self.power_off();
+        self.power_on()
     }
 }

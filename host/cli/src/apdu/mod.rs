@@ -16,7 +16,7 @@ use session::Session;
 use simulation::{Error, World};
 
 use crate::watch::{self, Print};
-use crate::{Global, process};
+use crate::{Global, process, reader};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -59,6 +59,9 @@ impl Apdu {
             (true, false) => Print::Nowhere,
         };
         let observer = watch::observer_with(global, print)?;
+        if let Some(reader) = reader::connect(global)? {
+            return self.drive(&mut Watched::new(reader, CardLabel::UNKNOWN, observer), lines, global.json);
+        }
         match &self.image {
             Some(path) => {
                 let random = Box::new(process::random(global.seed)?);

@@ -1,5 +1,7 @@
 //! Runs the program in a directory of its own.
 
+pub(crate) mod serving;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -35,6 +37,11 @@ impl Place {
     /// The directory of the data.
     pub(crate) fn data(&self) -> PathBuf {
         self.directory.path().join("data")
+    }
+
+    /// The image of a purse.
+    pub(crate) fn card(&self, purse: u64) -> PathBuf {
+        self.data().join(format!("cards/purse-{purse}.card"))
     }
 
     /// A file beside the data.

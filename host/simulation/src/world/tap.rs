@@ -1,8 +1,9 @@
 //! What people do with a purse at a terminal: pay, cancel, load, unload.
 
-use apdu_spec::element::{Amount, Time};
+use apdu_spec::element::{Amount, Counter, Time};
 use host::reader::Reader;
 use host::terminal::PaymentTerminal;
+use host::terminal::journal::Intent;
 use host::terminal::load::{Funding, LoadTerminal, Transferred};
 use host::terminal::purchase::{Payment, Receipt};
 use network::Direct;
@@ -40,7 +41,24 @@ impl World {
     /// The payment `receipt` is cancelled at its terminal.
     pub fn cancel(&mut self, number: u64, terminal: &str, receipt: &Receipt) -> Result<(), Error> {
         let (purse, terminal) = self.tap(number, terminal)?;
-        Ok(terminal.cancel(purse, receipt.nt_psam)?)
+        match terminal.cancel(purse, receipt.nt_psam) {
+            // The PSAM may have voided the payment, and the purse may have taken it back.
+            Err(host::Error::NoAnswer(_)) => Err(Error::CancellationInDoubt(receipt.iep)),
+            other => Ok(other?),
+        }
+    }
+
+    /// Asks the purse what became of its payments that are in doubt at the terminal; each with
+    /// its receipt, or nothing where it was never debited.
+    pub fn recover(&mut self, number: u64, terminal: &str) -> Result<Vec<(Intent, Option<Receipt>)>, Error> {
+        let (purse, terminal) = self.tap(number, terminal)?;
+        Ok(terminal.recover(purse)?)
+    }
+
+    /// Asks the purse what became of its session `nt` at the load terminal; whether value
+    /// moved.
+    pub fn resolve(&mut self, number: u64, nt: Counter, now: Time) -> Result<bool, Error> {
+        self.at_load_terminal(number, now, |terminal, purse| terminal.resolve(purse, nt))
     }
 
     /// The purse is loaded at the load terminal, over the line.
