@@ -155,9 +155,9 @@ fn recordings_that_are_none() {
     place.fails(1, &["trace", "/nowhere"], &["/nowhere"]);
     let text = place.file("session.txt", "905C000000\n90 5C 0\n");
     place.fails(1, &["trace", argument(&text)], &["session.txt", "line 2: an odd number"]);
-    place.fails(2, &["trace", argument(&text), "--replay"], &["--image"]);
     place.fails(2, &["trace", argument(&text), "--ignore", "s1"], &["--replay"]);
     let text = place.file("session.txt", "> 90 5C 00 00 00\n< 69 85 : Conditions of use not satisfied.\n");
+    place.fails(2, &["trace", argument(&text), "--replay"], &["--image"]);
     let run = place.run(&["trace", argument(&text), "--card", "purse 7"]);
     assert!(run.code == Some(1) && run.err.contains("there are \"card\""), "{}", run.err);
     let run = place.run(&["trace", argument(&text)]);
