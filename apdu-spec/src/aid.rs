@@ -5,6 +5,7 @@
 
 use core::fmt;
 
+use crate::form::Form;
 use crate::wire::{Element, Malformed, Reader, Writer, hex};
 
 /// An application identifier, or the front part of one: 1 to 16 bytes.
@@ -24,6 +25,10 @@ impl Aid {
     pub const MONEO: &'static [u8] = b"\xA0\x00\x00\x00\x69\x00";
     /// The file view of a Quick card.
     pub const QUICK: &'static [u8] = b"\xD0\x40\x00\x00\x01\x00\x00\x02";
+
+    /// All of them, as people name them.
+    pub const NAMED: &'static [(&'static str, &'static [u8])] =
+        &[("purse", Self::PURSE), ("psam", Self::PSAM), ("transfer", Self::TRANSFER)];
 
     /// Copies 1 to 16 bytes.
     pub fn new(bytes: &[u8]) -> Result<Self, Malformed> {
@@ -50,6 +55,7 @@ impl fmt::Debug for Aid {
 impl Element for Aid {
     const MIN: usize = 1;
     const MAX: usize = 16;
+    const FORM: Form = Form::Aid;
     fn encode(&self, writer: &mut Writer<'_>) {
         writer.put(&self.0);
     }

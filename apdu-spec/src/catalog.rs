@@ -35,6 +35,12 @@ pub fn find(apdu: &Apdu<'_>) -> Option<&'static Row> {
     rows().find(|row| row.matches(apdu))
 }
 
+/// The row of a name, whatever the case of its letters.
+#[must_use]
+pub fn find_by_name(name: &str) -> Option<&'static Row> {
+    rows().find(|row| row.name.eq_ignore_ascii_case(name))
+}
+
 /// Writes COMMANDS.md.
 pub fn write_markdown(out: &mut dyn Write) -> fmt::Result {
     out.write_str(HEAD)?;

@@ -15,6 +15,7 @@
 use core::fmt;
 
 use crate::apdu::Apdu;
+use crate::form::Form;
 use crate::life_cycle::LifeCycle;
 use crate::status::StatusWord;
 use crate::wire::{Element, Malformed, Reader, Writer};
@@ -33,6 +34,8 @@ pub struct Field {
     pub max: usize,
     /// What it is, with its unit.
     pub doc: &'static str,
+    /// What it is made of.
+    pub form: Form,
 }
 
 /// Receives the fields of a value one by one, for printing.
@@ -157,6 +160,27 @@ impl Row {
     }
 }
 
+impl Row {
+    /// The command APDU around the request's bytes: short form, Le 00 where an answer is expected.
+    #[inline]
+    pub fn frame<'b>(&self, body: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8], Malformed> {
+        let mut body = Reader::new(body);
+        let p1 = self.p1.map_or_else(|| body.byte(), Ok)?;
+        let p2 = self.p2.map_or_else(|| body.byte(), Ok)?;
+        let data = body.rest();
+        let mut writer = Writer::new(buffer);
+        writer.put(&[self.cla, self.ins, p1, p2]);
+        if !data.is_empty() {
+            writer.put(&[u8::try_from(data.len()).map_err(|_| Malformed)?]);
+            writer.put(data);
+        }
+        if self.response.max > 0 {
+            writer.put(&[0]);
+        }
+        writer.finish()
+    }
+}
+
 /// Why no row of these sets took a header: the checks in the order of ISO/IEC 7816-4.
 #[must_use]
 pub fn refusal(sets: &[&[Row]], apdu: &Apdu<'_>) -> StatusWord {
@@ -184,20 +208,7 @@ pub trait Command {
     fn encode<'b>(request: &Self::Request, buffer: &'b mut [u8]) -> Result<&'b [u8], Malformed> {
         let mut body = [0; DATA_MAX + 2];
         let body = request.to_slice(&mut body)?;
-        let mut body = Reader::new(body);
-        let p1 = Self::ROW.p1.map_or_else(|| body.byte(), Ok)?;
-        let p2 = Self::ROW.p2.map_or_else(|| body.byte(), Ok)?;
-        let data = body.rest();
-        let mut writer = Writer::new(buffer);
-        writer.put(&[Self::ROW.cla, Self::ROW.ins, p1, p2]);
-        if !data.is_empty() {
-            writer.put(&[u8::try_from(data.len()).map_err(|_| Malformed)?]);
-            writer.put(data);
-        }
-        if Self::Response::MAX > 0 {
-            writer.put(&[0]);
-        }
-        writer.finish()
+        Self::ROW.frame(body, buffer)
     }
 
     /// Decodes the request of an APDU whose header [matches](Row::matches).
@@ -234,6 +245,8 @@ macro_rules! layout {
         impl $crate::wire::Element for $name {
             const MIN: usize = 0 $(+ <$ty as $crate::wire::Element>::MIN)*;
             const MAX: usize = 0 $(+ <$ty as $crate::wire::Element>::MAX)*;
+            const FORM: $crate::form::Form =
+                $crate::form::Form::Group(<Self as $crate::declare::Layout>::FIELDS);
             #[inline]
             fn encode(&self, writer: &mut $crate::wire::Writer<'_>) {
                 let encode = |writer: &mut $crate::wire::Writer<'_>| {
@@ -264,6 +277,7 @@ macro_rules! layout {
                 min: <$ty as $crate::wire::Element>::MIN,
                 max: <$ty as $crate::wire::Element>::MAX,
                 doc: concat!($($field_doc),*).trim_ascii(),
+                form: <$ty as $crate::wire::Element>::FORM,
             }, )* ];
             fn visit(&self, visitor: $crate::declare::Visitor<'_>) {
                 $( visitor(stringify!($field), &self.$field); )*

@@ -8,6 +8,8 @@
 
 use core::fmt;
 
+use crate::form::Form;
+
 /// The bytes do not have the declared shape.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Malformed;
@@ -26,6 +28,8 @@ pub trait Element: Sized {
     const MIN: usize;
     /// Greatest number of bytes; equal to [`Element::MIN`] where the length is fixed.
     const MAX: usize;
+    /// What it is made of. Who declares nothing declares a secret: it is never shown.
+    const FORM: Form = Form::Secret(Self::MIN, Self::MAX);
 
     /// Appends the bytes of this value.
     fn encode(&self, writer: &mut Writer<'_>);
@@ -164,6 +168,7 @@ impl<'a> Writer<'a> {
 impl Element for () {
     const MIN: usize = 0;
     const MAX: usize = 0;
+    const FORM: Form = Form::Group(&[]);
     fn encode(&self, _: &mut Writer<'_>) {}
     fn decode(_: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(())
@@ -173,6 +178,7 @@ impl Element for () {
 impl Element for u8 {
     const MIN: usize = 1;
     const MAX: usize = 1;
+    const FORM: Form = Form::Unsigned { width: 1, max: 0xFF };
     #[inline]
     fn encode(&self, writer: &mut Writer<'_>) {
         writer.put(&[*self]);
@@ -185,10 +191,11 @@ impl Element for u8 {
 
 /// Fixed-width big-endian integers.
 macro_rules! big_endian {
-    ($($integer:ty),*) => { $(
+    ($($integer:ty: $form:expr),*) => { $(
         impl Element for $integer {
             const MIN: usize = size_of::<$integer>();
             const MAX: usize = size_of::<$integer>();
+            const FORM: Form = $form;
             #[inline]
             fn encode(&self, writer: &mut Writer<'_>) {
                 writer.put(&self.to_be_bytes());
@@ -200,11 +207,17 @@ macro_rules! big_endian {
         }
     )* };
 }
-big_endian!(u16, u32, i32, i64);
+big_endian!(
+    u16: Form::Unsigned { width: 2, max: u16::MAX as u64 },
+    u32: Form::Unsigned { width: 4, max: u32::MAX as u64 },
+    i32: Form::Signed(4),
+    i64: Form::Signed(8)
+);
 
 impl<const N: usize> Element for [u8; N] {
     const MIN: usize = N;
     const MAX: usize = N;
+    const FORM: Form = Form::Bytes(N);
     #[inline]
     fn encode(&self, writer: &mut Writer<'_>) {
         writer.put(self);
@@ -241,6 +254,7 @@ impl<const N: usize> fmt::Debug for Octets<N> {
 impl<const N: usize> Element for Octets<N> {
     const MIN: usize = 0;
     const MAX: usize = N;
+    const FORM: Form = Form::Octets(0, N);
     fn encode(&self, writer: &mut Writer<'_>) {
         writer.put(&self.0);
     }
@@ -282,6 +296,7 @@ impl<const N: usize> fmt::Debug for Concealed<N> {
 impl<const N: usize> Element for Concealed<N> {
     const MIN: usize = 0;
     const MAX: usize = N;
+    const FORM: Form = Form::Secret(0, N);
     fn encode(&self, writer: &mut Writer<'_>) {
         self.0.encode(writer);
     }
@@ -327,6 +342,7 @@ impl<T, const N: usize> Default for List<T, N> {
 impl<T: Element, const N: usize> Element for List<T, N> {
     const MIN: usize = 1;
     const MAX: usize = 1 + N * T::MAX;
+    const FORM: Form = Form::List(&T::FORM, N);
     fn encode(&self, writer: &mut Writer<'_>) {
         // The capacity of every list is below 256.
         writer.put(&[u8::try_from(self.0.len()).unwrap_or(u8::MAX)]);
@@ -343,13 +359,16 @@ impl<T: Element, const N: usize> Element for List<T, N> {
     }
 }
 
-/// Encodes newtypes like what is inside them.
+/// Encodes newtypes like what is inside them; `as` gives another form to show and type.
 #[macro_export]
 macro_rules! transparent {
-    ($($name:ident($inner:ty)),*) => { $(
+    (@form $inner:ty) => { <$inner as $crate::wire::Element>::FORM };
+    (@form $inner:ty, $form:ident) => { $crate::form::Form::$form };
+    ($($name:ident($inner:ty $(as $form:ident)?)),*) => { $(
         impl $crate::wire::Element for $name {
             const MIN: usize = <$inner as $crate::wire::Element>::MIN;
             const MAX: usize = <$inner as $crate::wire::Element>::MAX;
+            const FORM: $crate::form::Form = $crate::transparent!(@form $inner $(, $form)?);
             #[inline]
             fn encode(&self, writer: &mut $crate::wire::Writer<'_>) {
                 $crate::wire::Element::encode(&self.0, writer);
@@ -386,6 +405,10 @@ macro_rules! code {
         impl $crate::wire::Element for $name {
             const MIN: usize = size_of::<$width>();
             const MAX: usize = size_of::<$width>();
+            const FORM: $crate::form::Form = $crate::form::Form::Code {
+                width: size_of::<$width>(),
+                names: &[$((stringify!($variant), $value)),*],
+            };
             #[inline]
             fn encode(&self, writer: &mut $crate::wire::Writer<'_>) {
                 $crate::wire::Element::encode(&(*self as $width), writer);

@@ -2,6 +2,8 @@
 
 #[path = "../../card-os/tests/fuzz_bodies/mod.rs"]
 pub mod bodies;
+#[path = "../../host/tests/fuzz_bodies/trace/mod.rs"]
+pub mod trace;
 #[path = "../../card-os/tests/support/mod.rs"]
 pub mod support;
 #[path = "../../host/tests/fuzz_bodies/vpcd.rs"]

@@ -15,6 +15,7 @@ use core::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::form::Form;
 use crate::wire::{Element, Malformed, Reader, Writer};
 
 /// Sixteen secret bytes: an AES-128 key or a two-key Triple DES key. Erased when
@@ -53,6 +54,7 @@ impl fmt::Debug for Key {
 impl Element for Key {
     const MIN: usize = 16;
     const MAX: usize = 16;
+    const FORM: Form = Form::Secret(16, 16);
     fn encode(&self, writer: &mut Writer<'_>) {
         writer.put(&self.0);
     }

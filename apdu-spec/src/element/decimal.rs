@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::element::{Date, Time};
+use crate::form::Form;
 use crate::wire::{Element, Malformed, Reader, Writer};
 
 /// A number of `2 * N` decimal digits in `N` bytes, most significant digit first.
@@ -82,6 +83,8 @@ impl<const N: usize> fmt::Debug for Bcd<N> {
 impl<const N: usize> Element for Bcd<N> {
     const MIN: usize = N;
     const MAX: usize = N;
+    // Their hexadecimal digits are the number's.
+    const FORM: Form = Form::Bytes(N);
 
     fn encode(&self, writer: &mut Writer<'_>) {
         let mut left = self.0;

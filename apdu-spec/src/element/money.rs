@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::form::Form;
 use crate::wire::{Element, Malformed, Reader, Writer};
 use crate::{layout, transparent};
 
@@ -41,6 +42,7 @@ impl fmt::Debug for Amount {
 impl Element for Amount {
     const MIN: usize = 4;
     const MAX: usize = 4;
+    const FORM: Form = Form::Unsigned { width: 4, max: i32::MAX as u64 };
     #[inline]
     fn encode(&self, writer: &mut Writer<'_>) {
         self.0.encode(writer);

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::form::Form;
 use crate::layout;
 use crate::wire::{Element, Malformed, Reader, Writer};
 
@@ -44,6 +45,7 @@ macro_rules! three_bytes {
         impl Element for $name {
             const MIN: usize = 3;
             const MAX: usize = 3;
+            const FORM: Form = Form::Unsigned { width: 3, max: 0x00FF_FFFF };
             #[inline]
             fn encode(&self, writer: &mut Writer<'_>) {
                 let [_, bytes @ ..] = self.0.to_be_bytes();
@@ -119,6 +121,7 @@ impl fmt::Debug for PurseNumber {
 impl Element for PurseNumber {
     const MIN: usize = 5;
     const MAX: usize = 5;
+    const FORM: Form = Form::Unsigned { width: 5, max: (1 << 40) - 1 };
     #[inline]
     fn encode(&self, writer: &mut Writer<'_>) {
         let [_, _, _, bytes @ ..] = self.0.to_be_bytes();

@@ -67,7 +67,7 @@ impl fmt::Debug for Time {
     }
 }
 
-transparent!(Date(u16), Time(u32));
+transparent!(Date(u16 as Date), Time(u32 as Time));
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use simulation::day::{self, Plan, Summary};
 use simulation::{Error, World};
 
 use crate::progress::Progress;
-use crate::{Global, output, process, report};
+use crate::{Global, output, process, report, watch};
 
 /// A Monday in January 2026, six in the morning UTC: the same for every run, so that
 /// the same seed gives the same day.
@@ -57,7 +57,10 @@ impl Demo {
         }
         let seed = global.seed.unwrap_or(1);
         let random = process::random(Some(seed))?;
-        let mut world = World::create(&global.data, day::scheme(), self.algorithm.into(), random, START)?;
+        let observer = watch::observer(global)?;
+        let algorithm = self.algorithm.into();
+        let mut world =
+            World::create_watched(&global.data, day::scheme(), algorithm, random, START, observer)?;
         let plan = Plan { purses: self.purses, payments: self.payments, start: START };
         let mut progress = Progress::new();
         let lived = day::run(&mut world, plan, &mut |what, done, total| progress.tell(what, done, total));

@@ -1,7 +1,7 @@
 //! The program `purse`: an electronic purse system on one machine.
 //!
 //! One file a subcommand; `output` prints, `progress` shows how far something is,
-//! `process` opens the world and says how the program ends.
+//! `process` opens the world and says how the program ends, `watch` is `--trace` and `--pcap`.
 
 mod apdu;
 mod card;
@@ -22,6 +22,8 @@ mod resolve;
 mod serve;
 mod simulate;
 mod spec;
+mod trace;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -55,6 +57,12 @@ struct Global {
     /// Seed of all randomness; without it, the operating system's (demo: 1)
     #[arg(long, global = true)]
     seed: Option<u64>,
+    /// Print every APDU to standard error, decoded; keys and PINs are not shown
+    #[arg(long, global = true)]
+    trace: bool,
+    /// Write every APDU to a capture that Wireshark opens; zeros stand for keys and PINs
+    #[arg(long, global = true, value_name = "FILE")]
+    pcap: Option<PathBuf>,
     #[command(flatten)]
     reader: reader::Choice,
 }
@@ -87,8 +95,10 @@ enum Command {
     Clear(clear::Clear),
     /// Show books, merchants, exceptions and the money equation
     Report(report::Report),
-    /// Send APDUs in hexadecimal to a card, and see them decoded
+    /// Send APDUs to a card, and see them decoded: from a script, or in a shell
     Apdu(apdu::Apdu),
+    /// Decode a recorded session, or send it to a card again and compare
+    Trace(trace::Trace),
     /// Show the catalogue of commands
     Spec(spec::Spec),
     /// Print the completion script of a shell
@@ -119,7 +129,9 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Demo(demo) => demo.run(&global),
         Command::Replay(replay) => replay.run(&global),
-        Command::Simulate(simulate) => simulate.run(&global),
+        Command::Simulate(simulate) => {
+            watch::refuse(&global, "simulate").and_then(|()| simulate.run(&global))
+        }
         Command::Card(card) => card.run(&global),
         Command::Load(load) => load.run(&global),
         Command::Unload(unload) => unload.run(&global),
@@ -131,6 +143,7 @@ fn main() -> ExitCode {
         Command::Clear(clear) => clear.run(&global),
         Command::Report(report) => report.run(&global),
         Command::Apdu(apdu) => apdu.run(&global),
+        Command::Trace(trace) => trace.run(&global),
         Command::Spec(spec) => spec.run(&global),
         Command::Completions(completions) => completions.run(),
     };

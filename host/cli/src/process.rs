@@ -2,9 +2,11 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use apdu_spec::element::{Amount, Currency, Time};
 use clap::CommandFactory as _;
+use host::trace::SharedObserver;
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
 use simulation::statement::minor_units;
@@ -19,7 +21,7 @@ pub(crate) fn open(global: &Global) -> Result<World, Error> {
 
 /// [`open`], and the number of the purse that is in the reader, where there is one.
 pub(crate) fn open_with_purse(global: &Global) -> Result<(World, Option<u64>), Error> {
-    let mut world = World::open(&global.data, random(global.seed)?)?;
+    let mut world = open_watched(global, crate::watch::observer(global)?)?;
     let presented = reader::connect(global)?.map(|reader| world.present(reader)).transpose()?;
     Ok((world, presented))
 }
@@ -27,6 +29,13 @@ pub(crate) fn open_with_purse(global: &Global) -> Result<(World, Option<u64>), E
 /// The purse that is meant: of this number, or the one in the reader.
 pub(crate) fn which(number: Option<u64>, presented: Option<u64>) -> u64 {
     number.or(presented).unwrap_or_else(|| usage("which purse? Give its number, or a reader with --reader"))
+}
+
+/// The world of `--data` with this observer, and without what is in the reader.
+pub(crate) fn open_watched(global: &Global, observer: Option<SharedObserver>) -> Result<World, Error> {
+    let mut world = World::open(&global.data, random(global.seed)?)?;
+    world.observe(observer);
+    Ok(world)
 }
 
 /// Ends the program because of how it was called.
@@ -48,6 +57,11 @@ pub(crate) fn random(seed: Option<u64>) -> Result<ChaCha12Rng, Error> {
 /// The time of this machine.
 pub(crate) fn now() -> Time {
     Time(u32::try_from(jiff::Timestamp::now().as_second()).unwrap_or(u32::MAX))
+}
+
+/// The same to the nanosecond, for captures.
+pub(crate) fn instant() -> Duration {
+    jiff::Timestamp::now().as_duration().try_into().unwrap_or_default()
 }
 
 /// An amount that a person typed, such as `12.50`.

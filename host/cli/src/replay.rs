@@ -9,7 +9,7 @@ use simulation::statement::{self, Columns};
 use simulation::{Error, World};
 
 use crate::progress::Progress;
-use crate::{Global, output, process, report};
+use crate::{Global, output, process, report, watch};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  purse replay statements.csv --data /tmp/replay\n  \
@@ -53,7 +53,9 @@ impl Replay {
         let scheme = replay::scheme(&statements, self.currency);
         let start = statements.iter().flat_map(|s| &s.lines).map(|line| line.time).min().unwrap_or(Time(0));
         let random = process::random(global.seed)?;
-        let mut world = World::create(&global.data, scheme, Algorithm::AesCmac, random, start)?;
+        let observer = watch::observer(global)?;
+        let algorithm = Algorithm::AesCmac;
+        let mut world = World::create_watched(&global.data, scheme, algorithm, random, start, observer)?;
         let mut progress = Progress::new();
         let kinds = Kinds { refunds: self.refunds.clone() };
         let lived = replay::run(&mut world, &statements, &kinds, &mut |what, done, total| {

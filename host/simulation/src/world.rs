@@ -24,6 +24,7 @@ use host::reader::image::Randomness;
 use host::reader::virtual_reader::VirtualReader;
 use host::terminal::PaymentTerminal;
 use host::terminal::journal::FileJournal;
+use host::trace::{CardKind, CardLabel, SharedObserver, Watched};
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -53,7 +54,8 @@ pub struct World {
     /// The purse that is in a reader, where one was presented.
     presented: Option<u64>,
     pub(crate) terminals: BTreeMap<u32, PaymentTerminal>,
-    pub(crate) transfer: Option<VirtualReader>,
+    pub(crate) transfer: Option<AnyReader>,
+    observer: Option<SharedObserver>,
     _lock: File,
 }
 
@@ -70,8 +72,21 @@ impl World {
         directory: &Path,
         scheme: Scheme,
         algorithm: Algorithm,
+        random: ChaCha12Rng,
+        now: Time,
+    ) -> Result<Self, Error> {
+        Self::create_watched(directory, scheme, algorithm, random, now, None)
+    }
+
+    /// The same, with an observer that is told what passes between readers and cards from
+    /// the first personalisation on.
+    pub fn create_watched(
+        directory: &Path,
+        scheme: Scheme,
+        algorithm: Algorithm,
         mut random: ChaCha12Rng,
         now: Time,
+        observer: Option<SharedObserver>,
     ) -> Result<Self, Error> {
         let empty = match std::fs::read_dir(directory) {
             Ok(mut entries) => entries.next().is_none(),
@@ -92,6 +107,7 @@ impl World {
         vault.save(&directory.join("vault.json"))?;
         let background = Background::create(&directory.join("background.db"), vault)?;
         let mut world = Self::with(directory, scheme, background, random, lock);
+        world.observer = observer;
         world.register(now)?;
         // The scheme comes last: a directory without it is no world.
         world.scheme.write(&directory.join("scheme.json"))?;
@@ -130,8 +146,24 @@ impl World {
             presented: None,
             terminals: BTreeMap::new(),
             transfer: None,
+            observer: None,
             _lock: lock,
         }
+    }
+
+    /// Tells `observer` from now on what passes between readers and cards that are opened.
+    pub fn observe(&mut self, observer: Option<SharedObserver>) {
+        self.observer = observer;
+    }
+
+    /// A reader that the observer watches. Every reader of a world goes through here.
+    pub(crate) fn watched(
+        &self,
+        kind: CardKind,
+        number: u64,
+        reader: impl Reader + Send + 'static,
+    ) -> AnyReader {
+        Box::new(Watched::new(reader, CardLabel { kind, number }, self.observer.clone()))
     }
 
     /// A generator of its own for a card.
@@ -199,7 +231,7 @@ impl World {
                 return Err(Error::NoPurse(number));
             }
             let reader = VirtualReader::open(&path, self.randomness(), self.durable)?;
-            self.purses.insert(number, Box::new(reader));
+            self.purses.insert(number, self.watched(CardKind::Purse, number, reader));
         }
         self.purses.get_mut(&number).ok_or(Error::NoPurse(number))
     }
@@ -207,12 +239,13 @@ impl World {
     /// The purse in this reader is the only one that there is from now on, in place of the
     /// images in the directory. Its number.
     pub fn present(&mut self, mut reader: AnyReader) -> Result<u64, Error> {
-        let found = PurseCard::select(&mut reader)?.information()?.identity.iep;
+        let mut asked = Watched::new(&mut reader, CardLabel::UNKNOWN, self.observer.clone());
+        let found = PurseCard::select(&mut asked)?.information()?.identity.iep;
         if found.provider != self.scheme.provider() {
             return Err(Error::ForeignPurse(found));
         }
         let number = found.number.get();
-        self.purses.insert(number, reader);
+        self.purses.insert(number, self.watched(CardKind::Purse, number, reader));
         self.presented = Some(number);
         Ok(number)
     }
@@ -223,7 +256,8 @@ impl World {
         if !self.terminals.contains_key(&number) {
             let reader = VirtualReader::open(&self.sam_path(number), self.randomness(), self.durable)?;
             let journal = FileJournal::open(&self.terminal_home(number).join("journal"), self.durable)?;
-            let terminal = PaymentTerminal::start(Box::new(reader), Box::new(journal))?;
+            let reader = self.watched(CardKind::Sam, number.into(), reader);
+            let terminal = PaymentTerminal::start(reader, Box::new(journal))?;
             self.terminals.insert(number, terminal);
         }
         Ok(number)
@@ -233,7 +267,9 @@ impl World {
     pub(crate) fn start_transfer(&mut self) -> Result<(), Error> {
         if self.transfer.is_none() {
             let path = self.transfer_path();
-            self.transfer = Some(VirtualReader::open(&path, self.randomness(), self.durable)?);
+            let reader = VirtualReader::open(&path, self.randomness(), self.durable)?;
+            let number = self.scheme.transfer_card.into();
+            self.transfer = Some(self.watched(CardKind::Transfer, number, reader));
         }
         Ok(())
     }

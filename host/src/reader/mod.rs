@@ -1,8 +1,7 @@
 //! Readers: whatever carries an APDU to a card and its answer back.
 //!
 //! [`virtual_reader`] runs the card in this process, [`image`] is the memory of such a
-//! card in a file, [`trace`] is a reader around a reader that tells what passes,
-//! `pcsc` (feature) drives real readers, [`remote`] a card that another process serves.
+//! card in a file, `pcsc` (feature) drives real readers, [`remote`] a card that another process serves.
 //! Our card in a reader of others: [`serve`] over sockets, [`vpcd`] its protocol, [`atr`] what it
 //! says first.
 
@@ -14,7 +13,6 @@ pub mod remote;
 pub mod serve;
 pub mod socket;
 pub mod t0;
-pub mod trace;
 pub mod virtual_reader;
 pub mod vpcd;
 

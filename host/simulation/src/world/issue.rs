@@ -10,6 +10,7 @@ use background::{PurseOrder, SamOrder, TransferOrder};
 use card_os::applets::AppletKind;
 use host::reader::virtual_reader::VirtualReader;
 use host::terminal::personalise::personalise;
+use host::trace::CardKind;
 
 use super::{GROUP, VERSION, World};
 use crate::Error;
@@ -45,7 +46,7 @@ impl World {
         let order = TransferOrder { card, name: "transfer card".into(), version: VERSION };
         let blocks = self.background.issue_transfer(&order, now)?;
         let path = self.transfer_path();
-        self.make_card(&path, AppletKind::Transfer, Aid::TRANSFER, &blocks)
+        self.make_card(&path, CardKind::Transfer, transfer_card.into(), &blocks)
     }
 
     fn issue_sam(&mut self, name: &str, number: u32, now: Time) -> Result<(), Error> {
@@ -64,7 +65,7 @@ impl World {
         let blocks = self.background.issue_sam(&order, &mut self.random, now)?;
         let home = self.terminal_home(number);
         std::fs::create_dir_all(&home).map_err(Error::file(&home))?;
-        self.make_card(&self.sam_path(number), AppletKind::Sam, Aid::PSAM, &blocks)
+        self.make_card(&self.sam_path(number), CardKind::Sam, number.into(), &blocks)
     }
 
     /// A card from blank to personalised. It gets its name last: who is interrupted leaves
@@ -72,17 +73,23 @@ impl World {
     fn make_card(
         &mut self,
         path: &Path,
-        kind: AppletKind,
-        aid: &[u8],
+        kind: CardKind,
+        number: u64,
         blocks: &[DataBlock],
     ) -> Result<(), Error> {
+        let (applet, aid) = match kind {
+            CardKind::Purse | CardKind::Unknown => (AppletKind::Purse, Aid::PURSE),
+            CardKind::Sam => (AppletKind::Sam, Aid::PSAM),
+            CardKind::Transfer => (AppletKind::Transfer, Aid::TRANSFER),
+        };
         let randomness = self.randomness();
         let blank = path.with_extension("blank");
         match std::fs::remove_file(&blank) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(&blank)(error))?,
             _ => {}
         }
-        let mut reader = VirtualReader::create(&blank, kind, randomness)?;
+        let reader = VirtualReader::create(&blank, applet, randomness)?;
+        let mut reader = self.watched(kind, number, reader);
         personalise(&mut reader, aid, blocks)?;
         drop(reader);
         std::fs::rename(&blank, path).map_err(Error::file(path))
@@ -118,7 +125,7 @@ impl World {
         self.scheme.purses = number;
         self.scheme.write(&self.directory.join("scheme.json"))?;
         let blocks = self.background.issue_purse(&order, now)?;
-        self.make_card(&self.purse_path(number), AppletKind::Purse, Aid::PURSE, &blocks)?;
+        self.make_card(&self.purse_path(number), CardKind::Purse, number, &blocks)?;
         Ok(number)
     }
 }
