@@ -76,6 +76,27 @@ impl Tear {
         let (Self::Front { state, .. } | Self::Back { state, .. } | Self::All(state)) = self;
         matches!(state, State::Weak(_))
     }
+
+    /// Leaves in `place` what a torn write leaves, of pieces of `size` bytes; byte `at` was to
+    /// become `new(at)`.
+    pub(super) fn leave(self, size: usize, place: &mut [u8], new: impl Fn(usize) -> u8) {
+        let length = place.len();
+        let (written, torn, size, state) = match self {
+            Self::Front { piece, state } => {
+                let begun = piece.saturating_mul(size).min(length);
+                (0..begun, begun..(begun + size).min(length), size, state)
+            }
+            Self::Back { piece, state } => {
+                let ended = piece.saturating_add(1).saturating_mul(size).min(length);
+                (ended..length, ended.saturating_sub(size)..ended, size, state)
+            }
+            Self::All(state) => (0..0, 0..length, UNIT, state),
+        };
+        let (bytes, begun) = (place.get_mut(written.clone()).unwrap_or_default(), written.start);
+        (begun..).zip(bytes).for_each(|(at, byte)| *byte = new(at));
+        let (bytes, begun) = (place.get_mut(torn.clone()).unwrap_or_default(), torn.start);
+        (begun..).zip(bytes).for_each(|(at, byte)| *byte = state.byte(at % size, size, *byte, new(at)));
+    }
 }
 
 /// States of a flash unit in progress: each prefix, each suffix, mixed bits, garbage, weak. None

@@ -1,12 +1,14 @@
 //! All that a card keeps: every cell, and every record that its applet still wants. Two
 //! images with the same are the same card: applets know nothing else after power-up.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 
 use card_os::applets::AppletKind;
-use card_os::kernel::memory::{Memory, entry::RECORD};
-use card_os::platform::Platform;
+use card_os::kernel::memory::entry::{ENTRY_MAX, HEADER, RECORD};
+use card_os::kernel::memory::{Change, Memory};
+use card_os::platform::{Platform, UNIT};
 
+use crate::digest::Digest;
 use crate::station::{Chip, Recorder, Write};
 
 /// Tags of the kernel and of the first application.
@@ -71,7 +73,7 @@ pub fn hash_changed<P: Platform>(memory: &Memory<P>, write: &Write, digest: &mut
 
 /// Reads all that is kept.
 pub fn kept<P: Platform>(kind: AppletKind, memory: &Memory<P>) -> Kept {
-    let mut digest = DefaultHasher::new();
+    let mut digest = Digest::default();
     let mut buffer = [0; 256];
     hash_cells(memory, &mut digest);
     for (log, floor) in (RECORD..).zip(floors(kind, memory)) {
@@ -85,22 +87,43 @@ pub fn kept<P: Platform>(kind: AppletKind, memory: &Memory<P>) -> Kept {
     Kept(digest.finish())
 }
 
-/// Moves the end of memory on by `steps` entries without a change of state: the place in
-/// its block, and what reclaiming is due, are part of every state's key.
-pub fn age(kind: AppletKind, chip: Box<Chip>, steps: usize) -> Box<Chip> {
+/// Size of the longest entry.
+pub const LONG: usize = ENTRY_MAX;
+/// Size of a short one.
+pub const SHORT: usize = 2 * UNIT;
+/// A key that every card has from its personalisation on.
+const KEY: u8 = 40;
+
+/// Moves the end of memory on by entries of these sizes without a change of state: the place in
+/// its block, and what reclaiming is due, are part of every state's key. Long entries
+/// repeat a key, since few items are quickly powered up; what they leave free, the registry.
+pub fn age(kind: AppletKind, chip: Box<Chip>, sizes: impl IntoIterator<Item = usize>) -> Box<Chip> {
     let mut memory = Memory::open(Recorder::new(chip, false)).unwrap();
     for (log, floor) in (RECORD..).zip(floors(kind, &memory)) {
         memory.keep_from(log, floor);
     }
-    let mut registry = [0; 8];
-    let length = memory.cell(0, &mut registry).unwrap();
-    for _ in 0..steps {
-        let mut change = card_os::kernel::memory::Change::default();
-        change.set(0, &registry[..length]);
-        if memory.commit(change).is_err() {
-            break; // full: as old as it gets
+    for size in sizes {
+        let entry = filler(&memory, size);
+        if memory.commit(entry).is_err() {
+            let short = filler(&memory, SHORT);
+            if memory.commit(short).is_err() {
+                break; // full: as old as it gets
+            }
         }
         memory.housekeep().unwrap();
     }
     memory.into_platform().chip
+}
+
+/// An entry of this size that sets cells to what they are.
+fn filler<P: Platform>(memory: &Memory<P>, size: usize) -> Change {
+    let (mut change, mut left, mut value) = (Change::default(), size - HEADER, [0; 256]);
+    for tag in [KEY, 0] {
+        let Some(length) = memory.cell(tag, &mut value) else { continue };
+        while left >= 2 + length {
+            change.set(tag, &value[..length]);
+            left -= 2 + length;
+        }
+    }
+    change
 }

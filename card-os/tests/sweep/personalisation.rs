@@ -10,7 +10,8 @@ use card_os::applets::AppletKind;
 use card_os::kernel::memory::MemoryError;
 use card_os::sim::tears;
 
-use crate::cut::{Command, Situation, Subject, Tally, torn};
+use crate::cut::{Tally, torn};
+use crate::deed::{Command, Situation, Subject};
 use crate::station::{Chip, Recorder, Station};
 use crate::support;
 
@@ -99,6 +100,7 @@ pub fn create(chip: &Chip, new: bool) -> Tally {
             let mut station = Station::create(AppletKind::Purse, torn);
             blocks(AppletKind::Purse).iter().for_each(|block| station.execute::<StoreData>(block).unwrap());
             tally.cases += 1;
+            tally.powered += 1;
         }
         write.apply(&mut chip).unwrap();
     }

@@ -14,7 +14,8 @@ use apdu_spec::signature::{Commitment, Heading, Name};
 use card_os::applets::AppletKind;
 use card_os::kernel::memory::{Change, Memory, entry::RECORD};
 
-use crate::cut::{Action, Command, Situation, Subject, explore};
+use crate::deed::{Command, Situation, Subject};
+use crate::explore::{Action, explore};
 use crate::personalisation;
 use crate::station::{Chip, Recorder, Station};
 use crate::support::world::NOW;

@@ -1,50 +1,48 @@
 //! Which deeds are swept, how, and by which shard.
 
 use std::collections::HashSet;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
 use card_os::sim::Technology;
 
-use crate::cut::{Command, Deed, Situation, Subject, Tally};
-use crate::kept;
+use crate::ages::{Ages, deeds_of};
+use crate::cut::{Look, Tally};
+use crate::deed::{Command, Deed, Situation, Subject};
+use crate::digest::Met;
 
-/// Entries that fill the ring: by then every sort of reclaiming has come up.
-const ENTRIES: usize = 1_000;
-/// Entries of one block at most: in so many steps a block is opened, emptied and erased.
-const BLOCK_ENTRIES: usize = 130;
+/// Which deeds are swept.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Scope {
+    /// One of each sequence: command, how it ended, the sorts of its writes.
+    Sequences,
+    /// Also one of each number of entries of one sort on end.
+    Kinds,
+    /// Also each sequence in each class of state.
+    Classes,
+}
 
 /// How much is asked for: environment variable `SWEEP`.
 struct Depth {
-    /// Entries by which each state is aged, again and again until its memory has gone round.
-    step: usize,
-    /// Whether each class of state is swept, or one state for each kind of deed.
-    classes: bool,
-    twice: bool,
+    ages: Ages,
+    scope: Scope,
+    /// How the first deed of each sequence is looked at; of the others the shapes are, on NOR.
+    look: Look,
     technologies: &'static [Technology],
 }
 
 impl Depth {
     fn asked() -> Self {
-        let all = &[Technology::Nor, Technology::Eeprom];
+        let (nor, all) = (&[Technology::Nor], &[Technology::Nor, Technology::Eeprom]);
+        let (ages, look) = (Ages::Every, Look::Images);
         match std::env::var("SWEEP").as_deref() {
-            Err(_) => Self { step: 500, classes: false, twice: false, technologies: &[Technology::Nor] },
-            Ok("full") => Self { step: 1, classes: true, twice: false, technologies: all },
-            Ok("double") => Self { step: 3, classes: true, twice: true, technologies: &[Technology::Nor] },
+            Err(_) => Self { ages: Ages::Some, scope: Scope::Kinds, look, technologies: nor },
+            Ok("full") => Self { ages, scope: Scope::Classes, look, technologies: all },
+            Ok("double") => Self { ages, scope: Scope::Sequences, look: Look::Twice, technologies: nor },
             Ok(other) => panic!("SWEEP={other}: full or double"),
         }
-    }
-
-    /// By how many entries a state is aged after each look at it. The bounded run follows one
-    /// state step by step through more than a block: every sort of reclaiming comes up.
-    fn steps(&self, followed: bool) -> Vec<usize> {
-        let mut steps = vec![self.step; ENTRIES / self.step];
-        if followed && !self.classes {
-            steps.extend([1; BLOCK_ENTRIES]);
-        }
-        steps
     }
 }
 
@@ -79,71 +77,103 @@ fn on_all_cores<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// A command in a situation, to be swept.
-struct Task<S: Subject> {
-    situation: Arc<Situation<S>>,
+/// A deed to be swept.
+pub struct Planned {
     command: usize,
+    sequence: String,
+    kind: String,
     key: String,
+    /// Whether it is the first one of its sequence.
+    first: bool,
 }
 
-/// Ages a situation and finds its deeds, one of each key.
-fn deeds_of<S: Subject>(
-    situation: &Situation<S>,
-    commands: &[Command<S>],
-    depth: &Depth,
-    followed: bool,
-) -> Vec<Task<S>> {
-    let (mut found, mut seen, mut situation) = (Vec::new(), HashSet::new(), situation.clone());
-    for technology in depth.technologies {
-        situation.chip.change_to(*technology);
-        for step in depth.steps(followed) {
-            let now = Arc::new(situation.clone());
-            for (command, row) in commands.iter().enumerate() {
-                let deed = Deed::record(&now, row);
-                let key = if depth.classes { deed.key() } else { deed.kind() };
-                let key = format!("{technology:?} {key}");
-                if seen.insert(key.clone()) {
-                    found.push(Task { situation: now.clone(), command, key });
-                }
-            }
-            situation.chip = kept::age(S::KIND, situation.chip, step);
-        }
+impl Planned {
+    pub fn new<S: Subject>(command: usize, deed: &Deed<'_, S>) -> Self {
+        Self { command, sequence: deed.sequence(), kind: deed.kind(), key: deed.key(), first: true }
     }
-    found
+}
+
+/// Deeds of one situation, to be swept.
+pub struct Task<S: Subject> {
+    pub situation: Situation<S>,
+    pub deeds: Vec<Planned>,
+}
+
+impl<S: Subject> Task<S> {
+    /// Sweeps its deeds on one technology. Those that write the same on the same image, as all
+    /// do that only let memory reclaim, are cut to the same images, and are swept once.
+    fn sweep(&self, commands: &[Command<S>], technology: Technology, look: Look) -> Tally {
+        let (mut all, mut met) = (Tally::default(), Met::default());
+        let mut situation = self.situation.clone();
+        situation.chip.change_to(technology);
+        for Planned { command, first, .. } in &self.deeds {
+            if !first && technology != Technology::Nor {
+                continue;
+            }
+            let look = if *first { look } else { Look::Shapes };
+            let mut deed = Deed::record(&situation, &commands[*command]);
+            deed.check();
+            let (standings, tally) = met.entry(deed.same_writes(look)).or_insert_with(|| {
+                let standings = deed.standings();
+                let tally = deed.sweep(&standings, look);
+                (standings, tally)
+            });
+            deed.check_standings(standings);
+            all += *tally;
+            (tally.powered, tally.asked) = (0, 0);
+        }
+        all
+    }
+}
+
+/// Finds the deeds that are swept, each in the first and so the youngest state that has it.
+fn find<S: Subject>(situations: &[Situation<S>], commands: &[Command<S>], depth: &Depth) -> Vec<Task<S>> {
+    let all = situations.len();
+    let found =
+        on_all_cores(all, |state| deeds_of(&situations[state], commands, depth.ages, state == all / 4));
+    let (mut sequences, mut kinds, mut keys) = (HashSet::new(), HashSet::new(), HashSet::new());
+    let mut tasks: Vec<_> = found.into_iter().flatten().collect();
+    for Task { deeds, .. } in &mut tasks {
+        deeds.retain_mut(|deed| {
+            deed.first = sequences.insert(deed.sequence.clone());
+            let kind = kinds.insert(deed.kind.clone()) && depth.scope >= Scope::Kinds;
+            let key = keys.insert(deed.key.clone()) && depth.scope >= Scope::Classes;
+            deed.first || kind || key
+        });
+    }
+    tasks.retain(|task| !task.deeds.is_empty());
+    tasks
 }
 
 /// Sweeps one deed of each key, and prints what was counted.
 pub fn sweep<S: Subject>(name: &str, mut situations: Vec<Situation<S>>, commands: &[Command<S>]) {
-    // The first and so the youngest state of each class.
     let mut classes = HashSet::new();
     situations.retain(|situation| classes.insert(situation.class.clone()));
     let (depth, (this, shards, done), started) = (Depth::asked(), shard(), Instant::now());
-    let states = situations.len();
-    let found =
-        on_all_cores(states, |state| deeds_of(&situations[state], commands, &depth, state == states / 4));
-    let mut seen = HashSet::new();
-    let mut tasks: Vec<_> =
-        found.into_iter().flatten().filter(|task| seen.insert(task.key.clone())).collect();
-    let all = tasks.len();
-    tasks = tasks.into_iter().skip(this).step_by(shards).skip(done).collect();
-    println!("{name}: {states} states, {all} deeds, found in {} s", started.elapsed().as_secs());
+    let (states, tasks) = (situations.len(), find(&situations, commands, &depth));
+    drop(situations);
+    let deeds: usize = tasks.iter().map(|task| task.deeds.len()).sum();
+    let seconds = started.elapsed().as_secs();
+    println!("{name}: {states} states, {deeds} deeds at {} ages, found in {seconds} s", tasks.len());
 
-    let (swept, shown) = (Mutex::new((0, Tally::default())), Mutex::new(Instant::now()));
-    let started = Instant::now();
-    on_all_cores(tasks.len(), |task| {
-        let Task { situation, command, .. } = &tasks[task];
-        let tally = Deed::record(situation, &commands[*command]).sweep(depth.twice);
+    let every =
+        depth.technologies.iter().flat_map(|technology| tasks.iter().map(move |task| (task, *technology)));
+    let mine: Vec<_> = every.skip(this).step_by(shards).skip(done).collect();
+    let (swept, started) = (Mutex::new((0, Tally::default(), Instant::now())), Instant::now());
+    on_all_cores(mine.len(), |task| {
+        let (task, technology) = mine[task];
+        let tally = task.sweep(commands, technology, depth.look);
         let mut swept = swept.lock().unwrap();
-        swept.0 += 1;
-        swept.1 += tally;
-        let mut shown = shown.lock().unwrap();
+        let (count, all, shown) = &mut *swept;
+        *count += 1;
+        *all += tally;
         if shown.elapsed().as_secs() >= 20 {
             *shown = Instant::now();
-            let (deeds, tally) = &*swept;
-            println!("... {name}: {} of {} deeds, {tally}", done + deeds, done + tasks.len());
+            let (of, seconds) = (done + mine.len(), started.elapsed().as_secs());
+            println!("... {name}: {} of {of} tasks in {seconds} s, {all}", done + *count);
         }
     });
-    let (_, tally) = swept.into_inner().unwrap();
+    let (_, tally, _) = swept.into_inner().unwrap();
     let rate = tally.cases as u128 * 1_000 / started.elapsed().as_millis().max(1);
     println!("{name}: {states} states, {tally}, {rate} cases a second");
     assert!(tally.cases > 0 || shards > 1 || done > 0);

@@ -17,7 +17,8 @@ use apdu_spec::signature::{Heading, Name, S1, S2, S3};
 use apdu_spec::{Element as _, StatusWord};
 use card_os::applets::AppletKind;
 
-use crate::cut::{Action, Command, Situation, Subject, explore};
+use crate::deed::{Command, Situation, Subject};
+use crate::explore::{Action, explore};
 use crate::personalisation;
 use crate::station::Station;
 use crate::support::world::NOW;

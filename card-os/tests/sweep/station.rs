@@ -101,6 +101,7 @@ impl Platform for Recorder {
     fn blocks(&self) -> usize {
         self.chip.blocks()
     }
+    #[inline]
     fn read(&self, address: usize, buffer: &mut [u8]) -> Result<(), ChipError> {
         self.chip.read(address, buffer)
     }

@@ -12,7 +12,8 @@ use apdu_spec::transfer::{
 use apdu_spec::wire::Octets;
 use card_os::applets::AppletKind;
 
-use crate::cut::{Action, Command, Situation, Subject, explore};
+use crate::deed::{Command, Situation, Subject};
+use crate::explore::{Action, explore};
 use crate::personalisation;
 use crate::station::Station;
 use crate::support::{self, sam_id, transfer_id};
