@@ -149,7 +149,10 @@ fn begin(card: &mut Card) -> Result<(), pcsc::Error> {
     loop {
         match card.transaction() {
             // The guard would borrow the card.
-            Ok(transaction) => return Ok(std::mem::forget(transaction)),
+            Ok(transaction) => {
+                std::mem::forget(transaction);
+                return Ok(());
+            }
             Err(pcsc::Error::ResetCard) => {}
             Err(error) => return Err(error),
         }
