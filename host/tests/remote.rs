@@ -85,14 +85,18 @@ fn the_examples_run() {
     let (endpoint, _told) = serve("127.0.0.1:0");
     let Endpoint::Tcp(address) = &endpoint else { panic!("not TCP") };
     example::run(address).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/served_card.py");
-    let python = Command::new("python3").arg(script).arg(address).output().expect("python3 is installed");
-    assert!(python.status.success(), "{python:?}");
-    assert!(String::from_utf8_lossy(&python.stdout).starts_with("FCI 6F"));
     let lines = include_str!("../examples/served_card.rs")
         .lines()
         .skip_while(|line| !line.starts_with("pub(crate) fn run"));
     assert_eq!(lines.take_while(|line| *line != "}").count(), 6, "five lines and their head");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/served_card.py");
+    let python = match Command::new("python3").arg(script).arg(address).output() {
+        // `tests/run` counts it as skipped.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+        other => other.unwrap(),
+    };
+    assert!(python.status.success(), "{python:?}");
+    assert!(String::from_utf8_lossy(&python.stdout).starts_with("FCI 6F"));
 }
 
 #[test]

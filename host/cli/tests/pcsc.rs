@@ -150,6 +150,30 @@ fn a_terminal_waits_for_daemon_and_card() {
     });
 }
 
+/// What a Python program does, in the Python that has pyscard.
+const PYSCARD: &str = "
+from smartcard.System import readers
+from smartcard.util import toBytes
+card = [reader for reader in readers() if str(reader) == 'Virtual PCD 00 00'][0].createConnection()
+card.connect()
+data, sw1, sw2 = card.transmit(toBytes('00 A4 04 00 06 F0 50 55 52 53 45'))
+assert (sw1, sw2) == (0x90, 0x00), (sw1, sw2)
+assert card.transmit(toBytes('90 5C 00 00 00'))[1:] == (0x90, 0x00)
+";
+
+fn meet_pyscard() {
+    let has = |python: &&str| {
+        let import = Command::new(python).args(["-c", "import smartcard"]).output();
+        import.is_ok_and(|run| run.status.success())
+    };
+    let Some(python) = ["python3", "/usr/bin/python3"].into_iter().find(has) else {
+        println!("pyscard is not installed: not met");
+        return;
+    };
+    let run = Command::new(python).args(["-c", PYSCARD]).output().expect("Python");
+    assert!(run.status.success(), "{run:?}");
+}
+
 #[test]
 fn strangers_meet_the_purse() {
     alone("strangers_meet_the_purse", || {
@@ -171,6 +195,7 @@ fn strangers_meet_the_purse() {
         run("opensc-tool", &["-r", READER, "--atr"], "3b:89:81:31:fe:45:80");
         run("opensc-tool", &["-r", READER, "-c", "default", "-s", select], "SW1=0x90");
         run("opensc-tool", &["-r", READER, "-s", select], "SW1=0x90");
+        meet_pyscard();
         run("scriptor", &["-r", READER, support::argument(&script)], "90 00 : Normal processing.");
         assert_eq!(balance(&place, READER), before, "foreign commands change nothing");
     });

@@ -86,6 +86,20 @@ fn a_purse_that_is_pulled_anywhere() {
 }
 
 #[test]
+fn every_kind_of_card_is_served() {
+    let place = Place::after_a_day(1);
+    for (image, aid) in [("sams/1.card", "F05053414D31"), ("transfer/800.card", "F05452414E53")] {
+        let path = place.data().join(image);
+        let image =
+            ["--json", "card", "serve", "--image", support::argument(&path), "--listen", "127.0.0.1:0"];
+        let serving = Serving::spawn(place.command(&image));
+        let select = format!("00A4040C06{aid}");
+        let answers = place.json(&["--reader", &serving.address(), "apdu", &select]);
+        assert_eq!(answers[0]["answer"], "9000");
+    }
+}
+
+#[test]
 fn images_that_cannot_be_served_say_why() {
     let place = Place::after_a_day(1);
     let (path, other) = (place.card(1), place.card(2));

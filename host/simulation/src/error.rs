@@ -47,7 +47,7 @@ pub enum Error {
     #[error("not paid: {}", .0.map_or("the purse was not debited".into(), |word| word.to_string()))]
     NotPaid(Option<StatusWord>),
     /// A payment that is in doubt.
-    #[error("payment in doubt: present purse {0} again at the same terminal")]
+    #[error("payment in doubt: present purse {0} again at the same terminal; `purse resolve` asks it")]
     InDoubt(IepId),
     /// A cancellation that is in doubt.
     #[error("cancellation in doubt: present purse {0} again at the same terminal, and repeat the command")]

@@ -20,12 +20,17 @@ const TB3: u8 = 0x45;
 /// At most 15 (ISO/IEC 7816-3, 8.2.2).
 const HISTORICAL_COUNT: u8 = 9;
 /// Historical bytes (ISO/IEC 7816-4, 12.1.1.2 to 12.1.1.9).
+#[rustfmt::skip]
 const HISTORICAL: [u8; HISTORICAL_COUNT as usize] = [
-    0x80, // category indicator: COMPACT-TLV data objects
-    0x31, 0xC0, // card service data: applications selected by full and by partial DF name
-    0x73, 0xC0, 0x01,
-    0x40, // card capabilities: DF names, full and partial; data unit of one byte; extended lengths
-    0x81, 0x05, // status indicator: life cycle, operational and activated
+    // Category indicator: COMPACT-TLV data objects.
+    0x80,
+    // Card service data: applications are selected by full and by partial DF name, no MF.
+    0x31, 0xC1,
+    // Card capabilities: DF names, full and partial; data units of a byte, written in a way of
+    // our own; extended lengths.
+    0x73, 0xC0, 0x21, 0x40,
+    // Status indicator: life cycle, operational and activated.
+    0x81, 0x05,
 ];
 
 /// The answer to reset.
@@ -60,7 +65,7 @@ mod tests {
 
     #[test]
     fn it_is_well_formed() {
-        assert_eq!(hex::encode_upper(ATR), "3B898131FE458031C073C00140810585");
+        assert_eq!(hex::encode_upper(ATR), "3B898131FE458031C173C021408105A4");
         assert!(ATR.len() <= ATR_MAX);
         assert_eq!(check(&ATR), 0, "TCK");
         assert_eq!(usize::from(ATR[1] & 0x0F), HISTORICAL.len());

@@ -143,6 +143,23 @@ pub fn connect(
     }
 }
 
+/// Begins a transaction, which ends with the connection. Who had the card before may have
+/// reset it at last, which every other connection is told of once.
+fn begin(card: &mut Card) -> Result<(), pcsc::Error> {
+    loop {
+        match card.transaction() {
+            // The guard would borrow the card.
+            Ok(transaction) => {
+                std::mem::forget(transaction);
+                return Ok(());
+            }
+            Err(pcsc::Error::ResetCard) => {}
+            Err(error) => return Err(error),
+        }
+        card.reconnect(ShareMode::Shared, Protocols::ANY, Disposition::LeaveCard)?;
+    }
+}
+
 impl PcscReader {
     /// Connects to the card in a reader and begins a transaction; the protocol too. Waits for
     /// the end of another program's transaction.
@@ -155,8 +172,7 @@ impl PcscReader {
         let c_name = std::ffi::CString::new(name.as_str()).unwrap_or_default();
         let mut card = context.connect(&c_name, ShareMode::Shared, Protocols::ANY).map_err(refuse)?;
         let protocol = card.status2_owned().map_err(refuse)?.protocol2().unwrap_or(Protocol::T1);
-        // The transaction ends with the connection; its guard would borrow the card.
-        std::mem::forget(card.transaction().map_err(refuse)?);
+        begin(&mut card).map_err(refuse)?;
         Ok((Self { name, card, buffer: vec![0; RESPONSE_MAX] }, protocol))
     }
 }
