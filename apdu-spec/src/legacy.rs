@@ -26,7 +26,7 @@ layout! {
     #[derive(Copy)]
     pub struct FileId {
         /// File identifier.
-        id: u16,
+        id: [u8; 2],
     }
 }
 

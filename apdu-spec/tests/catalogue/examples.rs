@@ -222,8 +222,8 @@ fn files() -> Vec<Example> {
     let content = |content: &[u8]| FileContent { bytes: Octets::new(content).unwrap() };
     vec![
         example::<SelectMaster>(&MasterFile { id: Octets::new(&[0x3F, 0x00]).unwrap() }, &()),
-        example::<SelectDirectory>(&FileId { id: 0xA200 }, &()),
-        example::<SelectFile>(&FileId { id: 0x0104 }, &()),
+        example::<SelectDirectory>(&FileId { id: [0xA2, 0x00] }, &()),
+        example::<SelectFile>(&FileId { id: [0x01, 0x04] }, &()),
         example::<ReadBinary>(&BinaryPlace { file: 0x82, offset: 0 }, &content(&[0, 0, 0x13, 0x88])),
         example::<ReadFileRecord>(
             &RecordPlace { record: 1, file: 0x04 },

@@ -1,4 +1,5 @@
-//! `purse card list|show|log`: looks at purses. `purse card serve` is in `serve`.
+//! `purse card list|show|log`: looks at purses. `purse card issue` and `serve` have files of
+//! their own.
 
 use apdu_spec::element::Kind;
 use apdu_spec::purse::LogLine;
@@ -7,7 +8,7 @@ use host::card::purse::PurseCard;
 use serde_json::json;
 use simulation::{Error, World};
 
-use crate::{Global, output, process, reader, serve};
+use crate::{Global, issue, output, process, reader, serve};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  purse card list\n  purse card show 1\n  purse card log 1 --json\n  \
@@ -31,6 +32,8 @@ enum Action {
         /// Number of the purse; with --reader, the one in the reader
         purse: Option<u64>,
     },
+    /// Issue new purses
+    Issue(issue::Issue),
     /// Put cards into readers: of pcscd, or of any program that connects
     Serve(serve::Serve),
 }
@@ -50,6 +53,10 @@ impl Card {
             Action::Log { purse } => {
                 let (mut world, presented) = process::open_with_purse(global)?;
                 log(&mut world, process::which(*purse, presented), global.json)
+            }
+            Action::Issue(issue) => {
+                reader::refuse(global)?;
+                issue.run(global)
             }
             Action::Serve(serve) => {
                 reader::refuse(global)?;

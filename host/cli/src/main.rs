@@ -9,6 +9,7 @@ mod clear;
 mod collect;
 mod completions;
 mod demo;
+mod issue;
 mod load;
 mod output;
 mod pay;
@@ -75,7 +76,7 @@ enum Command {
     Replay(replay::Replay),
     /// Simulate the whole system while everything goes wrong
     Simulate(simulate::Simulate),
-    /// Look at purses, and put cards into readers of other programs
+    /// Issue purses, look at them, put them into readers of other programs
     Card(card::Card),
     /// Load a purse, online
     Load(load::Load),

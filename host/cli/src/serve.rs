@@ -8,12 +8,13 @@ use std::thread;
 
 use host::reader::serve::{Event, ImageCard, Removal, Served, VPCD_PORT};
 use host::reader::socket::Endpoint;
+use host::trace::{CardKind, CardLabel, Watched};
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use simulation::Error;
 
-use crate::{Global, output, process};
+use crate::{Global, output, process, watch};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -58,12 +59,17 @@ impl Serve {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
         let places = self.places()?;
         let mut random = process::random(global.seed)?;
+        let observer = watch::observer(global)?;
         let mut cards = Vec::new();
-        for path in &self.images {
+        for (path, number) in self.images.iter().zip(1..) {
             let mut own = ChaCha12Rng::from_rng(&mut random);
             let randomnesses =
                 Box::new(move || Box::new(ChaCha12Rng::from_rng(&mut own)) as Box<dyn Rng + Send>);
-            cards.push(Arc::new(Served::pull_at(ImageCard::open(path, randomnesses)?, self.pull_at)));
+            // One card needs no number.
+            let number = if self.images.len() > 1 { number } else { 0 };
+            let label = CardLabel { kind: CardKind::Unknown, number };
+            let card = Watched::new(ImageCard::open(path, randomnesses)?, label, observer.clone());
+            cards.push(Arc::new(Served::pull_at(card, self.pull_at)));
         }
         let (tell, told) = channel();
         let end = tell.clone();
@@ -136,7 +142,7 @@ impl Serve {
 }
 
 /// The life of one card.
-fn serve(card: &Served<ImageCard>, place: Place, index: usize, tell: &Sender<Told>) {
+fn serve(card: &Served<Watched<ImageCard>>, place: Place, index: usize, tell: &Sender<Told>) {
     let mut happened = |event| drop(tell.send(Told::Happened(index, event)));
     match place {
         Place::Vpcd(reader) => card.insert_into(&reader, &mut thread::sleep, &mut happened),

@@ -174,6 +174,16 @@ fn meet_pyscard() {
     assert!(run.status.success(), "{run:?}");
 }
 
+/// What a program of others prints, where it is installed; `tests/run` says where one is not.
+fn say(program: &str, arguments: &[&str]) -> Option<String> {
+    let Ok(run) = Command::new(program).args(arguments).output() else {
+        println!("{program} is not installed: not met");
+        return None;
+    };
+    assert!(run.status.success(), "{program}: {run:?}");
+    Some(String::from_utf8_lossy(&run.stdout).into_owned())
+}
+
 #[test]
 fn strangers_meet_the_purse() {
     alone("strangers_meet_the_purse", || {
@@ -183,13 +193,12 @@ fn strangers_meet_the_purse() {
         let before = balance(&place, READER);
         let script = place.file("script", "00 A4 04 00 06 F0 50 55 52 53 45\n90 5C 00 00 00\n");
         let run = |program: &str, arguments: &[&str], word: &str| {
-            let Ok(run) = Command::new(program).args(arguments).output() else {
-                println!("{program} is not installed: not met");
-                return;
-            };
-            let said = String::from_utf8_lossy(&run.stdout).into_owned();
-            assert!(run.status.success() && said.contains(word), "{program}: {said}{run:?}");
+            if let Some(said) = say(program, arguments) {
+                assert!(said.contains(word), "{program}: {said}");
+            }
         };
+        run("pcsc_scan", &["-r"], READER);
+        run("ATR_analysis", &["3B898131FE458031C173C021408105A4"], "correct checksum");
         let select = "00:A4:04:00:06:F0:50:55:52:53:45";
         run("opensc-tool", &["-l"], READER);
         run("opensc-tool", &["-r", READER, "--atr"], "3b:89:81:31:fe:45:80");
@@ -198,5 +207,40 @@ fn strangers_meet_the_purse() {
         meet_pyscard();
         run("scriptor", &["-r", READER, support::argument(&script)], "90 00 : Normal processing.");
         assert_eq!(balance(&place, READER), before, "foreign commands change nothing");
+    });
+}
+
+/// The reader of Geldkarten of libchipcard: what it prints is what is true. It always ends
+/// with 0.
+#[test]
+fn a_reader_of_geldkarten_meets_the_purse() {
+    alone("a_reader_of_geldkarten_meets_the_purse", || {
+        let place = Place::after_a_day(1);
+        let issued = place.json(&["card", "issue", "--view", "geldkarte,quick", "--limit", "45.50"]);
+        let purse = issued[0]["purse"].as_u64().expect("a number");
+        let number = purse.to_string();
+        place.json(&["load", &number, "80"]);
+        place.json(&["pay", &number, "12.34", "--at", "kiosk"]);
+        place.json(&["pay", &number, "0.66", "--at", "bus-12"]);
+        let _daemon = Daemon::start();
+        let _serving = Serving::start(&place, &[purse], &[]);
+        assert_eq!(balance(&place, READER), 6_700);
+        let shows = |command: &str, words: &[&str]| {
+            let Some(said) = say("geldkarte", &[command]) else { return };
+            let said: Vec<&str> = said.split_whitespace().collect();
+            let line = said.join(" ");
+            words.iter().for_each(|word| assert!(line.contains(word), "{command}: {line}, not {word}"));
+        };
+        shows("loaded", &["Card is loaded with 67.00 EUR"]);
+        shows("maxload", &["Card can be loaded with 200.00 EUR"]);
+        shows("maxxfer", &["Card can transfer up to 45.50 EUR"]);
+        shows("blogs", &["0.66 67.00", "12.34 67.66"]);
+        // The same card for a reader of Quick cards.
+        let quick = ["-s", "00:A4:04:0C:08:D0:40:00:00:01:00:00:02", "-s", "00:B0:82:00:00"];
+        let arguments = [&["-r", READER, "-c", "default"], &quick[..]].concat();
+        if let Some(said) = say("opensc-tool", &arguments) {
+            assert!(said.contains("00 00 1A 2C"), "6,700 cents: {said}");
+        }
+        assert_eq!(balance(&place, READER), 6_700, "reading changes nothing");
     });
 }

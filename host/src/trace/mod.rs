@@ -41,7 +41,7 @@ pub enum CardKind {
 pub struct CardLabel {
     /// Kind.
     pub kind: CardKind,
-    /// Number within its kind; 0 of an unknown card.
+    /// Number within its kind; of an unknown card 0, or which of several it is.
     pub number: u64,
 }
 
@@ -75,7 +75,7 @@ impl CardKind {
 impl fmt::Display for CardLabel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
-            CardKind::Unknown => f.write_str("card"),
+            CardKind::Unknown if self.number == 0 => f.write_str("card"),
             kind => write!(f, "{} {}", kind.word(), self.number),
         }
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::CardLabel;
 use crate::Error;
 use crate::reader::Reader;
+use crate::reader::vpcd::Inserted;
 
 /// Is told what passes between readers and cards.
 pub trait Observer: Send {
@@ -42,9 +43,13 @@ impl<R> Watched<R> {
     }
 
     fn tell(&self, what: impl FnOnce(&mut dyn Observer)) {
-        if let Some(observer) = &self.observer {
-            what(&mut *observer.lock().unwrap_or_else(PoisonError::into_inner));
-        }
+        tell(self.observer.as_ref(), what);
+    }
+}
+
+fn tell(observer: Option<&SharedObserver>, what: impl FnOnce(&mut dyn Observer)) {
+    if let Some(observer) = observer {
+        what(&mut *observer.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -58,5 +63,33 @@ impl<R: Reader> Reader for Watched<R> {
     fn reset(&mut self) -> Result<(), Error> {
         self.tell(|observer| observer.reset(self.card));
         self.reader.reset()
+    }
+}
+
+/// A card that is served to others, watched from its own side.
+impl<C: Inserted> Inserted for Watched<C> {
+    fn atr(&self) -> &[u8] {
+        self.reader.atr()
+    }
+
+    fn power_on(&mut self) -> Result<(), Error> {
+        self.tell(|observer| observer.reset(self.card));
+        self.reader.power_on()
+    }
+
+    fn power_off(&mut self) {
+        self.reader.power_off();
+    }
+
+    fn process(&mut self, command: &[u8]) -> Result<&[u8], Error> {
+        let Self { reader, card, observer } = self;
+        let answer = reader.process(command);
+        let passed = answer.as_ref().map(|bytes| &**bytes);
+        tell(observer.as_ref(), |observer| observer.exchange(*card, command, passed));
+        answer
+    }
+
+    fn housekeep(&mut self) {
+        self.reader.housekeep();
     }
 }

@@ -26,7 +26,7 @@ const PAYMENTS: usize = 15;
 /// Place of the currency in its file of a Quick card.
 const CURRENCY: usize = 0x15;
 /// Identifier of the directory of a Geldkarte's purse.
-const DIRECTORY: u16 = 0xA200;
+const DIRECTORY: [u8; 2] = [0xA2, 0x00];
 
 /// What a view has been asked for last.
 #[derive(Clone, Copy, Debug)]
@@ -131,7 +131,8 @@ impl<X: Protections> Purse<X> {
             }
             FileCommand::SelectDirectory(_) => Err(StatusWord::APPLICATION_NOT_FOUND),
             FileCommand::SelectFile(FileId { id }) => {
-                view.file = Some(view.file(*id).ok_or(StatusWord::APPLICATION_NOT_FOUND)?);
+                let id = u16::from_be_bytes(*id);
+                view.file = Some(view.file(id).ok_or(StatusWord::APPLICATION_NOT_FOUND)?);
                 Ok(())
             }
             FileCommand::ReadBinary(place) => self.read_binary(*place, le, response),

@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(at("getb"), (0, "GetBalance".into()));
         assert_eq!(
             at("re"),
-            (0, "ReadRecord |ReadTrailer |ReadParcel |ReadDownload |ReleaseRecords |reset".into())
+            (0, "ReadRecord |ReadTrailer |ReadParcel |ReadDownload |ReleaseRecords |ReadBinary |ReadFileRecord |reset".into())
         );
         assert_eq!(at("Select "), (7, "occurrence=|aid=".into()));
         assert_eq!(at("Select aid=purse "), (17, "occurrence=".into()));
