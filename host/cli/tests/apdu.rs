@@ -98,7 +98,7 @@ fn the_shell() {
     };
     let mut keys = child.stdin.take().expect("a pipe");
     // Tab completes; a wrong line does not end it; Ctrl-D does.
-    for line in ["Sel\toc\t0 a\tpu\t\r", "getbal\t\r", "nonsense\r", "0020008004 31323334\r", "\u{4}"] {
+    for line in ["Select oc\t0 a\tpu\t\r", "getbal\t\r", "nonsense\r", "0020008004 31323334\r", "\u{4}"] {
         std::thread::sleep(std::time::Duration::from_millis(300));
         keys.write_all(line.as_bytes()).expect("typed");
     }
