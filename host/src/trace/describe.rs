@@ -69,7 +69,7 @@ mod tests {
             "-> 90 5C 00 00  Purse GetBalance\n  <- 9000 (done)\n     balance = 1250\n     \
              maximum = 15000\n     currency.code = 978\n     currency.exponent = 2\n"
         );
-        assert!(told("00B201EC00", "6A83").contains("record = 1\n  <- 6A83 (there is no such record)"));
+        assert!(told("00B2010C00", "6A83").contains("record = 1\n  <- 6A83 (there is no such record)"));
         assert!(told("905C000000", "00019000").contains("2 bytes of no BalanceResponse"));
         assert!(
             told("90", "").contains("no command APDU\n     1 byte of no command APDU\n  <- no status word")
