@@ -141,7 +141,7 @@ mod tests {
         let words = differences("905C000000", &balance("04E2"), "6985");
         assert!(words[0][0] == "status word" && words[0][2].contains("another command"), "{words:?}");
         assert_eq!(differences("905C000000", "0000019000", "00029000")[0][0], "answer");
-        assert_eq!(differences("00B0000000", "019000", "029000"), [["answer", "01", "02"]]);
+        assert_eq!(differences("00CA9F7F00", "019000", "029000"), [["answer", "01", "02"]]);
     }
 
     #[test]

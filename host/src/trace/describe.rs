@@ -75,7 +75,7 @@ mod tests {
             told("90", "").contains("no command APDU\n     1 byte of no command APDU\n  <- no status word")
         );
         assert!(describe(&[0x90, 0x5C, 0, 0], Err("gone")).contains("<- gone"));
-        assert!(told("00A4000C023F00", "6A82").contains("not in the catalogue\n     3F00\n"));
+        assert!(told("00A4080C023F00", "6A82").contains("not in the catalogue\n     3F00\n"));
     }
 
     #[test]
