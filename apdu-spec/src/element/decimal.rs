@@ -14,7 +14,9 @@ impl<const N: usize> Bcd<N> {
     /// The greatest number.
     pub const MAX: u64 = {
         assert!(N <= 9, "more digits than a u64 holds");
-        100_u64.pow(N as u32) - 1
+        #[allow(clippy::cast_possible_truncation)] // at most 9
+        let digits = N as u32;
+        100_u64.pow(digits) - 1
     };
 
     /// The number, or the greatest one where it has too many digits.
