@@ -14,8 +14,8 @@
 //! HostChannel::unwrap               <-    CardChannel::wrap
 //! ```
 //!
-//! [`scp03`] and [`scp02`] are the two protocols, [`session`] is what they share, [`frame`]
-//! the command in its buffer. Any error in what the other side sent ends the session, and
+//! `scp03` and `scp02` are the two protocols, `session` is what they share, `frame` the
+//! command in its buffer. Any error in what the other side sent ends the session, and
 //! its keys are erased. Keys are kept raw and their schedules computed for each command, so
 //! that a session is small.
 
