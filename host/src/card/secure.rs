@@ -94,24 +94,14 @@ impl<R: Reader> SecureReader<R> {
         self.channel.as_ref().ok_or(Error::SecureChannel(ChannelError::Closed))
     }
 
-    /// One exchange. The channel is taken out while it lasts: whatever goes wrong behind
-    /// securing, nobody knows where the card's end stands, and the channel has ended.
-    fn exchange(&mut self, command: &[u8]) -> Result<Vec<u8>, Error> {
-        let mut channel = self.channel.take().ok_or(ChannelError::Closed)?;
-        let mut buffer = [0; COMMAND_MAX];
-        let wrapped = match secure(&mut channel, command, &mut buffer) {
-            Ok(length) => &buffer[..length],
-            // Nothing was sent, nothing has changed.
-            Err(error) => {
-                self.channel = Some(channel);
-                return Err(error.into());
-            }
-        };
+    /// Sends a command that is secured. Whatever goes wrong from here on, nobody knows where
+    /// the card's end of the channel stands.
+    fn exchange(&mut self, wrapped: &[u8]) -> Result<Vec<u8>, Error> {
         let mut answer = self.reader.transmit(wrapped)?;
         let length = answer.len();
+        let channel = self.channel.as_mut().ok_or(ChannelError::Closed)?;
         let length = channel.unwrap(&mut answer, length)?;
         answer.truncate(length);
-        self.channel = Some(channel);
         Ok(answer)
     }
 }
@@ -136,8 +126,17 @@ fn authenticated(answer: &[u8]) -> Result<(), Error> {
 }
 
 impl<R: Reader> Reader for SecureReader<R> {
+    /// Secures the command and checks the answer. A command that does not fit is not sent; any
+    /// other error ends the channel.
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, Error> {
-        self.exchange(command)
+        let mut buffer = [0; COMMAND_MAX];
+        let channel = self.channel.as_mut().ok_or(ChannelError::Closed)?;
+        let length = secure(channel, command, &mut buffer)?;
+        let answer = self.exchange(&buffer[..length]);
+        if answer.is_err() {
+            self.channel = None;
+        }
+        answer
     }
 
     /// Ends the channel.

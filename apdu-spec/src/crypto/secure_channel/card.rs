@@ -25,13 +25,19 @@ const _: () = assert!(size_of::<CardChannel>() <= 512, "the state of a secure ch
 enum State {
     #[default]
     Closed,
-    Initiated {
+    /// The session stays where it is until it is dropped, so that no copy of its keys is
+    /// left behind in RAM.
+    Held {
         session: Session,
-        protocol: Protocol,
-        host: Token,
+        stage: Stage,
     },
-    Open(Session),
     Aborted,
+}
+
+#[derive(Clone)]
+enum Stage {
+    Initiated { protocol: Protocol, host: Token },
+    Open,
 }
 
 /// What a card's challenge is made of.
@@ -98,44 +104,53 @@ impl CardChannel {
         self.close();
         let opening = fresh.opening(keys, protocol)?;
         let (session, [card, host]) = open(keys, host_challenge, &opening)?;
-        self.0 = State::Initiated { session, protocol, host };
+        self.0 = State::Held { session, stage: Stage::Initiated { protocol, host } };
         Ok(opening.with(card))
     }
 
     /// Whether INITIALIZE UPDATE was the last command: EXTERNAL AUTHENTICATE may come.
     #[must_use]
     pub const fn is_initiated(&self) -> bool {
-        matches!(self.0, State::Initiated { .. })
+        matches!(self.0, State::Held { stage: Stage::Initiated { .. }, .. })
     }
 
     /// EXTERNAL AUTHENTICATE, the whole APDU: opens the session at the level in P1. Whatever
     /// is wrong, there is no session afterwards. Tries are counted by the caller, before.
     pub fn authenticate(&mut self, buffer: &mut [u8], length: usize) -> Result<Level, Error> {
-        let State::Initiated { mut session, protocol, host } = core::mem::take(&mut self.0) else {
+        let result = self.check_host(buffer, length);
+        match (&mut self.0, result) {
+            (State::Held { session, stage }, Ok(level)) => {
+                session.begin(level);
+                *stage = Stage::Open;
+            }
+            _ => self.close(),
+        }
+        result
+    }
+
+    /// Whether the host has shown that it has the keys; the level that it asks for.
+    fn check_host(&mut self, buffer: &mut [u8], length: usize) -> Result<Level, Error> {
+        let State::Held { session, stage: Stage::Initiated { protocol, host } } = &mut self.0 else {
             return Err(Error::Closed);
         };
         let [_, ins, level, _] = Frame::parse(buffer, length)?.header();
-        let level = Level::from_bytes(&[level]).map_err(|_| Error::Level)?;
-        protocol.check(level)?;
         if ins != EXTERNAL_AUTHENTICATE {
             return Err(Error::Closed);
         }
+        let level = Level::from_bytes(&[level]).map_err(|_| Error::Level)?;
+        protocol.check(level)?;
         let length = session.accept_command(buffer, length)?;
         let data = Frame::parse(buffer, length)?.data;
         let found = buffer.get(5..).and_then(|body| body.get(..data)).ok_or(Error::Length)?;
-        if Token::from_slice(found).map_err(|_| Error::Length)? != host {
-            return Err(Error::Cryptogram);
-        }
-        session.begin(level);
-        self.0 = State::Open(session);
-        Ok(level)
+        let found = Token::from_slice(found).map_err(|_| Error::Length)?;
+        if found == *host { Ok(level) } else { Err(Error::Cryptogram) }
     }
 
     /// The level of the session, where one is open.
     #[must_use]
     pub const fn level(&self) -> Option<Level> {
         match &self.0 {
-            State::Open(session) => Some(session.level),
+            State::Held { session, stage: Stage::Open } => Some(session.level),
             _ => None,
         }
     }
@@ -178,9 +193,9 @@ impl CardChannel {
 
     const fn session(&mut self) -> Result<&mut Session, Error> {
         match &mut self.0 {
-            State::Open(session) => Ok(session),
+            State::Held { session, stage: Stage::Open } => Ok(session),
             State::Aborted => Err(Error::Aborted),
-            State::Closed | State::Initiated { .. } => Err(Error::Closed),
+            State::Closed | State::Held { .. } => Err(Error::Closed),
         }
     }
 }
@@ -189,8 +204,10 @@ impl fmt::Debug for CardChannel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             State::Closed => f.write_str("no session"),
-            State::Initiated { protocol, .. } => write!(f, "session of {protocol:?} begun"),
-            State::Open(session) => write!(f, "session at level {:?}", session.level),
+            State::Held { stage: Stage::Initiated { protocol, .. }, .. } => {
+                write!(f, "session of {protocol:?} begun")
+            }
+            State::Held { session, stage: Stage::Open } => write!(f, "session at level {:?}", session.level),
             State::Aborted => f.write_str("session ended by an error"),
         }
     }
