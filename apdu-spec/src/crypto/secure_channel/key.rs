@@ -77,7 +77,7 @@ impl ChannelKey {
     }
 
     /// Key check value, 3 bytes: of Triple DES the encryption of eight bytes 00 (Card
-    /// Specification 2.3.1, B.6), of AES that of sixteen bytes 01 (Amendment D, 7.2).
+    /// Specification 2.3.1, appendix B), of AES that of sixteen bytes 01 (Amendment D, 7.2).
     #[must_use]
     pub fn check_value(&self) -> [u8; 3] {
         let [a, b, c, ..] = match &self.0 {

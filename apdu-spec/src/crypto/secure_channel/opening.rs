@@ -1,6 +1,7 @@
 //! The second half of the answer to INITIALIZE UPDATE: what a card opens a session with.
 
 use super::{Scp03Variant, Token};
+use crate::form::Form;
 use crate::wire::{Element, Malformed, Reader, Writer};
 
 /// Protocol, challenge and cryptogram of the card. 17 bytes in SCP02; 18 in SCP03, 34 in
@@ -57,6 +58,7 @@ impl Opening {
 impl Element for Opening {
     const MIN: usize = 17;
     const MAX: usize = 37;
+    const FORM: Form = Form::Octets(Self::MIN, Self::MAX);
 
     fn encode(&self, writer: &mut Writer<'_>) {
         match self {

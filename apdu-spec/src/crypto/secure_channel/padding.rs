@@ -1,5 +1,5 @@
-//! Padding: a byte 80, then zeros up to whole blocks, always at least one byte (Card
-//! Specification 2.3.1, B.2.3; Amendment D, 4.1.4).
+//! Padding: a byte 80, then zeros up to whole blocks, always at least one byte (ISO/IEC
+//! 9797-1, padding method 2; Card Specification 2.3.1, appendix B).
 
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 

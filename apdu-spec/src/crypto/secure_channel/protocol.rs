@@ -2,11 +2,12 @@
 
 use super::{Error, Mode};
 use crate::code;
+use crate::form::Form;
 use crate::wire::{Element, Malformed, Reader, Writer};
 
 code! {
     /// Security level that EXTERNAL AUTHENTICATE asks for in P1 (Card Specification 2.3.1,
-    /// table 10-1).
+    /// E.5.2; Amendment D v1.2, 7.1.2).
     pub enum Level: u8 {
         /// The host is authenticated; commands and answers travel as they are.
         Authenticated = 0x00,
@@ -113,6 +114,7 @@ impl Scp03Variant {
 impl Element for Scp03Variant {
     const MIN: usize = 1;
     const MAX: usize = 1;
+    const FORM: Form = Form::Bytes(1);
     fn encode(&self, writer: &mut Writer<'_>) {
         writer.put(&[self.0]);
     }

@@ -45,8 +45,7 @@ fn derive(key: &Key, constant: u16, sequence: u16) -> Key {
     derived
 }
 
-/// A cryptogram: the last block of the padded sixteen bytes in Triple DES (clauses E.4.2.1
-/// and B.1.2.1).
+/// A cryptogram: the last block of the padded sixteen bytes in Triple DES (clause E.4.2).
 fn cryptogram(key: &Key, first: u64, second: u64) -> Token {
     let mut blocks = [first.to_be_bytes(), second.to_be_bytes(), [0x80, 0, 0, 0, 0, 0, 0, 0]];
     des::encrypt(key, blocks.as_flattened_mut());

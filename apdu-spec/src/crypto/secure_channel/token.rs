@@ -5,6 +5,7 @@ use core::fmt;
 
 use subtle::ConstantTimeEq;
 
+use crate::form::Form;
 use crate::wire::{Element, Malformed, Reader, Writer, hex};
 
 /// Length of challenges, cryptograms and MACs.
@@ -97,6 +98,7 @@ impl fmt::Debug for Token {
 impl Element for Token {
     const MIN: usize = 8;
     const MAX: usize = 16;
+    const FORM: Form = Form::Octets(Self::MIN, Self::MAX);
     fn encode(&self, writer: &mut Writer<'_>) {
         writer.put(self.as_slice());
     }
