@@ -1,5 +1,6 @@
-//! The published vectors (`vectors/secure_channel.txt`, `vectors/aes_long_keys.txt`): both
-//! ends of each session, byte for byte.
+//! The published vectors (`vectors/secure_channel.txt`, `vectors/aes_long_keys.txt`) and those
+//! of a second implementation (`vectors/make_secure_channel.py`): both ends of each session,
+//! byte for byte.
 
 extern crate std;
 
@@ -11,7 +12,7 @@ use super::session::{Session, open};
 use super::*;
 use crate::apdu::Apdu;
 use crate::declare::Command as _;
-use crate::security_domain::{InitializeUpdate, InitializeUpdateResponse};
+use crate::security_domain::{ExternalAuthenticate, InitializeUpdate, InitializeUpdateResponse};
 use crate::wire::Element as _;
 
 fn unhex(text: &str) -> Vec<u8> {
@@ -70,7 +71,9 @@ impl Story {
         let mut random = [0; 16];
         let (protocol, sequence, challenge) = match published {
             Opening::Scp02 { sequence, challenge, .. } => {
-                (Protocol::Scp02(Scp02Variant::Random), u32::from(*sequence), &challenge[..])
+                let variant =
+                    if self.aid.is_empty() { Scp02Variant::Random } else { Scp02Variant::PseudoRandom };
+                (Protocol::Scp02(variant), u32::from(*sequence), &challenge[..])
             }
             Opening::Scp03 { variant, challenge, sequence: [a, b, c], .. } => {
                 let i = if self.aid.is_empty() { variant.byte() & !0x10 } else { variant.byte() };
@@ -84,7 +87,10 @@ impl Story {
     }
 
     fn authenticate(&mut self, published: &str) {
-        let level = Level::from_bytes(&unhex(published)[2..3]).expect("a level");
+        let bytes = unhex(published);
+        let level = Level::from_bytes(&bytes[2..3]).expect("a level");
+        let request = ExternalAuthenticate::decode(&Apdu::parse(&bytes).expect("an APDU"));
+        assert_eq!(request.map(|request| request.level), Ok(level));
         let mut buffer = [0; 64];
         let (host, length) =
             self.opening.take().expect("a card").authenticate(level, &mut buffer).expect("a host");
@@ -133,16 +139,21 @@ impl Story {
     }
 }
 
+/// Lives all sessions of a file; how many lines it has.
+fn live(file: &'static str) -> usize {
+    let mut story = Story::default();
+    let lines = lines(file).inspect(|line| std::println!("{line:?}"));
+    lines.map(|line| story.line(&line)).count()
+}
+
 #[test]
 fn published_sessions() {
-    let mut story = Story::default();
-    let mut count = 0;
-    for line in lines(include_str!("../../../vectors/secure_channel.txt")) {
-        std::println!("{line:?}");
-        story.line(&line);
-        count += 1;
-    }
-    assert_eq!(count, 147);
+    assert_eq!(live(include_str!("../../../vectors/secure_channel.txt")), 147);
+}
+
+#[test]
+fn computed_sessions() {
+    assert_eq!(live(include_str!("../../../vectors/secure_channel_computed.txt")), 73);
 }
 
 #[test]
