@@ -2,7 +2,7 @@
 //!
 //! Everything that two participants must agree on stands here, once: commands
 //! and responses ([`purse`], [`sam`], [`transfer`], [`management`],
-//! [`interindustry`]), records and batches ([`record`], [`batch`],
+//! [`security_domain`], [`interindustry`]), records and batches ([`record`], [`batch`],
 //! [`download`]), what each MAC covers ([`signature`]), and the one
 //! implementation of MACs and key ladders ([`crypto`]).
 //!
@@ -39,6 +39,7 @@ pub mod protections;
 pub mod purse;
 pub mod record;
 pub mod sam;
+pub mod security_domain;
 pub mod signature;
 pub mod status;
 pub mod text;

@@ -21,9 +21,11 @@ macro_rules! status_words {
 // else project-defined.
 status_words! {
     OK = 0x9000, "done";
+    AUTHENTICATION_FAILED = 0x6300, "the cryptogram of the host is wrong";
     MEMORY_FAILURE = 0x6581, "the memory failed while writing; nothing was changed or the card must be reset";
     WRONG_LENGTH = 0x6700, "wrong length of the data field";
     CHANNEL_NOT_SUPPORTED = 0x6881, "logical channel not supported";
+    SECURITY_NOT_SATISFIED = 0x6982, "not without authentication: open a secure channel first";
     CONDITIONS_NOT_SATISFIED = 0x6985, "not in this state: another command must come first";
     WRONG_DATA = 0x6A80, "the data field is not acceptable";
     APPLICATION_NOT_FOUND = 0x6A82, "no application has this name";

@@ -6,5 +6,9 @@ pub mod bodies;
 pub mod trace;
 #[path = "../../card-os/tests/support/mod.rs"]
 pub mod support;
+#[path = "../../apdu-spec/tests/secure_channel/fuzz_body.rs"]
+pub mod secure_channel;
+#[path = "../../apdu-spec/tests/secure_channel/setup.rs"]
+pub mod setup;
 #[path = "../../host/tests/fuzz_bodies/vpcd.rs"]
 pub mod vpcd;

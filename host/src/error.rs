@@ -52,6 +52,9 @@ pub enum Error {
     /// The authority could not be reached, or rejected the request.
     #[error("load authority: {0}")]
     Authority(String),
+    /// The secure channel did not open, or has ended, or a command does not fit it.
+    #[error("secure channel: {0}")]
+    SecureChannel(#[from] apdu_spec::crypto::secure_channel::Error),
     /// A card image cannot be used.
     #[error("{}: {reason}", path.display())]
     Image {

@@ -9,13 +9,13 @@
 
 use core::fmt;
 
-use aes::cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
+use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
 use aes::{Aes128Enc, Block};
-use des::Des;
 use zeroize::Zeroize;
 
 use super::Key;
 use super::chain::chain;
+use super::retail::Retail;
 use crate::element::{Algorithm, Mac};
 use crate::signature::INPUT_MAX;
 use crate::wire::{Element, Writer};
@@ -243,23 +243,10 @@ fn masked((last, length): Last, subkey: u128) -> [u8; 16] {
 
 /// Retail MAC of `message` (ISO/IEC 9797-1 algorithm 3, padding method 2).
 fn retail_mac(key: &Key, message: &[u8]) -> u64 {
-    let [a, b, c, d, e, f, g, h, rest @ ..] = *key.expose();
-    let left = Des::new(&Array::from([a, b, c, d, e, f, g, h]));
-    let right = Des::new(&Array::from(rest));
-    let encrypt = |state: u64| {
-        let mut block = Array::from(state.to_be_bytes());
-        left.encrypt_block(&mut block);
-        u64::from_be_bytes(block.into())
-    };
+    let retail = Retail::new(key);
     let (blocks, rest) = message.as_chunks::<8>();
-    let mut state = 0;
-    for block in blocks {
-        state = encrypt(state ^ u64::from_be_bytes(*block));
-    }
-    state = encrypt(state ^ u64::from_be_bytes(padded::<8>(rest)));
-    let mut block = Array::from(state.to_be_bytes());
-    right.decrypt_block(&mut block);
-    encrypt(u64::from_be_bytes(block.into()))
+    let state = blocks.iter().fold(0, |state, block| retail.next(state, *block));
+    retail.finish(retail.next(state, padded::<8>(rest)))
 }
 
 /// `rest`, then a bit 1, then zeros (padding method 2). `rest` is shorter than a block.

@@ -1,8 +1,9 @@
 //! Typed cards over any reader: a command goes out as its request and comes back as
-//! its response.
+//! its response. [`secure`] puts a secure channel between a card and its reader.
 
 pub mod purse;
 pub mod sam;
+pub mod secure;
 pub mod transfer;
 
 use apdu_spec::aid::Aid;

@@ -37,6 +37,11 @@ impl<'r> PurseCard<'r> {
         Ok(Self { reader })
     }
 
+    /// A purse that is selected already, behind a secure channel.
+    pub fn selected(reader: &'r mut dyn Reader) -> Self {
+        Self { reader }
+    }
+
     /// INITIALIZE IEP for Purchase.
     pub fn initialize_purchase(
         &mut self,

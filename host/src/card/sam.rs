@@ -34,6 +34,12 @@ impl SamCard {
         Ok(Self { reader })
     }
 
+    /// A PSAM that is selected already, behind a secure channel.
+    #[must_use]
+    pub fn selected(reader: Box<dyn Reader + Send>) -> Self {
+        Self { reader }
+    }
+
     /// Resets and selects it again.
     pub fn reset(&mut self) -> Result<(), Error> {
         self.reader.reset()?;

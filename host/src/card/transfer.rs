@@ -31,6 +31,11 @@ impl<'r> TransferCard<'r> {
         Ok(Self { reader })
     }
 
+    /// A transfer card that is selected already, behind a secure channel.
+    pub fn selected(reader: &'r mut dyn Reader) -> Self {
+        Self { reader }
+    }
+
     /// GET DATA 0103.
     pub fn information(&mut self) -> Result<TransferInformation, Error> {
         execute::<GetTransferData>(self.reader, &())
