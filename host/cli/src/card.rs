@@ -168,7 +168,7 @@ fn log(world: &mut World, number: u64, as_json: bool) -> Result<(), Error> {
 }
 
 /// A type of transaction, in a word.
-const fn word(kind: Kind) -> &'static str {
+pub(crate) const fn word(kind: Kind) -> &'static str {
     match kind {
         Kind::Load => "load",
         Kind::Purchase => "purchase",

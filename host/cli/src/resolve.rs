@@ -1,10 +1,12 @@
 //! `purse resolve`: what became of a payment, load or unload whose answer was lost. The purse
 //! is asked, and answers under a MAC.
 
+use apdu_spec::element::Kind;
 use host::card::purse::PurseCard;
 use serde_json::json;
 use simulation::{Error, World};
 
+use crate::card::word;
 use crate::{Global, output, process};
 
 #[derive(clap::Args)]
@@ -55,13 +57,27 @@ fn payments(world: &mut World, purse: u64, terminal: &str, as_json: bool) -> Res
 }
 
 fn transfer(world: &mut World, purse: u64, as_json: bool) -> Result<(), Error> {
+    let currency = world.scheme().currency();
     let nt = PurseCard::select(world.purse(purse)?)?.information()?.nt;
     let moved = world.resolve(purse, nt, process::now())?;
+    // What that session was, for people: the log is not authenticated, the answer is.
+    let log = PurseCard::select(world.purse(purse)?)?.log()?;
+    let line = log.iter().find(|line| line.nt == nt && line.kind != Kind::Cancellation).filter(|_| moved);
     if as_json {
-        output::json(&json!({ "purse": purse, "session": nt.get(), "moved": moved }));
-    } else {
-        let outcome = if moved { "its load or unload took place" } else { "no load or unload took place" };
-        output::line(format_args!("Purse {purse}: in its last session (NT {nt}) {outcome}"));
+        let what = line.map(|line| {
+            json!({ "kind": word(line.kind), "amount": line.amount.get(), "time": line.time.to_string() })
+        });
+        output::json(&json!({ "purse": purse, "session": nt.get(), "moved": moved, "transaction": what }));
+        return Ok(());
     }
+    let outcome = match line {
+        Some(line) => {
+            let amount = output::money(line.amount.get().into(), currency);
+            format!("was a {} of {amount}, {}, and took place", word(line.kind), line.time)
+        }
+        None if moved => "took place".into(),
+        None => "moved no value".into(),
+    };
+    output::line(format_args!("Purse {purse}: its last session (NT {nt}) {outcome}"));
     Ok(())
 }

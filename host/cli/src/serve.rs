@@ -79,8 +79,12 @@ impl Serve {
             let tell = tell.clone();
             thread::spawn(move || serve(&card, place, index, &tell));
         }
+        let mut sockets = Vec::new();
         let result = told.iter().find_map(|told| match told {
             Told::Happened(index, event) => {
+                if let Event::Listening(Endpoint::Unix(path)) = &event {
+                    sockets.push(path.clone());
+                }
                 self.tell(index, &event, global.json);
                 None
             }
@@ -89,7 +93,10 @@ impl Serve {
         });
         // No card is in the middle of a command when the process ends.
         let _held: Vec<_> = cards.iter().map(|card| card.hold()).collect();
-        self.clean_up();
+        // Sockets in the file system do not go away by themselves.
+        for path in sockets {
+            let _ = std::fs::remove_file(path);
+        }
         result.unwrap_or(Ok(()))
     }
 
@@ -130,13 +137,6 @@ impl Serve {
             output::line(value);
         } else {
             output::line(format_args!("{image}: {}", in_words(event)));
-        }
-    }
-
-    /// Sockets in the file system do not go away by themselves.
-    fn clean_up(&self) {
-        for path in self.listen.iter().filter_map(|text| text.strip_prefix("unix:")) {
-            let _ = std::fs::remove_file(path);
         }
     }
 }

@@ -92,3 +92,15 @@ fn shells_get_their_completion() {
         assert!(Place::new().run(&["completions", shell]).out.contains("replay"), "{shell}");
     }
 }
+
+/// Keys of cards are in their images: nobody else on the machine reads them.
+#[test]
+#[cfg(unix)]
+fn a_scheme_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::after_a_day(1);
+    let mode = |path: &std::path::Path| std::fs::metadata(path).expect("a file").permissions().mode() & 0o777;
+    assert_eq!(mode(&place.data()), 0o700);
+    assert_eq!(mode(&place.card(1)), 0o600);
+    assert_eq!(mode(&place.data().join("sams/1.card")), 0o600);
+}

@@ -110,7 +110,8 @@ impl World {
             for payment in self.background.payments_of(MerchantId(number))? {
                 let key = self.key(&payment.purse, payment.nv)?;
                 known.purchases.insert(key, payment.amount.minor);
-                if payment.state == PaymentState::Cancelled {
+                // Whether the merchant was paid before or not.
+                if matches!(payment.state, PaymentState::Cancelled | PaymentState::CancelledLate) {
                     known.cancelled.insert(key);
                 }
             }

@@ -96,7 +96,11 @@ impl World {
         if !empty {
             return Err(Error::NotEmpty(directory.into()));
         }
-        std::fs::create_dir_all(directory).map_err(Error::file(directory))?;
+        // Images and books are nobody else's to read.
+        let mut builder = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.recursive(true).create(directory).map_err(Error::file(directory))?;
         let lock = lock(directory)?;
         for folder in ["cards", "sams", "transfer", "terminals"] {
             let path = directory.join(folder);

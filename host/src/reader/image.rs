@@ -107,8 +107,12 @@ impl Image {
     }
 
     fn create_as(version: u32, path: &Path, geometry: Geometry, random: Randomness) -> Result<Self, Error> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
-        let file = file.map_err(Error::file(path))?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        // A card keeps its keys to itself; its image has them in clear.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path).map_err(Error::file(path))?;
         lock(&file, path)?;
         let mut image = Self { version, ..Self::in_ram(geometry, random) };
         let mut head = [0; HEAD];

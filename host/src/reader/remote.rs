@@ -16,7 +16,7 @@
 //! ```
 
 use std::io::{self, Read, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Reader;
 use super::socket::{Endpoint, Socket};
@@ -72,11 +72,17 @@ impl Connection {
         self.socket.write_all(&message)
     }
 
-    fn receive(&mut self) -> io::Result<Vec<u8>> {
+    /// The next message, whole before the deadline: a peer may also send it byte by byte.
+    fn receive(&mut self, deadline: Instant) -> io::Result<Vec<u8>> {
         loop {
             if let Some(payload) = self.deframer.next() {
                 return Ok(payload.to_vec());
             }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.socket.set_patience(Some(left))?;
             match self.socket.read(self.deframer.space()) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(count) => self.deframer.filled(count),
@@ -87,9 +93,8 @@ impl Connection {
     }
 
     fn exchange(&mut self, payload: &[u8], patience: Duration) -> io::Result<Vec<u8>> {
-        self.socket.set_patience(Some(patience))?;
         self.send(payload)?;
-        self.receive()
+        self.receive(Instant::now() + patience)
     }
 }
 

@@ -10,11 +10,16 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use std::os::unix::net::{UnixListener, UnixStream};
+#[cfg(unix)]
+use std::path::Path;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use crate::error::{Error, Trouble};
+
+/// How long a peer may leave what it is sent unread.
+const WRITE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where a card is served: `HOST:PORT`, `tcp:HOST:PORT` or `unix:PATH`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,20 +66,19 @@ impl Endpoint {
         match self {
             Self::Tcp(address) => Socket::tcp(TcpStream::connect(address)?),
             #[cfg(unix)]
-            Self::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path)?)),
+            Self::Unix(path) => Socket::unix(UnixStream::connect(path)?),
             #[cfg(not(unix))]
             Self::Unix(_) => Err(no_unix_sockets()),
         }
     }
 
-    /// Listens here. A Unix socket that nobody listens at any more is replaced.
+    /// Listens here. A Unix socket that nobody listens at any more is replaced; nothing else is.
     pub fn listen(&self) -> io::Result<Listener> {
         match self {
             Self::Tcp(address) => Ok(Listener::Tcp(TcpListener::bind(address)?)),
             #[cfg(unix)]
             Self::Unix(path) => {
-                let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-                if UnixStream::connect(path).is_err_and(|error| refused(&error)) {
+                if is_abandoned(path) {
                     std::fs::remove_file(path)?;
                 }
                 Ok(Listener::Unix(UnixListener::bind(path)?))
@@ -83,6 +87,15 @@ impl Endpoint {
             Self::Unix(_) => Err(no_unix_sockets()),
         }
     }
+}
+
+/// Whether this is a socket, and nobody listens at it.
+#[cfg(unix)]
+fn is_abandoned(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    is_socket && UnixStream::connect(path).is_err_and(refused)
 }
 
 /// Takes connections.
@@ -101,7 +114,7 @@ impl Listener {
         match self {
             Self::Tcp(listener) => Socket::tcp(listener.accept()?.0),
             #[cfg(unix)]
-            Self::Unix(listener) => Ok(Socket::Unix(listener.accept()?.0)),
+            Self::Unix(listener) => Socket::unix(listener.accept()?.0),
         }
     }
 
@@ -131,7 +144,14 @@ pub enum Socket {
 impl Socket {
     fn tcp(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(WRITE_PATIENCE))?;
         Ok(Self::Tcp(stream))
+    }
+
+    #[cfg(unix)]
+    fn unix(stream: UnixStream) -> io::Result<Self> {
+        stream.set_write_timeout(Some(WRITE_PATIENCE))?;
+        Ok(Self::Unix(stream))
     }
 
     /// How long a receive waits; without, for ever.
@@ -176,6 +196,21 @@ impl Write for Socket {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_file_is_not_taken_for_a_socket() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("purse.card");
+        std::fs::write(&path, "money").unwrap();
+        assert!(Endpoint::Unix(path.clone()).listen().is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"money");
+        let socket = Endpoint::Unix(directory.path().join("socket"));
+        drop(socket.listen().unwrap());
+        let listens = socket.listen().unwrap();
+        assert!(socket.listen().is_err(), "somebody listens there");
+        drop(listens);
+    }
 
     #[test]
     fn addresses() {
