@@ -185,6 +185,10 @@ impl Reader for PcscReader {
                 Error::NoAnswer("the card was taken out of the reader".into())
             }
             pcsc::Error::ResetCard => Error::NoAnswer("another program has reset the card".into()),
+            // pcscd's word for a card that its driver has lost and it has not missed yet.
+            pcsc::Error::NotTransacted => {
+                Error::NoAnswer("the card was taken out of the reader, or has just been put back".into())
+            }
             other => Error::NoAnswer(other.to_string()),
         })?;
         // What a card that is torn out leaves behind, as a success.
