@@ -54,7 +54,7 @@ enum View {
 impl Issue {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
         let mut world = process::open(global)?;
-        let limits = self.limits(world.scheme().currency())?;
+        let limits = self.limits(world.scheme().currency());
         let now = process::now();
         let mut issued = Vec::new();
         for _ in 0..self.count {
@@ -71,13 +71,13 @@ impl Issue {
         Ok(())
     }
 
-    fn limits(&self, currency: Currency) -> Result<Limits, Error> {
-        let minor = |text: &str| process::amount(text, currency).map(apdu_spec::element::Amount::get);
-        Ok(Limits {
-            maximum: minor(&self.maximum)?,
-            overdraft: minor(&self.overdraft)?,
-            purchase: minor(&self.limit)?,
-        })
+    fn limits(&self, currency: Currency) -> Limits {
+        let minor = |text: &str| process::amount(text, currency).get();
+        Limits {
+            maximum: minor(&self.maximum),
+            overdraft: minor(&self.overdraft),
+            purchase: minor(&self.limit),
+        }
     }
 
     fn legacy(&self, now: Time) -> Option<LegacyView> {

@@ -54,7 +54,7 @@ pub(crate) struct Unload {
 impl Load {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
         let mut world = process::open(global)?;
-        let amount = process::amount(&self.amount, world.scheme().currency())?;
+        let amount = process::amount(&self.amount, world.scheme().currency());
         let done = world.load(self.purse, amount, self.from.into(), process::now())?;
         tell(&world, global, self.purse, "loaded", &done);
         Ok(())
@@ -64,7 +64,7 @@ impl Load {
 impl Unload {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
         let mut world = process::open(global)?;
-        let amount = process::amount(&self.amount, world.scheme().currency())?;
+        let amount = process::amount(&self.amount, world.scheme().currency());
         let done = world.unload(self.purse, amount, self.to.into(), process::now())?;
         tell(&world, global, self.purse, "unloaded", &done);
         Ok(())

@@ -1,15 +1,28 @@
-//! What the program prints. A pipe that is closed early is no error.
+//! What the program prints. A pipe that is closed early is no error; a full disk is one, but
+//! it stops nothing that moves money: the program says so at its end.
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use apdu_spec::element::Currency;
 use background::reports::CurrencyLabel;
 use comfy_table::{CellAlignment, Table, presets};
 
+/// Whether something that was to be printed is not.
+static LOST: AtomicBool = AtomicBool::new(false);
+
 /// Prints a line to standard output.
 pub(crate) fn line(text: impl Display) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let printed = writeln!(std::io::stdout(), "{text}");
+    if printed.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe) {
+        LOST.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether something that was to be printed is not.
+pub(crate) fn is_lost() -> bool {
+    LOST.load(Ordering::Relaxed)
 }
 
 /// Prints a value as JSON.

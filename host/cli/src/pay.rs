@@ -38,7 +38,7 @@ impl Pay {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
         let mut world = process::open(global)?;
         let currency = world.scheme().currency();
-        let amount = process::amount(&self.amount, currency)?;
+        let amount = process::amount(&self.amount, currency);
         let receipt = world.pay(self.purse, &self.at, amount, process::now())?;
         let balance = balance(&mut world, self.purse);
         let batch = receipt.credited.map(|credited| credited.batch.get());

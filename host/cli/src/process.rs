@@ -64,11 +64,11 @@ pub(crate) fn instant() -> Duration {
     jiff::Timestamp::now().as_duration().try_into().unwrap_or_default()
 }
 
-/// An amount that a person typed, such as `12.50`.
-pub(crate) fn amount(text: &str, currency: Currency) -> Result<Amount, Error> {
-    let minor = minor_units(text, currency.exponent).map_err(Error::Order)?;
-    u32::try_from(minor).ok().and_then(Amount::new).ok_or_else(|| {
-        Error::Order(format!("{text} is not between 0 and {}", currency.show(i32::MAX.into())))
+/// An amount that a person typed, such as `12.50`; what is none ends the program.
+pub(crate) fn amount(text: &str, currency: Currency) -> Amount {
+    let minor = minor_units(text, currency.exponent).unwrap_or_else(|reason| usage(reason));
+    u32::try_from(minor).ok().and_then(Amount::new).unwrap_or_else(|| {
+        usage(format_args!("{text} is not between 0 and {}", currency.show(i32::MAX.into())))
     })
 }
 
@@ -86,7 +86,13 @@ pub(crate) fn remove_world(directory: &Path) -> Result<(), Error> {
 
 /// Says what went wrong, and ends.
 pub(crate) fn end(result: Result<(), Error>, json: bool) -> ExitCode {
-    let Err(error) = result else { return ExitCode::SUCCESS };
+    let Err(error) = result else {
+        if crate::output::is_lost() {
+            crate::output::complain_plainly(&"the output could not be written; what was done is done");
+            return ExitCode::FAILURE;
+        }
+        return ExitCode::SUCCESS;
+    };
     let refused = matches!(
         error,
         Error::NotPaid(_)

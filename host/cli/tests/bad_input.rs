@@ -23,8 +23,8 @@ fn orders_that_make_no_sense() {
         &["pay", "1", "1", "--at", "nowhere"],
         &["no terminal", "kiosk, bakery, bus-12, car-park"],
     );
-    place.fails(1, &["pay", "1", "1.234", "--at", "kiosk"], &["1.234"]);
-    place.fails(1, &["pay", "1", "99999999999", "--at", "kiosk"], &["not between 0 and"]);
+    place.fails(2, &["pay", "1", "1.234", "--at", "kiosk"], &["1.234"]);
+    place.fails(2, &["pay", "1", "99999999999", "--at", "kiosk"], &["not between 0 and"]);
     place.fails(2, &["pay", "1"], &["--at"]);
     place.fails(2, &["pay", "x", "1", "--at", "kiosk"], &["invalid value"]);
     place.fails(2, &["demo", "--purses", "0"], &["0 is not in"]);
@@ -188,4 +188,14 @@ fn a_process_that_is_killed_loses_nothing() {
         let card = place.json(&["card", "show", "1"]);
         assert_eq!(card["balance"], card["background"]["shadow"]["minor"], "killed after {delay} ms");
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn output_that_finds_no_room_is_said() {
+    let place = Place::after_a_day(1);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
+    let run = place.command(&["card", "list"]).stdout(full).output().expect("run");
+    assert_eq!(run.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&run.stderr).contains("what was done is done"), "{run:?}");
 }

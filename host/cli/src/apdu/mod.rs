@@ -38,9 +38,9 @@ pub(crate) struct Apdu {
     /// File that the shell keeps its history in; lines with keys are left out
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
-    /// Number of the purse
-    #[arg(long, default_value_t = 1)]
-    purse: u64,
+    /// Number of the purse; without it, 1
+    #[arg(long)]
+    purse: Option<u64>,
     /// A card image, in place of a purse of the scheme
     #[arg(long, value_name = "FILE", conflicts_with = "purse")]
     image: Option<PathBuf>,
@@ -60,6 +60,9 @@ impl Apdu {
         };
         let observer = watch::observer_with(global, print)?;
         if let Some(reader) = reader::connect(global)? {
+            if self.purse.is_some() || self.image.is_some() {
+                process::usage("--reader and --purse or --image are two cards; give one");
+            }
             return self.drive(&mut Watched::new(reader, CardLabel::UNKNOWN, observer), lines, global.json);
         }
         match &self.image {
@@ -70,7 +73,7 @@ impl Apdu {
             }
             None => {
                 let mut world: World = process::open_watched(global, observer)?;
-                self.drive(world.purse(self.purse)?, lines, global.json)
+                self.drive(world.purse(self.purse.unwrap_or(1))?, lines, global.json)
             }
         }
     }
