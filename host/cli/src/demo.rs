@@ -75,7 +75,8 @@ impl Demo {
         figures.print();
         output::line(format_args!("\nThe data is in {}; go on with, for example,", global.data.display()));
         output::line(
-            "  purse card list\n  purse pay 1 2.50 --at kiosk\n  purse collect\n  purse clear\n  purse report",
+            "  purse card list\n  purse load 1 20\n  purse pay 1 2.50 --at kiosk\n  purse collect\n  purse clear\n  \
+             purse report",
         );
         figures.verdict()
     }

@@ -31,17 +31,19 @@ pub(crate) struct Issue {
     /// As which older cards it can be read besides
     #[arg(long, value_enum, value_delimiter = ',')]
     view: Vec<View>,
-    /// Short bank code that a Geldkarte shows, 6 digits
-    #[arg(long, default_value_t = 250_000, value_parser = clap::value_parser!(u64).range(..=Bcd::<3>::MAX))]
+    /// Short bank code that a Geldkarte shows: 6 digits, the first two 21, 22, 25, 26 or 29
+    #[arg(long, default_value_t = 250_000, value_parser = short_bank_code, requires = "view")]
     short_bank_code: u64,
     /// Bank code that a Geldkarte shows, 8 digits
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=Bcd::<4>::MAX))]
+    #[arg(long, default_value_t = 0, requires = "view",
+        value_parser = clap::value_parser!(u64).range(..=Bcd::<4>::MAX))]
     bank_code: u64,
     /// Account that a Geldkarte shows, 10 digits
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=Bcd::<5>::MAX))]
+    #[arg(long, default_value_t = 0, requires = "view",
+        value_parser = clap::value_parser!(u64).range(..=Bcd::<5>::MAX))]
     account: u64,
     /// Country that a Geldkarte shows, ISO 3166 numeric
-    #[arg(long, default_value_t = 280, value_parser = clap::value_parser!(u64).range(..=999))]
+    #[arg(long, default_value_t = 280, requires = "view", value_parser = clap::value_parser!(u64).range(..=999))]
     country: u64,
 }
 
@@ -51,10 +53,22 @@ enum View {
     Quick,
 }
 
+/// Six digits that begin with the number of a group of banks.
+fn short_bank_code(text: &str) -> Result<u64, String> {
+    let code: u64 = text.parse().map_err(|_| "6 digits are expected".to_owned())?;
+    match code / 10_000 {
+        21 | 22 | 25 | 26 | 29 => Ok(code),
+        _ => Err("6 digits are expected, the first two 21, 22, 25, 26 or 29".into()),
+    }
+}
+
 impl Issue {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
         let mut world = process::open(global)?;
         let limits = self.limits(world.scheme().currency());
+        if !self.view.is_empty() && u64::from(limits.maximum) > Bcd::<3>::MAX {
+            process::usage("a view has six digits for the balance; lower --maximum");
+        }
         let now = process::now();
         let mut issued = Vec::new();
         for _ in 0..self.count {
