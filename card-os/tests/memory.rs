@@ -6,7 +6,7 @@
 
 use card_os::kernel::memory::entry::{self, Body, RECORD};
 use card_os::kernel::memory::{Change, Memory, MemoryError};
-use card_os::sim::{SimulatedChip, State, Tear};
+use card_os::sim::{SimulatedChip, State, Tear, Weakness};
 use proptest::prelude::*;
 
 /// Small blocks, so that short tests go round the ring.
@@ -356,6 +356,60 @@ fn power_ups_do_not_fill_memory() {
             memory = Memory::open(memory.into_platform()).unwrap();
             memory.keep_from(LOG, 1);
         }
+    }
+}
+
+/// At the end of a block the last entry may follow again in the next one. Whatever a weak entry
+/// behind its first writing reads as later, it is the same entry, and counts once.
+#[test]
+fn what_follows_again_in_the_next_block_counts_once() {
+    let weak = [Weakness::Fading(0), Weakness::Fading(2), Weakness::Rising(1), Weakness::Noise(3)];
+    let lasts = [Step::Append { value: vec![7; 60] }, Step::Tick, Step::Set { cell: 0, value: vec![4; 60] }];
+    // A tick and its seal are two units: the end of a block comes by in every place.
+    for filling in 30..95 {
+        let (chip, model) = play(&vec![Step::Tick; filling]);
+        for (weakness, last) in weak.iter().flat_map(|weak| lasts.iter().map(move |last| (*weak, last))) {
+            for piece in 0..=entry::size(5 + 60) / 8 {
+                let case = format!("{filling} ticks, {last:?}, {weakness:?}, piece {piece}");
+                follow_again(chip.clone(), model.clone(), last, weakness, piece, &case);
+            }
+        }
+    }
+}
+
+/// Commits `last`; the commit behind it stays weak, and the power-up behind that is cut.
+fn follow_again(chip: Chip, mut model: Model, last: &Step, weakness: Weakness, piece: usize, case: &str) {
+    let torn = Step::Set { cell: 1, value: vec![5; 20] };
+    let weak = Tear::Front { piece: entry::size(2 + 20) / 8 - 1, state: State::Weak(weakness) };
+    let mut memory = Memory::open(chip).unwrap();
+    model.keep(&mut memory);
+    commit(&mut memory, last).unwrap();
+    model.apply(last);
+    memory.platform().tear_after(0, weak);
+    if commit(&mut memory, &torn).is_ok() {
+        return; // It was the opening of a block that was torn.
+    }
+    let mut chip = memory.into_platform();
+    chip.power_up();
+    chip.tear_after(0, Tear::Front { piece, state: State::Prefix(1) });
+    let cell = std::rc::Rc::new(std::cell::RefCell::new(chip));
+    drop(Memory::open(shared::Shared(cell.clone())));
+    let mut chip = std::rc::Rc::try_unwrap(cell).unwrap().into_inner();
+    chip.power_up();
+
+    let mut new = model.clone();
+    new.apply(&torn);
+    let mut memory = Memory::open(chip).unwrap_or_else(|error| panic!("{error}: {case}"));
+    let mut state = if new.is_in(&memory) { new } else { model };
+    for round in 0..40 {
+        assert!(state.is_in(&memory), "{case}, {round} commits later");
+        state.keep(&mut memory);
+        let next = Step::Both { cell: 2, value: vec![round; 40] };
+        commit(&mut memory, &next).unwrap();
+        state.apply(&next);
+        memory.housekeep().unwrap();
+        memory = Memory::open(memory.into_platform())
+            .unwrap_or_else(|error| panic!("{error}: {case}, {round} commits later"));
     }
 }
 

@@ -364,6 +364,13 @@ impl Entry {
         self.number == before.number && !self.is_seal()
     }
 
+    /// Whether it opens a block and says that an entry before it is the last one that counts.
+    #[must_use]
+    pub fn rescues(&self, before: &Self) -> bool {
+        let flags = self.opening().map_or(0, |opening| opening.flags);
+        self.number == before.number && flags & RESCUES != 0
+    }
+
     /// Whether it is a seal.
     #[must_use]
     pub fn is_seal(&self) -> bool {

@@ -59,6 +59,8 @@
 //! anything is acted on, a whole copy or seal stands behind everything torn. Whatever a weak
 //! unit before it reads as later, it is the pending number and is voided or replaced there; what
 //! is weak behind it is only its proof, and without proof the same decision is written again.
+//! The opening of a next block that says that the last entry follows again decides as a seal does:
+//! all up to its number count, and what a weak entry before it seems to count is counted once.
 //! *What is read is whole*: a copy with its seal right behind is, and the first writing is where
 //! another entry or its seal was begun behind it; a copy without a seal, which was torn, is
 //! never read.

@@ -98,7 +98,7 @@ impl<P: Platform> Memory<P> {
         }
         let next = sequence + 1;
         let opening = self.read_entry(next, self.index.start(self.block_of(next)));
-        opening.is_none_or(|opening| opening.counts(last))
+        opening.is_none_or(|opening| opening.counts(last) || opening.rescues(last))
     }
 
     /// The valid entry at a place of a block.

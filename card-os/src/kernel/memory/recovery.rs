@@ -56,6 +56,8 @@ struct Scan {
     opened: bool,
     /// Whether that opening repeats a number that is used: it was torn, or its command was.
     stale: bool,
+    /// Whether the entry that counted last follows again in the next block.
+    follows_again: bool,
 }
 
 impl Scan {
@@ -70,6 +72,7 @@ impl Scan {
             proven: false,
             opened: false,
             stale: false,
+            follows_again: false,
         }
     }
 
@@ -315,10 +318,9 @@ impl<P: Platform> Memory<P> {
         let next = Pending { slot, number, sequence, at };
         let rescues = opening.is_some_and(|opening| opening.flags & entry::RESCUES != 0);
         let follows = |last: Option<u32>| last.is_some_and(|last| number == last + 1);
-        if rescues && scan.counted == Some(number) {
-            // The last entry follows again in this block.
-            self.take(next, entry);
-            scan.wait_for(None);
+        let repeats = scan.counted == number.checked_add(1);
+        if rescues && (pending == Some(number) || scan.counted == Some(number) || repeats) {
+            self.rescue(scan, next, repeats);
         } else if opening.is_none() && pending == Some(number) {
             scan.copy = Some(next);
         } else if pending.or(scan.counted).is_none()
@@ -332,6 +334,9 @@ impl<P: Platform> Memory<P> {
             scan.wait_for(Some(next));
         } else if opening.is_none() && scan.counted == Some(number) {
             // The last entry again: what was torn behind it is void.
+            if core::mem::take(&mut scan.follows_again) {
+                self.take_again(next, entry);
+            }
             scan.wait_for(None);
         } else if opening.is_some() && sequence == self.head && pending.or(scan.counted) >= Some(number) {
             scan.stale = true;
@@ -339,6 +344,21 @@ impl<P: Platform> Memory<P> {
             return Err(LOST);
         }
         Ok(())
+    }
+
+    /// An opening says that all up to its number count, and that the entry after that follows
+    /// again. Where something weak behind that entry reads well, it seems to count already; where
+    /// something weak is not there this time, the one of the opening's number seems not to.
+    fn rescue(&mut self, scan: &mut Scan, opening: Pending, repeats: bool) {
+        if scan.pending.is_some_and(|pending| pending.number == opening.number) {
+            scan.copy = None;
+            self.count(scan);
+        }
+        scan.wait_for(None);
+        scan.follows_again = repeats;
+        if let Some(entry) = scan.entries.get(opening.slot) {
+            self.take(opening, entry);
+        }
     }
 
     /// A seal says which entry was the last; one more is void.
@@ -377,6 +397,22 @@ impl<P: Platform> Memory<P> {
             self.index.take(block, body, &item);
         }
         self.number = number;
+    }
+
+    /// The same of an entry that has counted and follows again: here it is sure to be found.
+    fn take_again(&mut self, pending: Pending, entry: &Entry) {
+        let Pending { sequence, at, .. } = pending;
+        let body = self.base_of(sequence) + at + HEADER;
+        let block = self.block_of(sequence);
+        for item in entry.items() {
+            if sequence == self.head {
+                self.obey(entry, &item);
+            }
+            // What counts up has done so.
+            if item.counter().is_none() {
+                self.index.take(block, body, &item);
+            }
+        }
     }
 
     /// Follows what the head block says of clean and erasing.
