@@ -16,6 +16,9 @@ use crate::error::{Error, Trouble};
 const RESPONSE_MAX: usize = 65_538;
 /// How often what is not there is looked for.
 const RETRY: Duration = Duration::from_millis(200);
+/// How often a card is tried that its driver has lost and pcscd has not missed yet: polls of
+/// 400 ms, and a card that has just been put back.
+const TRIES: usize = 12;
 /// What errors of no reader in particular are told of.
 const SERVICE: &str = "PC/SC";
 
@@ -49,6 +52,8 @@ pub struct PcscReader {
     name: String,
     card: Card,
     buffer: Vec<u8>,
+    /// Whether the card has answered nothing yet.
+    fresh: bool,
 }
 
 impl std::fmt::Debug for PcscReader {
@@ -173,14 +178,34 @@ impl PcscReader {
         let mut card = context.connect(&c_name, ShareMode::Shared, Protocols::ANY).map_err(refuse)?;
         let protocol = card.status2_owned().map_err(refuse)?.protocol2().unwrap_or(Protocol::T1);
         begin(&mut card).map_err(refuse)?;
-        Ok((Self { name, card, buffer: vec![0; RESPONSE_MAX] }, protocol))
+        Ok((Self { name, card, buffer: vec![0; RESPONSE_MAX], fresh: true }, protocol))
+    }
+}
+
+impl PcscReader {
+    /// One exchange. The first one may meet a card that is not there any more and perhaps comes
+    /// back: nothing has been carried out then.
+    fn exchange(&mut self, command: &[u8]) -> Result<Vec<u8>, pcsc::Error> {
+        let Self { card, buffer, .. } = self;
+        let mut answer = card.transmit(command, buffer).map(<[u8]>::to_vec);
+        for _ in 0..TRIES {
+            if !self.fresh || answer != Err(pcsc::Error::NotTransacted) {
+                break;
+            }
+            std::thread::sleep(RETRY);
+            let again = card.reconnect(ShareMode::Shared, Protocols::ANY, Disposition::UnpowerCard);
+            if again.and_then(|()| begin(card)).is_ok() {
+                answer = card.transmit(command, buffer).map(<[u8]>::to_vec);
+            }
+        }
+        self.fresh &= answer.is_err();
+        answer
     }
 }
 
 impl Reader for PcscReader {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, Error> {
-        let answer = self.card.transmit(command, &mut self.buffer);
-        let answer = answer.map_err(|error| match error {
+        let answer = self.exchange(command).map_err(|error| match error {
             pcsc::Error::RemovedCard | pcsc::Error::NoSmartcard => {
                 Error::NoAnswer("the card was taken out of the reader".into())
             }
@@ -195,7 +220,7 @@ impl Reader for PcscReader {
         if answer.len() < 2 {
             return Err(Error::NoAnswer("the answer was lost".into()));
         }
-        Ok(answer.to_vec())
+        Ok(answer)
     }
 
     fn reset(&mut self) -> Result<(), Error> {
