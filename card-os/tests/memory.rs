@@ -366,19 +366,30 @@ fn what_follows_again_in_the_next_block_counts_once() {
     let weak = [Weakness::Fading(0), Weakness::Fading(2), Weakness::Rising(1), Weakness::Noise(3)];
     let lasts = [Step::Append { value: vec![7; 60] }, Step::Tick, Step::Set { cell: 0, value: vec![4; 60] }];
     // A tick and its seal are two units: the end of a block comes by in every place.
-    for filling in 30..95 {
+    for filling in 60..95 {
         let (chip, model) = play(&vec![Step::Tick; filling]);
         for (weakness, last) in weak.iter().flat_map(|weak| lasts.iter().map(move |last| (*weak, last))) {
             for piece in 0..=entry::size(5 + 60) / 8 {
                 let case = format!("{filling} ticks, {last:?}, {weakness:?}, piece {piece}");
-                follow_again(chip.clone(), model.clone(), last, weakness, piece, &case);
+                for opened in 1..=2 {
+                    let begun = (chip.clone(), model.clone());
+                    follow_again(begun, last, weakness, piece, opened, &case);
+                }
             }
         }
     }
 }
 
-/// Commits `last`; the commit behind it stays weak, and the power-up behind that is cut.
-fn follow_again(chip: Chip, mut model: Model, last: &Step, weakness: Weakness, piece: usize, case: &str) {
+/// Commits `last`; the commit behind it stays weak, and the power-up behind that is cut. Then
+/// life goes on, powered up so often between commits that the weak entry reads one way or another.
+fn follow_again(
+    (chip, mut model): (Chip, Model),
+    last: &Step,
+    weakness: Weakness,
+    piece: usize,
+    opened: usize,
+    case: &str,
+) {
     let torn = Step::Set { cell: 1, value: vec![5; 20] };
     let weak = Tear::Front { piece: entry::size(2 + 20) / 8 - 1, state: State::Weak(weakness) };
     let mut memory = Memory::open(chip).unwrap();
@@ -408,8 +419,10 @@ fn follow_again(chip: Chip, mut model: Model, last: &Step, weakness: Weakness, p
         commit(&mut memory, &next).unwrap();
         state.apply(&next);
         memory.housekeep().unwrap();
-        memory = Memory::open(memory.into_platform())
-            .unwrap_or_else(|error| panic!("{error}: {case}, {round} commits later"));
+        for _ in 0..opened {
+            memory = Memory::open(memory.into_platform())
+                .unwrap_or_else(|error| panic!("{error}: {case}, {round} commits later"));
+        }
     }
 }
 

@@ -359,6 +359,8 @@ impl<P: Platform> Memory<P> {
         if let Some(entry) = scan.entries.get(opening.slot) {
             self.take(opening, entry);
         }
+        // The last entry is the one that counted, and follows again.
+        self.number = scan.counted.unwrap_or(opening.number).max(opening.number);
     }
 
     /// A seal says which entry was the last; one more is void.
