@@ -194,7 +194,7 @@ fn a_process_that_is_killed_loses_nothing() {
 #[cfg(target_os = "linux")]
 fn output_that_finds_no_room_is_said() {
     let place = Place::after_a_day(1);
-    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
     let run = place.command(&["card", "list"]).stdout(full).output().expect("run");
     assert_eq!(run.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&run.stderr).contains("what was done is done"), "{run:?}");
