@@ -4,27 +4,13 @@
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 mod fuzz_bodies;
+#[path = "../../fuzz/replay.rs"]
+mod replay;
 mod support;
-
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use fuzz_bodies::{raw, structured};
 use proptest::prelude::*;
-
-type Body = fn(&[u8]);
-
-const BODIES: [(&str, Body); 2] = [("apdu_raw", raw::run), ("apdu_structured", structured::run)];
-
-fn folder(kind: &str, target: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz").join(kind).join(target)
-}
-
-/// The files of a folder; none where it does not exist.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    entries.map(|entry| entry.unwrap().path()).collect()
-}
+use replay::replay;
 
 /// Seeds of raw frames: each request of the golden vectors, to a card of its kind.
 fn raw_seeds() -> Vec<(String, Vec<u8>)> {
@@ -78,25 +64,8 @@ fn structured_seeds() -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn seeds_and_crashes_are_replayed() {
-    let sets = [("apdu_raw", raw_seeds()), ("apdu_structured", structured_seeds())];
-    for (target, seeds) in sets {
-        for (name, bytes) in seeds {
-            let path = folder("seeds", target).join(name);
-            if std::env::var_os("PURSE_BLESS").is_some_and(|value| value == "1") && !path.exists() {
-                fs::write(&path, &bytes).unwrap();
-            }
-            assert!(path.exists(), "no seed {}: run with PURSE_BLESS=1", path.display());
-        }
-    }
-    let mut replayed = 0;
-    for (target, body) in BODIES {
-        for file in ["seeds", "crashes"].iter().flat_map(|kind| files(&folder(kind, target))) {
-            println!("{}", file.display());
-            body(&fs::read(&file).unwrap());
-            replayed += 1;
-        }
-    }
-    assert!(replayed >= raw_seeds().len() + structured_seeds().len());
+    replay("apdu_raw", raw::run, &raw_seeds());
+    replay("apdu_structured", structured::run, &structured_seeds());
 }
 
 proptest! {

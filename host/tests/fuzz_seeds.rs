@@ -3,21 +3,15 @@
 
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
+#[path = "../../fuzz/replay.rs"]
+mod replay;
 #[allow(unreachable_pub)] // the fuzzer uses it too
 #[path = "fuzz_bodies/vpcd.rs"]
 mod vpcd;
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
 use host::reader::vpcd::put;
 use rand_core::{Rng, SeedableRng};
-
-const TARGET: &str = "vpcd_frames";
-
-fn folder(kind: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz").join(kind).join(TARGET)
-}
+use replay::replay;
 
 fn stream(piece: u8, payloads: &[&[u8]]) -> Vec<u8> {
     let mut bytes = vec![piece];
@@ -40,19 +34,7 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
 
 #[test]
 fn seeds_and_crashes_are_replayed() {
-    for (name, bytes) in seeds() {
-        let path = folder("seeds").join(name);
-        if std::env::var_os("PURSE_BLESS").is_some_and(|value| value == "1") && !path.exists() {
-            fs::write(&path, &bytes).unwrap();
-        }
-        assert!(path.exists(), "no seed {}: run with PURSE_BLESS=1", path.display());
-    }
-    for kind in ["seeds", "crashes"] {
-        let Ok(entries) = fs::read_dir(folder(kind)) else { continue };
-        for entry in entries {
-            vpcd::run(&fs::read(entry.unwrap().path()).unwrap());
-        }
-    }
+    replay("vpcd_frames", vpcd::run, &seeds());
 }
 
 /// Messages of random lengths and bytes, some cut, in random pieces.

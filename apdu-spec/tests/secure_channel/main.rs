@@ -4,10 +4,9 @@
 
 mod forgery;
 mod fuzz_body;
+#[path = "../../../fuzz/replay.rs"]
+mod replay;
 mod setup;
-
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use apdu_spec::crypto::secure_channel::{
     ChannelKey, Error, HostOpening, KeySet, KeyType, Level, Mode, Protocol, Scp02Variant, Scp03Variant, Token,
@@ -279,24 +278,5 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn seeds_and_crashes_are_replayed() {
-    let folder = |kind: &str| -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz").join(kind).join("secure_channel")
-    };
-    for (name, bytes) in seeds() {
-        let path = folder("seeds").join(name);
-        if std::env::var_os("PURSE_BLESS").is_some_and(|value| value == "1") && !path.exists() {
-            fs::create_dir_all(folder("seeds")).unwrap();
-            fs::write(&path, &bytes).unwrap();
-        }
-        assert!(path.exists(), "no seed {}: run with PURSE_BLESS=1", path.display());
-    }
-    let files = ["seeds", "crashes"].into_iter().filter_map(|kind| fs::read_dir(folder(kind)).ok()).flatten();
-    let mut replayed = 0;
-    for file in files {
-        let path = file.unwrap().path();
-        println!("{}", path.display());
-        fuzz_body::run(&fs::read(path).unwrap());
-        replayed += 1;
-    }
-    assert!(replayed >= seeds().len());
+    replay::replay("secure_channel", fuzz_body::run, &seeds());
 }
