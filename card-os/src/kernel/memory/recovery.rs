@@ -359,8 +359,8 @@ impl<P: Platform> Memory<P> {
         if let Some(entry) = scan.entries.get(opening.slot) {
             self.take(opening, entry);
         }
-        // The last entry is the one that counted, and follows again.
-        self.number = scan.counted.unwrap_or(opening.number).max(opening.number);
+        // Where it has counted already, the entry that follows again is still the last.
+        self.number += u32::from(repeats);
     }
 
     /// A seal says which entry was the last; one more is void.
@@ -389,20 +389,17 @@ impl<P: Platform> Memory<P> {
 
     /// Takes an entry into the index, and follows what the head block says.
     fn take(&mut self, pending: Pending, entry: &Entry) {
-        let Pending { number, sequence, at, .. } = pending;
-        let body = self.base_of(sequence) + at + HEADER;
-        let block = self.block_of(sequence);
-        for item in entry.items() {
-            if sequence == self.head {
-                self.obey(entry, &item);
-            }
-            self.index.take(block, body, &item);
-        }
-        self.number = number;
+        self.take_items(pending, entry, |_| true);
+        self.number = pending.number;
     }
 
     /// The same of an entry that has counted and follows again: here it is sure to be found.
     fn take_again(&mut self, pending: Pending, entry: &Entry) {
+        // What counts up has done so.
+        self.take_items(pending, entry, |item| item.counter().is_none());
+    }
+
+    fn take_items(&mut self, pending: Pending, entry: &Entry, is_new: impl Fn(&Item) -> bool) {
         let Pending { sequence, at, .. } = pending;
         let body = self.base_of(sequence) + at + HEADER;
         let block = self.block_of(sequence);
@@ -410,8 +407,7 @@ impl<P: Platform> Memory<P> {
             if sequence == self.head {
                 self.obey(entry, &item);
             }
-            // What counts up has done so.
-            if item.counter().is_none() {
+            if is_new(&item) {
                 self.index.take(block, body, &item);
             }
         }
