@@ -158,9 +158,7 @@ impl Row {
         writer.put(apdu.data);
         writer.finish()
     }
-}
 
-impl Row {
     /// The command APDU around the request's bytes: short form, Le 00 where an answer is expected.
     #[inline]
     pub fn frame<'b>(&self, body: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8], Malformed> {

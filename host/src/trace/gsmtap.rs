@@ -159,20 +159,11 @@ fn udp(ip: &[u8]) -> Option<&[u8]> {
 /// bytes, where the catalogue or the instruction says that data go to the card, else
 /// after the length byte.
 fn split(payload: &[u8]) -> Option<Event> {
-    let body = payload.get(4..)?.strip_suffix(payload.last_chunk::<2>()?)?;
+    let ([cla, ins, p1, p2, body @ ..], _) = payload.split_last_chunk::<2>()? else { return None };
+    let header = Apdu { cla: *cla, ins: *ins, p1: *p1, p2: *p2, data: &[], le: 0 };
     let length = usize::from(body.first().copied().unwrap_or(0));
-    let sends = catalog::find(&Apdu {
-        cla: payload[0],
-        ins: payload[1],
-        p1: payload[2],
-        p2: payload[3],
-        data: &[],
-        le: 0,
-    })
-    .map_or_else(
-        || payload[1] == 0xA4 || !redact::is_public(payload),
-        |row| row.request.max > row.in_header(),
-    );
+    let sends = catalog::find(&header)
+        .map_or_else(|| *ins == 0xA4 || !redact::is_public(payload), |row| row.request.max > row.in_header());
     let command = match body {
         [] => 4,
         _ if sends && body.len() > length => 5 + length,
