@@ -48,6 +48,16 @@ impl AppletKind {
             _ => None,
         }
     }
+
+    /// The name of its applet.
+    #[must_use]
+    pub const fn aid(self) -> &'static [u8] {
+        match self {
+            Self::Purse => Aid::PURSE,
+            Self::Sam => Aid::PSAM,
+            Self::Transfer => Aid::TRANSFER,
+        }
+    }
 }
 
 /// An applet with its state in RAM.
@@ -82,14 +92,15 @@ impl<X: Protections> Applet<X> {
         }
     }
 
-    /// Its names; the first one is its own, others are names of views.
+    /// Its names: its own, then those of its views.
     pub fn names(&self) -> impl Iterator<Item = &'static [u8]> {
-        let (purse, other) = match self {
-            Self::Purse(purse) => (Some(purse.names()), None),
-            Self::Sam(_) => (None, Some(Aid::PSAM)),
-            Self::Transfer(_) => (None, Some(Aid::TRANSFER)),
-        };
-        purse.into_iter().flatten().chain(other)
+        let views = if let Self::Purse(purse) = self { Some(purse.views()) } else { None };
+        core::iter::once(self.kind().aid()).chain(views.into_iter().flatten())
+    }
+
+    /// The one of its names under which the master file is, where it has one.
+    pub fn master_file(&self) -> Option<&'static [u8]> {
+        self.names().find(|name| *name == Aid::GELDKARTE)
     }
 
     /// It was selected under this name.

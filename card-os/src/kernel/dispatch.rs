@@ -1,7 +1,6 @@
 //! A card: takes commands apart, guards the life cycle, and hands them to the
 //! selected application.
 
-use apdu_spec::aid::Aid;
 use apdu_spec::declare::{Command, Row, refusal};
 use apdu_spec::interindustry::{self, InterindustryCommand, SelectRequest};
 use apdu_spec::legacy::SelectMaster;
@@ -196,10 +195,10 @@ impl<P: Platform, X: Protections> Card<P, X> {
     /// SELECT of the master file: the files of the first application that has some. It answers
     /// to the command then; where none has, nothing is changed.
     fn select_master(&mut self) {
-        let has_files =
-            |application: &Application<X>| application.applet.names().any(|name| name == Aid::GELDKARTE);
-        if let Some(index) = self.applications.iter().position(has_files) {
-            self.make_current(index, Aid::GELDKARTE);
+        let mut applets = self.applications.iter().map(|application| &application.applet).enumerate();
+        if let Some((index, name)) = applets.find_map(|(index, applet)| Some((index, applet.master_file()?)))
+        {
+            self.make_current(index, name);
         }
     }
 }

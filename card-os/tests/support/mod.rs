@@ -109,14 +109,6 @@ pub struct Device<P: Platform = Chip> {
     pub tape: Option<Tape>,
 }
 
-pub const fn aid(kind: AppletKind) -> &'static [u8] {
-    match kind {
-        AppletKind::Purse => Aid::PURSE,
-        AppletKind::Sam => Aid::PSAM,
-        AppletKind::Transfer => Aid::TRANSFER,
-    }
-}
-
 impl Device {
     /// A blank card, its application selected.
     pub fn blank(kind: AppletKind) -> Self {
@@ -196,7 +188,7 @@ impl<P: Platform> Device<P> {
     }
 
     pub fn select(&mut self) {
-        let aid = Aid::new(aid(self.kind)).unwrap();
+        let aid = Aid::new(self.kind.aid()).unwrap();
         self.execute::<Select>(&SelectRequest { occurrence: FIRST_QUIET, aid }).unwrap();
     }
 

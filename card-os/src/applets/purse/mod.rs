@@ -18,7 +18,6 @@ pub use layout::LOG_MAX;
 use core::marker::PhantomData;
 
 use apdu_spec::StatusWord;
-use apdu_spec::aid::Aid;
 use apdu_spec::element::{Counter, Kind};
 use apdu_spec::personalisation::{DataGroup, Function, LegacyView, PurseParameters};
 use apdu_spec::protections::Protections;
@@ -77,10 +76,9 @@ impl<X: Protections> Purse<X> {
         self.view = None;
     }
 
-    /// Its names: its own, then those of its views.
-    pub fn names(&self) -> impl Iterator<Item = &'static [u8]> + use<X> {
-        let views = self.legacy.map_or(0, |legacy| legacy.views);
-        core::iter::once(Aid::PURSE).chain(view::names(views))
+    /// Names of its views.
+    pub fn views(&self) -> impl Iterator<Item = &'static [u8]> + use<X> {
+        view::names(self.legacy.map_or(0, |legacy| legacy.views))
     }
 
     /// It was selected under one of its names.

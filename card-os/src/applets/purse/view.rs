@@ -12,7 +12,6 @@ use apdu_spec::legacy::quick::QuickRecord;
 use apdu_spec::legacy::{BinaryPlace, CONTENT_MAX, FileCommand, FileId, RecordPlace};
 use apdu_spec::personalisation::LegacyView;
 use apdu_spec::protections::Protections;
-use apdu_spec::record::LogEntry;
 use apdu_spec::{Element, StatusWord, Writer};
 
 use super::Purse;
@@ -164,7 +163,7 @@ impl<X: Protections> Purse<X> {
                 made(response, PaymentRecord::new(&entry([Kind::Purchase, Kind::Cancellation], PAYMENTS)?))
             }
             File::QuickLog => {
-                let entry: LogEntry = self.log(area).nth(skip).ok_or(StatusWord::RECORD_NOT_FOUND)?;
+                let entry = self.log(area).nth(skip).ok_or(StatusWord::RECORD_NOT_FOUND)?;
                 made(response, QuickRecord::new(&entry, &self.parameters()?.identity))
             }
             _ if skip > 0 => Err(StatusWord::RECORD_NOT_FOUND),

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use apdu_spec::aid::Aid;
 use apdu_spec::element::{Amount, Balance, Date, Time};
 use apdu_spec::management::DataBlock;
 use apdu_spec::personalisation::LegacyView;
@@ -46,7 +45,7 @@ impl World {
         let order = TransferOrder { card, name: "transfer card".into(), version: VERSION };
         let blocks = self.background.issue_transfer(&order, now)?;
         let path = self.transfer_path();
-        self.make_card(&path, CardKind::Transfer, transfer_card.into(), &blocks)
+        self.make_card(&path, AppletKind::Transfer, transfer_card.into(), &blocks)
     }
 
     fn issue_sam(&mut self, name: &str, number: u32, now: Time) -> Result<(), Error> {
@@ -65,7 +64,7 @@ impl World {
         let blocks = self.background.issue_sam(&order, &mut self.random, now)?;
         let home = self.terminal_home(number);
         std::fs::create_dir_all(&home).map_err(Error::file(&home))?;
-        self.make_card(&self.sam_path(number), CardKind::Sam, number.into(), &blocks)
+        self.make_card(&self.sam_path(number), AppletKind::Sam, number.into(), &blocks)
     }
 
     /// A card from blank to personalised. It gets its name last: who is interrupted leaves
@@ -73,14 +72,14 @@ impl World {
     fn make_card(
         &mut self,
         path: &Path,
-        kind: CardKind,
+        kind: AppletKind,
         number: u64,
         blocks: &[DataBlock],
     ) -> Result<(), Error> {
-        let (applet, aid) = match kind {
-            CardKind::Purse | CardKind::Unknown => (AppletKind::Purse, Aid::PURSE),
-            CardKind::Sam => (AppletKind::Sam, Aid::PSAM),
-            CardKind::Transfer => (AppletKind::Transfer, Aid::TRANSFER),
+        let label = match kind {
+            AppletKind::Purse => CardKind::Purse,
+            AppletKind::Sam => CardKind::Sam,
+            AppletKind::Transfer => CardKind::Transfer,
         };
         let randomness = self.randomness();
         let blank = path.with_extension("blank");
@@ -88,9 +87,9 @@ impl World {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(&blank)(error))?,
             _ => {}
         }
-        let reader = VirtualReader::create(&blank, applet, randomness)?;
-        let mut reader = self.watched(kind, number, reader);
-        personalise(&mut reader, aid, blocks)?;
+        let reader = VirtualReader::create(&blank, kind, randomness)?;
+        let mut reader = self.watched(label, number, reader);
+        personalise(&mut reader, kind.aid(), blocks)?;
         drop(reader);
         std::fs::rename(&blank, path).map_err(Error::file(path))
     }
@@ -125,7 +124,7 @@ impl World {
         self.scheme.purses = number;
         self.scheme.write(&self.directory.join("scheme.json"))?;
         let blocks = self.background.issue_purse(&order, now)?;
-        self.make_card(&self.purse_path(number), CardKind::Purse, number, &blocks)?;
+        self.make_card(&self.purse_path(number), AppletKind::Purse, number, &blocks)?;
         Ok(number)
     }
 }
