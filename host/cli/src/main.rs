@@ -107,8 +107,8 @@ enum Command {
 }
 
 impl Command {
-    /// Whether the command works on one purse, which may be in a reader.
-    const fn meets_a_purse(&self) -> bool {
+    /// Whether the command works on one card, which may be in a reader.
+    const fn meets_a_card(&self) -> bool {
         matches!(
             self,
             Self::Card(_)
@@ -118,13 +118,14 @@ impl Command {
                 | Self::Cancel(_)
                 | Self::Resolve(_)
                 | Self::Apdu(_)
+                | Self::Trace(_)
         )
     }
 }
 
 fn main() -> ExitCode {
     let Arguments { global, command } = Arguments::parse();
-    if let (false, Err(error)) = (command.meets_a_purse(), reader::refuse(&global)) {
+    if let (false, Err(error)) = (command.meets_a_card(), reader::refuse(&global)) {
         return process::end(Err(error), global.json);
     }
     let result = match command {

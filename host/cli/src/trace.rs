@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory;
-use clap::error::ErrorKind;
 use host::reader::Reader;
 use host::reader::virtual_reader::VirtualReader;
 use host::trace::compare::{Difference, Replayed, replay};
@@ -14,14 +12,15 @@ use serde_json::{Value, json};
 use simulation::Error;
 use simulation::world::AnyReader;
 
-use crate::{Arguments, Global, output, process, reader, watch};
+use crate::{Global, output, process, reader, watch};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
     purse pay 1 2.50 --at kiosk --pcap pay.pcap       record; Wireshark opens it too\n  \
     purse trace pay.pcap                              every APDU, decoded\n  \
     purse trace session.txt --json                    lines of hexadecimal, > and < as scriptor has them\n  \
-    purse trace pay.pcap --card 'purse 1' --replay --image copy.card --ignore s1 --ignore random\n\n\
+    purse trace log.pcap --replay --purse 1           what `purse card log 1` recorded, sent again\n  \
+    purse trace log.pcap --replay --image copy.card --ignore balance\n\n\
     Keys, PINs and personalisation data are not in our captures: zeros stand in their place,\n\
     and such commands are not sent again. Exit code 1: an answer differs, or the file is damaged.")]
 pub(crate) struct Trace {
@@ -46,6 +45,9 @@ pub(crate) struct Trace {
 
 impl Trace {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
+        if !self.replay {
+            reader::refuse(global)?;
+        }
         let bytes = std::fs::read(&self.file).map_err(|error| refuse(&self.file, &error.to_string()))?;
         let (events, damage) = recording::read(&bytes).map_err(|reason| refuse(&self.file, &reason))?;
         let events = self.chosen(events)?;
@@ -92,6 +94,9 @@ impl Trace {
         let observer = watch::observer(global)?;
         let watched = |reader: AnyReader| Watched::new(reader, CardLabel::UNKNOWN, observer.clone());
         if let Some(reader) = reader::connect(global)? {
+            if self.purse.is_some() || self.image.is_some() {
+                process::usage("--reader and --purse or --image are two cards; give one");
+            }
             return self.compare(&mut watched(reader), events, global);
         }
         match (&self.image, self.purse) {
@@ -104,10 +109,9 @@ impl Trace {
                 let mut world = process::open_watched(global, observer)?;
                 self.compare(world.purse(number)?, events, global)
             }
-            (None, None) => {
-                let advice = "--replay needs a card: --image FILE, --purse NUMBER, or a reader with --reader";
-                Arguments::command().error(ErrorKind::MissingRequiredArgument, advice).exit()
-            }
+            (None, None) => process::usage(
+                "--replay needs a card: --image FILE, --purse NUMBER, or a reader with --reader",
+            ),
         }
     }
 

@@ -38,6 +38,19 @@ fn every_command_of_a_purse_works_in_another_process() {
 }
 
 #[test]
+fn a_recording_is_sent_again_to_a_card_in_another_process() {
+    let place = Place::after_a_day(1);
+    let recording = place.data().join("log.pcap");
+    let recording = recording.to_str().expect("a path");
+    place.json(&["card", "log", "1", "--pcap", recording]);
+    let (_serving, address) = listening(&place, &[]);
+    let replayed = place.json(&["--reader", &address, "trace", recording, "--replay"]);
+    assert!(replayed["compared"].as_u64() > Some(2) && replayed["differences"] == serde_json::json!([]));
+    place.fails(1, &["--reader", &address, "trace", recording], &["Leave --reader away"]);
+    place.fails(2, &["--reader", &address, "trace", recording, "--replay", "--purse", "1"], &["two cards"]);
+}
+
+#[test]
 fn what_makes_no_sense_with_a_reader_says_so() {
     let place = Place::after_a_day(1);
     let (_serving, address) = listening(&place, &[]);
