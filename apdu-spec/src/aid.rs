@@ -8,11 +8,14 @@ use core::fmt;
 use crate::form::Form;
 use crate::wire::{Element, Malformed, Reader, Writer, hex};
 
-/// An application identifier, or the front part of one: 1 to 16 bytes.
-#[derive(Clone, PartialEq, Eq)]
+/// An application identifier, or the front part of one: up to 16 bytes. The empty one is the
+/// front part of all, and the issuer security domain is the first of them.
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Aid(heapless::Vec<u8, 16>);
 
 impl Aid {
+    /// The issuer security domain (GlobalPlatform Card Specification 2.3.1, appendix H.1.3).
+    pub const SECURITY_DOMAIN: &'static [u8] = b"\xA0\x00\x00\x01\x51\x00\x00\x00";
     /// The purse (IEP).
     pub const PURSE: &'static [u8] = b"\xF0PURSE";
     /// The security module of a payment terminal (PSAM).
@@ -27,14 +30,15 @@ impl Aid {
     pub const QUICK: &'static [u8] = b"\xD0\x40\x00\x00\x01\x00\x00\x02";
 
     /// All of them, as people name them.
-    pub const NAMED: &'static [(&'static str, &'static [u8])] =
-        &[("purse", Self::PURSE), ("psam", Self::PSAM), ("transfer", Self::TRANSFER)];
+    pub const NAMED: &'static [(&'static str, &'static [u8])] = &[
+        ("purse", Self::PURSE),
+        ("psam", Self::PSAM),
+        ("transfer", Self::TRANSFER),
+        ("isd", Self::SECURITY_DOMAIN),
+    ];
 
-    /// Copies 1 to 16 bytes.
+    /// Copies up to 16 bytes.
     pub fn new(bytes: &[u8]) -> Result<Self, Malformed> {
-        if bytes.is_empty() {
-            return Err(Malformed);
-        }
         heapless::Vec::from_slice(bytes).map(Self).map_err(|_| Malformed)
     }
 
@@ -53,7 +57,7 @@ impl fmt::Debug for Aid {
 
 /// Runs to the end of the data field.
 impl Element for Aid {
-    const MIN: usize = 1;
+    const MIN: usize = 0;
     const MAX: usize = 16;
     const FORM: Form = Form::Aid;
     fn encode(&self, writer: &mut Writer<'_>) {

@@ -8,15 +8,15 @@ use crate::declare::{Row, Shape};
 use crate::interindustry::InterindustryCommand;
 use crate::legacy::FileCommand;
 use crate::life_cycle::LifeCycle;
-use crate::management::ManagementCommand;
 use crate::purse::PurseCommand;
 use crate::sam::SamCommand;
+use crate::security_domain::SecurityDomainCommand;
 use crate::transfer::TransferCommand;
 
 /// All command sets.
 pub const SETS: &[&[Row]] = &[
     InterindustryCommand::ROWS,
-    ManagementCommand::ROWS,
+    SecurityDomainCommand::ROWS,
     PurseCommand::ROWS,
     SamCommand::ROWS,
     TransferCommand::ROWS,
@@ -71,11 +71,13 @@ fn write_row(out: &mut dyn Write, row: &Row) -> fmt::Result {
         }
     }
     out.write_str("`, ")?;
-    match row.states {
-        [LifeCycle::Selectable] => out.write_str("before personalisation")?,
-        [LifeCycle::Personalized] => out.write_str("once personalised")?,
-        _ => out.write_str("always")?,
-    }
+    out.write_str(match row.states {
+        [LifeCycle::Personalized] => "once personalised",
+        [LifeCycle::Personalized, LifeCycle::Blocked] => "once personalised, also while blocked",
+        [LifeCycle::Selectable, LifeCycle::Personalized] => "while not blocked",
+        [LifeCycle::Selectable, LifeCycle::Personalized, LifeCycle::Blocked] => "also while blocked",
+        _ => "always",
+    })?;
     write!(out, ". Status: 9000")?;
     row.status.iter().try_for_each(|word| write!(out, ", {word:?}"))?;
     write!(out, ". Source: {}.\n\n", row.source)?;

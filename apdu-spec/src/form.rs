@@ -91,7 +91,7 @@ impl Form {
             Self::Unsigned { width, .. } | Self::Signed(width) | Self::Bytes(width) => (*width, *width),
             Self::Code { width, .. } => (*width, *width),
             Self::Octets(min, max) | Self::Secret(min, max) => (*min, *max),
-            Self::Aid => (1, 16),
+            Self::Aid => (0, 16),
             Self::Date => (2, 2),
             Self::Time => (4, 4),
             Self::List(item, max) => (1, 1 + max * item.length().1),

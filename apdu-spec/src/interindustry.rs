@@ -16,7 +16,7 @@ layout! {
     pub struct SelectRequest {
         /// 00 first, 02 next, 0C first without answer (P2).
         occurrence: u8,
-        /// Name of the application, or its first bytes.
+        /// Name of the application, or its first bytes; empty for the issuer security domain.
         aid: Aid,
     }
 }
@@ -33,9 +33,9 @@ command_set! {
     /// Commands of the kernel.
     pub enum InterindustryCommand {
         /// SELECT: makes an application current; its session, and that of the application
-        /// before it, starts anew.
+        /// before it, starts anew. 6283: it is current, and blocked.
         Select = [0x00 0xA4 0x04 *] SelectRequest => SelectResponse,
-            in [Selectable, Personalized], status [APPLICATION_NOT_FOUND, WRONG_P1_P2],
+            in [Selectable, Personalized, Blocked, Terminated], status [APPLICATION_NOT_FOUND, WRONG_P1_P2, BLOCKED],
             "ISO/IEC 7816-4:2013, 11.2.2";
     }
 }

@@ -167,7 +167,7 @@ pub fn redact(shape: &Shape, bytes: &mut [u8]) -> bool {
 mod tests {
     use super::*;
     use crate::declare::Command as _;
-    use crate::management::StoreData;
+    use crate::security_domain::StoreData;
     use crate::purse::{CreditCancellation, GetBalance};
     use crate::sam::{PsamCancel, ReadTrailer};
     extern crate std;
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn secrets_become_zero_and_are_not_shown() {
         for (shape, length, kept) in [
-            (StoreData::ROW.request, 24, 4),
+            (StoreData::ROW.request, 25, 5),
             (CreditCancellation::ROW.request, 16, 0),
             (PsamCancel::ROW.response, 16, 0),
         ] {

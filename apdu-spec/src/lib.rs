@@ -1,8 +1,8 @@
 //! The wire of an open electronic purse system.
 //!
 //! Everything that two participants must agree on stands here, once: commands
-//! and responses ([`purse`], [`sam`], [`transfer`], [`management`],
-//! [`security_domain`], [`interindustry`]), records and batches ([`record`], [`batch`],
+//! and responses ([`purse`], [`sam`], [`transfer`], [`security_domain`],
+//! [`interindustry`]), records and batches ([`record`], [`batch`],
 //! [`download`]), what each MAC covers ([`signature`]), and the one
 //! implementation of MACs and key ladders ([`crypto`]).
 //!
@@ -33,7 +33,6 @@ pub mod interindustry;
 pub mod leaves;
 pub mod legacy;
 pub mod life_cycle;
-pub mod management;
 pub mod personalisation;
 pub mod protections;
 pub mod purse;

@@ -1,10 +1,12 @@
 //! Personalisation data: data groups that STORE DATA brings to an application.
 //!
 //! Each group is written as a whole and may be written again until the last one
-//! has made the application PERSONALIZED.
+//! has made the application PERSONALIZED. PIN, generations of keys and their floor can be
+//! written afterwards as well.
 
 use crate::crypto::Key;
-use crate::element::{Amount, Bcd, Currency, Date, KeyReference, ProviderId, SamId};
+use crate::crypto::secure_channel::{Scp02Variant, Scp03Variant};
+use crate::element::{Amount, Bcd, Currency, Date, KeyReference, Pin, ProviderId, SamId};
 use crate::record::Identity;
 use crate::wire::{Element, List};
 use crate::{code, layout};
@@ -20,8 +22,16 @@ code! {
         Transfer = 0x0103,
         /// [`LegacyView`]
         View = 0x0104,
+        /// [`PinPolicy`]
+        Pin = 0x0105,
+        /// [`KeyFloor`]
+        KeyFloor = 0x0106,
+        /// [`DomainParameters`], of the security domain itself
+        Domain = 0x0107,
         /// [`KeyData`]
         Key = 0x8101,
+        /// [`Generation`]
+        Generation = 0x8102,
     }
 }
 
@@ -94,6 +104,53 @@ impl LegacyView {
     pub const QUICK: u8 = 0x02;
 }
 
+layout! {
+    /// The holder's PIN, and what it is needed for.
+    pub struct PinPolicy {
+        /// Wrong PINs in a row that block it, 1 to 15.
+        tries: u8,
+        /// Greatest load without the PIN, minor units.
+        load_limit: Amount,
+        /// The PIN.
+        pin: Pin,
+    }
+}
+
+layout! {
+    /// Which generations of keys an application still uses. It only rises; keys of lower
+    /// versions are erased.
+    #[derive(Copy)]
+    pub struct KeyFloor {
+        /// Least version.
+        version: u8,
+    }
+}
+
+layout! {
+    /// How a security domain opens secure channels.
+    #[derive(Copy)]
+    pub struct DomainParameters {
+        /// SCP03, for AES keys.
+        scp03: Scp03Variant,
+        /// SCP02, for Triple DES keys.
+        scp02: Scp02Variant,
+        /// Failed authentications in a row that block the security domain for ever, from 1.
+        attempts: u8,
+    }
+}
+
+impl DomainParameters {
+    /// As a card leaves its manufacturer: SCP03 with i = 70, SCP02 with i = 55, ten attempts.
+    #[must_use]
+    pub const fn initial() -> Self {
+        let scp03 = match Scp03Variant::new(0x70) {
+            Ok(variant) => variant,
+            Err(_) => unreachable!(),
+        };
+        Self { scp03, scp02: Scp02Variant::PseudoRandom, attempts: 10 }
+    }
+}
+
 code! {
     /// What a key is for.
     pub enum Function: u8 {
@@ -107,6 +164,12 @@ code! {
         Record = 0x04,
         /// Secrets that cancel purchases; known to one PSAM alone.
         Cancellation = 0x05,
+        /// Card management, key 1 of a secure channel: encryption. In no application.
+        ChannelEncryption = 0x11,
+        /// Card management, key 2: MACs. In no application.
+        ChannelMac = 0x12,
+        /// Card management, key 3: keys and other sensitive data. In no application.
+        ChannelData = 0x13,
     }
 }
 
@@ -123,3 +186,11 @@ layout! {
 }
 
 const _: () = assert!(KeyData::MAX == 20);
+
+layout! {
+    /// All keys of one version, taken in as a whole or not at all.
+    pub struct Generation {
+        /// The keys.
+        keys: List<KeyData, 9>,
+    }
+}

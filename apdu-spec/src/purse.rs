@@ -4,7 +4,7 @@
 //! A load is the same with CREDIT IEP, and the issuer in place of the PSAM.
 
 use crate::crypto::Key;
-use crate::element::{Amount, Balance, Counter, Currency, KeyReference, Kind, Mac, SamId, Search, Time};
+use crate::element::{Amount, Balance, Counter, Currency, KeyReference, Kind, Mac, Pin, SamId, Search, Time};
 use crate::record::{Counterpart, Identity, LogEntry, Order, Statement};
 use crate::{command_set, layout};
 
@@ -206,6 +206,24 @@ layout! {
     }
 }
 
+layout! {
+    /// A PIN that is presented or set.
+    pub struct PresentPin {
+        /// The PIN.
+        pin: Pin,
+    }
+}
+
+layout! {
+    /// CHANGE REFERENCE DATA.
+    pub struct ChangePinRequest {
+        /// The PIN as it is.
+        old: Pin,
+        /// The PIN as it shall be.
+        new: Pin,
+    }
+}
+
 impl LogEntry {
     /// Width in bytes.
     pub const WIDTH: usize = <Self as crate::wire::Element>::MAX;
@@ -215,18 +233,19 @@ command_set! {
     /// The purse.
     pub enum PurseCommand {
         /// INITIALIZE IEP for Load: opens a session with the issuer, answers the statement
-        /// under S1.
+        /// under S1. Above the purse's limit the PIN must have been verified.
         InitializeLoad = [0x90 0x50 0x00 0x00] InitializeTransfer => Initialized,
-            in [Personalized], status [REFERENCE_NOT_FOUND, COUNTER_AT_MAXIMUM, NOT_ENOUGH_MEMORY],
+            in [Personalized], status [SECURITY_NOT_SATISFIED, REFERENCE_NOT_FOUND, KEY_RETIRED,
+                COUNTER_AT_MAXIMUM, NOT_ENOUGH_MEMORY],
             "EN 1546-3 (INS); JR/T 0025 (P1); bytes project-defined";
         /// INITIALIZE IEP for Purchase: opens a session with a PSAM, answers the statement
         /// under S1.
         InitializeIep = [0x90 0x50 0x01 *] InitializePurchase => Initialized,
-            in [Personalized], status [REFERENCE_NOT_FOUND, COUNTER_AT_MAXIMUM, NOT_ENOUGH_MEMORY],
+            in [Personalized], status [REFERENCE_NOT_FOUND, KEY_RETIRED, COUNTER_AT_MAXIMUM, NOT_ENOUGH_MEMORY],
             "EN 1546-3 (INS); JR/T 0025 (P1); bytes project-defined";
         /// INITIALIZE IEP for Unload: like Load, value leaves the purse.
         InitializeUnload = [0x90 0x50 0x05 0x00] InitializeTransfer => Initialized,
-            in [Personalized], status [REFERENCE_NOT_FOUND, COUNTER_AT_MAXIMUM, NOT_ENOUGH_MEMORY],
+            in [Personalized], status [REFERENCE_NOT_FOUND, KEY_RETIRED, COUNTER_AT_MAXIMUM, NOT_ENOUGH_MEMORY],
             "EN 1546-3 (INS); JR/T 0025 (P1); bytes project-defined";
         /// CREDIT IEP for Load: the issuer's decision under S2; credits, answers S3 and S6.
         CreditLoad = [0x90 0x52 0x00 0x00] Execute => Executed,
@@ -252,23 +271,39 @@ command_set! {
         /// receipt of that session or that it moved no value; 6A83 where the log no longer
         /// reaches back that far.
         PreviousByNt = [0x90 0x5A 0x00 *] PreviousRequest => PreviousSignature,
-            in [Personalized], status [REFERENCE_NOT_FOUND, RECORD_NOT_FOUND],
+            in [Personalized, Blocked], status [REFERENCE_NOT_FOUND, RECORD_NOT_FOUND],
             "EN 1546-3 (INS); bytes project-defined";
         /// GET PREVIOUS IEP SIGNATURE by NV: the same for a receipt that is to be taken over.
         PreviousByNv = [0x90 0x5A 0x01 *] PreviousRequest => PreviousSignature,
-            in [Personalized], status [REFERENCE_NOT_FOUND],
+            in [Personalized, Blocked], status [REFERENCE_NOT_FOUND],
             "EN 1546-3 (INS); bytes project-defined";
         /// GET BALANCE, for display.
         GetBalance = [0x90 0x5C 0x00 0x00] () => BalanceResponse,
-            in [Personalized], status [],
+            in [Personalized, Blocked], status [],
             "JR/T 0025 (INS)";
         /// READ RECORD of the log (short file identifier 01), newest first, for display.
         ReadRecord = [0x00 0xB2 * 0x0C] ReadLog => LogLine,
-            in [Personalized], status [RECORD_NOT_FOUND],
+            in [Personalized, Blocked], status [RECORD_NOT_FOUND],
             "ISO/IEC 7816-4:2013, 11.4.3; identifier project-defined";
         /// GET DATA 0101: who this purse is.
         GetPurseData = [0x00 0xCA 0x01 0x01] () => PurseInformation,
-            in [Personalized], status [],
+            in [Personalized, Blocked], status [],
             "ISO/IEC 7816-4:2013, 11.5.3; tag project-defined";
+        /// VERIFY: presents the PIN, for as long as the purse stays selected. The try is counted
+        /// before the comparison.
+        VerifyPin = [0x00 0x20 0x00 0x80] PresentPin => (),
+            in [Personalized], status [WRONG_PIN, AUTHENTICATION_BLOCKED, REFERENCE_NOT_FOUND,
+                NOT_ENOUGH_MEMORY],
+            "ISO/IEC 7816-4:2013, 11.5.6; ISO 9564-1, format 2";
+        /// CHANGE REFERENCE DATA: puts a new PIN in the place of the old one.
+        ChangePin = [0x00 0x24 0x00 0x80] ChangePinRequest => (),
+            in [Personalized], status [WRONG_PIN, AUTHENTICATION_BLOCKED, REFERENCE_NOT_FOUND,
+                NOT_ENOUGH_MEMORY],
+            "ISO/IEC 7816-4:2013, 11.5.7";
+        /// RESET RETRY COUNTER: a new PIN with all its tries; the issuer's alone, in a secure
+        /// channel with encryption.
+        ResetPin = [0x00 0x2C 0x02 0x80] PresentPin => (),
+            in [Personalized], status [SECURITY_NOT_SATISFIED, REFERENCE_NOT_FOUND, NOT_ENOUGH_MEMORY],
+            "ISO/IEC 7816-4:2013, 11.5.10";
     }
 }

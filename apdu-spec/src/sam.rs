@@ -182,13 +182,13 @@ command_set! {
         /// INITIALIZE PSAM for Purchase: checks S1, expiry, currency, provider, key and
         /// limits; keeps the open purchase with room for its record; answers the order under S2.
         InitializePsam = [0x90 0x70 0x00 0x00] OpenPurchase => Opened,
-            in [Personalized], status [CONDITIONS_NOT_SATISFIED, REFERENCE_NOT_FOUND, WRONG_MAC,
+            in [Personalized], status [CONDITIONS_NOT_SATISFIED, REFERENCE_NOT_FOUND, KEY_RETIRED, WRONG_MAC,
                 EXPIRED, FOREIGN_PURSE, LIMIT_EXCEEDED, RECEIPTS_FULL, COUNTER_AT_MAXIMUM,
                 NOT_ENOUGH_MEMORY],
             "EN 1546-3 (INS); bytes project-defined";
         /// INITIALIZE PSAM for a contact without debit: checks S1 and the rest, opens nothing.
         VerifyPurse = [0x90 0x70 0x02 0x00] VerifyContact => (),
-            in [Personalized], status [CONDITIONS_NOT_SATISFIED, REFERENCE_NOT_FOUND, WRONG_MAC,
+            in [Personalized], status [CONDITIONS_NOT_SATISFIED, REFERENCE_NOT_FOUND, KEY_RETIRED, WRONG_MAC,
                 EXPIRED, FOREIGN_PURSE],
             "project-defined";
         /// CREDIT PSAM: checks S3, commits the payment to the batch.
@@ -203,28 +203,28 @@ command_set! {
         /// INITIALIZE PSAM for Collection: closes the open batch, answers its trailer under S4.
         /// Purchases that are still open become claims of that batch.
         CloseBatch = [0x90 0x76 0x00 0x00] () => Trailer,
-            in [Personalized], status [RECORD_NOT_FOUND, BATCHES_FULL, COUNTER_AT_MAXIMUM,
+            in [Personalized, Blocked], status [RECORD_NOT_FOUND, BATCHES_FULL, COUNTER_AT_MAXIMUM,
                 NOT_ENOUGH_MEMORY],
             "EN 1546-3 (INS; 7C offline is the same here); bytes project-defined";
         /// INITIALIZE PSAM for Collection, again: the trailer of a batch that is closed.
         ReadTrailer = [0x90 0x76 0x01 0x00] TrailerRequest => Trailer,
-            in [Personalized], status [RECORD_NOT_FOUND],
+            in [Personalized, Blocked], status [RECORD_NOT_FOUND],
             "project-defined";
         /// PSAM COLLECT: one record of a closed batch, or of the open one so far, under S5.
         PsamCollect = [0x90 0x78 0x00 0x00] CollectRequest => BatchRecord,
-            in [Personalized], status [RECORD_NOT_FOUND],
+            in [Personalized, Blocked], status [RECORD_NOT_FOUND],
             "EN 1546-3 (INS); bytes project-defined";
         /// PSAM COLLECT (acknowledge): the background system has stored the oldest closed
         /// batch; the PSAM forgets it. Batches are acknowledged in order; an
         /// acknowledgement that comes again is answered 9000 and does nothing.
         PsamAcknowledge = [0x90 0x7A 0x00 0x00] Acknowledgement => (),
-            in [Personalized], status [RECORD_NOT_FOUND, CONDITIONS_NOT_SATISFIED, WRONG_MAC,
+            in [Personalized, Blocked], status [RECORD_NOT_FOUND, CONDITIONS_NOT_SATISFIED, WRONG_MAC,
                 NOT_ENOUGH_MEMORY],
             "EN 1546-3 (INS; 7E offline is the same here); bytes project-defined";
         /// PSAM STORE RECEIPT: takes over a receipt that a purse holds. They come in the order
         /// of their NV, from the oldest held, each with a challenge of its own.
         StoreReceipt = [0x90 0x88 0x00 0x00] ReceiptRequest => (),
-            in [Personalized], status [CONDITIONS_NOT_SATISFIED, RECORD_NOT_FOUND, REFERENCE_NOT_FOUND,
+            in [Personalized], status [CONDITIONS_NOT_SATISFIED, RECORD_NOT_FOUND, REFERENCE_NOT_FOUND, KEY_RETIRED,
                 WRONG_MAC, FOREIGN_PURSE, NOT_ENOUGH_MEMORY],
             "project-defined";
         /// PSAM CANCEL PURCHASE: voids a payment of the open batch, then reveals the secret
@@ -234,7 +234,7 @@ command_set! {
             "CEPS (cancel last purchase); bytes project-defined";
         /// GET DATA 0102: how this PSAM stands.
         GetSamData = [0x00 0xCA 0x01 0x02] () => SamInformation,
-            in [Personalized], status [],
+            in [Personalized, Blocked], status [],
             "ISO/IEC 7816-4:2013, 11.5.3; tag project-defined";
     }
 }

@@ -21,11 +21,14 @@ macro_rules! status_words {
 // else project-defined.
 status_words! {
     OK = 0x9000, "done";
+    BLOCKED = 0x6283, "blocked by the issuer: it answers questions and moves no value";
     AUTHENTICATION_FAILED = 0x6300, "the cryptogram of the host is wrong";
+    WRONG_PIN = 0x63C0, "the PIN is wrong; the last digit says how many tries are left";
     MEMORY_FAILURE = 0x6581, "the memory failed while writing; nothing was changed or the card must be reset";
     WRONG_LENGTH = 0x6700, "wrong length of the data field";
     CHANNEL_NOT_SUPPORTED = 0x6881, "logical channel not supported";
-    SECURITY_NOT_SATISFIED = 0x6982, "not without authentication: open a secure channel first";
+    SECURITY_NOT_SATISFIED = 0x6982, "not without authentication: verify the PIN, or open a secure channel";
+    AUTHENTICATION_BLOCKED = 0x6983, "no tries are left: blocked";
     CONDITIONS_NOT_SATISFIED = 0x6985, "not in this state: another command must come first";
     WRONG_DATA = 0x6A80, "the data field is not acceptable";
     APPLICATION_NOT_FOUND = 0x6A82, "no application has this name";
@@ -47,6 +50,7 @@ status_words! {
     REFUSED_BY_ISSUER = 0x9408, "the issuer refused; the purse is unchanged";
     FOREIGN_PURSE = 0x9409, "provider or currency is not accepted here";
     BATCHES_FULL = 0x940A, "closed batches must be acknowledged first";
+    KEY_RETIRED = 0x940B, "this key version has been retired: the other side needs newer keys";
 }
 
 impl StatusWord {
@@ -59,7 +63,21 @@ impl StatusWord {
     /// What it says, where it has a name here.
     #[must_use]
     pub fn meaning(self) -> Option<&'static str> {
-        Self::NAMED.iter().find(|(word, _)| *word == self).map(|(_, meaning)| *meaning)
+        let kind = if self.tries_left().is_some() { Self::WRONG_PIN } else { self };
+        Self::NAMED.iter().find(|(word, _)| *word == kind).map(|(_, meaning)| *meaning)
+    }
+
+    /// [`WRONG_PIN`](Self::WRONG_PIN) with the number of tries that are left, 15 at most.
+    #[must_use]
+    pub const fn wrong_pin(tries: u8) -> Self {
+        Self(Self::WRONG_PIN.0 | if tries < 0x0F { tries as u16 } else { 0x0F })
+    }
+
+    /// How many tries are left, where it says that.
+    #[must_use]
+    pub const fn tries_left(self) -> Option<u8> {
+        let [_, low] = self.0.to_be_bytes();
+        if self.0 & 0xFFF0 == Self::WRONG_PIN.0 { Some(low & 0x0F) } else { None }
     }
 }
 

@@ -6,7 +6,7 @@
 //! ```text
 //! number   2000  -310  0x7D0        day    2027-01-01       code   Purchase  1
 //! bytes    D0D1D2D3  0xD0D1  D0:D1  time   2026-01-12T06:00:00Z
-//! name     purse  psam  transfer  F05055525345
+//! name     purse  psam  transfer  isd  F05055525345
 //! ```
 
 use core::fmt::{self, Write as _};
@@ -96,7 +96,7 @@ impl fmt::Display for Form {
             Self::Octets(min, max) | Self::Secret(min, max) => {
                 write!(f, "{min} to {max} bytes in hexadecimal")
             }
-            Self::Aid => f.write_str("purse, psam, transfer, or 1 to 16 bytes in hexadecimal"),
+            Self::Aid => f.write_str("purse, psam, transfer, isd, or up to 16 bytes in hexadecimal"),
             Self::Date => f.write_str("a day such as 2027-01-01"),
             Self::Time => f.write_str("a time such as 2026-01-12T06:00:00Z"),
             Self::Code { names, .. } => {

@@ -30,8 +30,8 @@ fn what_is_typed_is_what_a_terminal_sends() {
     let order = "order.amount=250 order.time=2026-01-12T06:00:00Z order.nt=1 order.taken_over=0 order.terms=0000000000000000";
     let apdu = typed(&std::format!("DebitIep {order} s2=0102030405060708")).unwrap();
     assert_eq!(apdu[5..13], [0, 0, 0, 250, 0x69, 0x64, 0x8D, 0xE0], "{apdu:02X?}");
-    assert_eq!(typed("StoreData last=0x80 block=3 group=key content=A5A5").unwrap().len(), 9);
-    assert_eq!(typed("StoreData last=0 block=0 group=257").unwrap().len(), 7);
+    assert_eq!(typed("StoreData last=0x88 block=3 group=key length=2 content=A5A5").unwrap().len(), 10);
+    assert_eq!(typed("StoreData last=8 block=0 group=257 length=0").unwrap().len(), 8);
 }
 
 #[test]
@@ -47,8 +47,8 @@ fn what_is_wrong_is_named() {
         ("InitializeIep group", &["`group` is no assignment", "field=value"]),
         ("InitializeIep group=1 group=2", &["`version` is missing"]),
         ("ReadRecord record=1 record=2", &["`record` is given twice"]),
-        ("StoreData last=0 block=0 group=Nobody content=00", &["`group`", "Purse, Sam, Transfer, View, Key"]),
-        ("StoreData last=0 block=0 group=Key content=0", &["`content`", "0 to 200 bytes"]),
+        ("StoreData last=0 block=0 group=Nobody length=1 content=00", &["`group`", "Purse, Sam, Transfer, View, Pin"]),
+        ("StoreData last=0 block=0 group=Key length=1 content=0", &["`content`", "0 to 200 bytes"]),
         ("CreditCancellation secret=0102", &["`secret`", "16 bytes in hexadecimal"]),
         ("InitializeLoad version=1 counterpart=00 amount=1", &["`counterpart`", "14"]),
         (

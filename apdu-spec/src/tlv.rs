@@ -1,9 +1,9 @@
-//! BER-TLV (ISO/IEC 7816-4 clause 5.2.2): as much of it as an FCI needs.
+//! BER-TLV (ISO/IEC 7816-4 clause 5.2.2): as much of it as FCI and card management need.
 //!
 //! Tags of one or two bytes, lengths up to 255. The host reads what stands here
 //! with a reader of its own, as a second opinion.
 
-use crate::wire::{Malformed, Writer};
+use crate::wire::{Malformed, Reader, Writer};
 
 /// Appends `tag`, the length of `value`, and `value`.
 pub fn put(writer: &mut Writer<'_>, tag: u16, value: &[u8]) -> Result<(), Malformed> {
@@ -17,6 +17,31 @@ pub fn put(writer: &mut Writer<'_>, tag: u16, value: &[u8]) -> Result<(), Malfor
     }
     writer.put(value);
     Ok(())
+}
+
+/// Tag and value of the first object.
+pub fn take<'b>(reader: &mut Reader<'b>) -> Result<(u16, &'b [u8]), Malformed> {
+    let tag = match reader.byte()? {
+        long if long & 0x1F == 0x1F => u16::from_be_bytes([long, reader.byte()?]),
+        short => u16::from(short),
+    };
+    let length = match reader.byte()? {
+        short @ ..=0x7F => short,
+        0x81 => reader.byte()?,
+        _ => return Err(Malformed),
+    };
+    Ok((tag, reader.take(usize::from(length))?))
+}
+
+/// The value of an object with this tag, in a series of objects.
+pub fn find(tag: u16, objects: &[u8]) -> Result<Option<&[u8]>, Malformed> {
+    let mut reader = Reader::new(objects);
+    let mut found = None;
+    while reader.remaining() > 0 {
+        let (next, value) = take(&mut reader)?;
+        found = found.or((next == tag).then_some(value));
+    }
+    Ok(found)
 }
 
 /// The file control information of an application: `6F { 84 AID, A5 { 50 label } }`.
@@ -46,6 +71,18 @@ mod tests {
         let mut buffer = [0; 64];
         let bytes = fci(b"\xF0A", "P", &mut buffer);
         assert_eq!(bytes, Ok(&b"\x6F\x09\x84\x02\xF0A\xA5\x03\x50\x01P"[..]));
+    }
+
+    #[test]
+    fn objects_are_found_by_tag() {
+        let objects = b"\x4F\x02\xF0A\x9F\x70\x01\x0F\x4F\x00";
+        assert_eq!(find(0x4F, objects), Ok(Some(&b"\xF0A"[..])), "the first of two");
+        assert_eq!(find(0x9F70, objects), Ok(Some(&b"\x0F"[..])));
+        assert_eq!(find(0xC5, objects), Ok(None));
+        assert_eq!(find(0xC5, b""), Ok(None));
+        for torn in [&b"\x4F"[..], b"\x4F\x02A", b"\x9F", b"\x4F\x82\x00\x01A", b"\x4F\x81"] {
+            assert_eq!(find(0xC5, torn), Err(Malformed));
+        }
     }
 
     #[test]

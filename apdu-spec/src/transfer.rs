@@ -63,7 +63,7 @@ command_set! {
             "ISO/IEC 7816-4 (INS); bytes project-defined";
         /// READ RECORD: gives a parcel out; it stays on board until a release.
         ReadParcel = [0x90 0xB2 0x00 0x00] Number => Parcel,
-            in [Personalized], status [RECORD_NOT_FOUND],
+            in [Personalized, Blocked], status [RECORD_NOT_FOUND],
             "ISO/IEC 7816-4 (INS); bytes project-defined";
         /// APPEND RECORD: takes a download on board.
         AppendDownload = [0x90 0xE2 0x01 0x00] Download => Number,
@@ -71,15 +71,15 @@ command_set! {
             "ISO/IEC 7816-4 (INS); bytes project-defined";
         /// READ RECORD: the first download to this PSAM from this number on.
         ReadDownload = [0x90 0xB2 0x01 0x00] DownloadRequest => NumberedDownload,
-            in [Personalized], status [RECORD_NOT_FOUND],
+            in [Personalized, Blocked], status [RECORD_NOT_FOUND],
             "ISO/IEC 7816-4 (INS); bytes project-defined";
         /// RELEASE: the background system lets the card forget what has arrived.
         ReleaseRecords = [0x90 0xE4 0x00 0x00] Release => (),
-            in [Personalized], status [WRONG_MAC, WRONG_DATA],
+            in [Personalized, Blocked], status [WRONG_MAC, WRONG_DATA],
             "project-defined";
         /// GET DATA 0103: how this card stands.
         GetTransferData = [0x00 0xCA 0x01 0x03] () => TransferInformation,
-            in [Personalized], status [],
+            in [Personalized, Blocked], status [],
             "ISO/IEC 7816-4:2013, 11.5.3; tag project-defined";
     }
 }

@@ -41,6 +41,12 @@ pub trait Platform {
     /// Fills `buffer` with random bytes.
     fn random(&mut self, buffer: &mut [u8]);
 
+    /// Lets this time pass before the command goes on: what a card asks for after wrong MACs. A
+    /// chip waits; what stands for one may note it.
+    fn delay(&mut self, milliseconds: u32) {
+        let _ = milliseconds;
+    }
+
     /// CRC-32/ISCSI (Castagnoli). A platform that has a unit or an instruction for it uses
     /// that; the result is always the same.
     fn checksum(&self, bytes: &[u8]) -> u32 {

@@ -8,16 +8,19 @@ use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
 use apdu_spec::declare::Command;
 use apdu_spec::element::{Amount, BatchNumber, Kind, Mac, Random};
 use apdu_spec::interindustry::FIRST_QUIET;
-use apdu_spec::management::{DataBlock, LAST, MORE, StoreData};
 use apdu_spec::personalisation::{DataGroup, Function, KeyData};
 use apdu_spec::purse::{CreditLoad, Execute, InitializeLoad, InitializeTransfer};
 use apdu_spec::record::{Counterpart, Decision, Order, Terms, balance_after};
 use apdu_spec::sam::{CloseBatch, PsamAcknowledge};
+use apdu_spec::security_domain::DataBlock;
 use apdu_spec::signature::{Heading, Name, S2};
-use apdu_spec::wire::Concealed;
 use card_os::Card;
 use card_os::applets::AppletKind;
 use card_os::kernel::Response;
+use host::card::domain::Access;
+use host::terminal::personalise::personalise;
+use rand_chacha::ChaCha12Rng;
+use rand_core::SeedableRng as _;
 
 use crate::chip::Chip;
 use crate::scheme::{self, GROUP, NOW, VERSION, amount, counter, sam_id};
@@ -167,15 +170,14 @@ impl Reader {
     }
 
     fn personalise<P: Element>(&mut self, aid: &[u8], group: DataGroup, parameters: &P, keys: &[KeyData]) {
-        self.select(aid);
-        let keys = keys.iter().map(|key| (DataGroup::Key, content(key)));
-        let blocks: Vec<_> = std::iter::once((group, content(parameters))).chain(keys).collect();
-        let end = blocks.len() - 1;
-        for (number, (group, content)) in blocks.into_iter().enumerate() {
-            let last = if number == end { LAST } else { MORE };
-            let block = u8::try_from(number).expect("few");
-            self.execute::<StoreData>(&DataBlock { last, block, group, content });
-        }
+        let first = DataBlock::of(false, 0, group, parameters).expect("fits");
+        let keys = (1..).zip(keys).map(|(number, key)| {
+            let last = usize::from(number) == keys.len();
+            DataBlock::of(last, number, DataGroup::Key, key).expect("fits")
+        });
+        let blocks: Vec<_> = core::iter::once(first).chain(keys).collect();
+        let mut random = ChaCha12Rng::seed_from_u64(0);
+        personalise(self, &Access::initial(), aid, &blocks, &mut random).expect("personalised");
         self.select(aid);
     }
 
@@ -184,9 +186,16 @@ impl Reader {
     }
 }
 
-fn content<E: Element>(element: &E) -> Concealed<200> {
-    let mut buffer = [0; 200];
-    Concealed::new(element.to_slice(&mut buffer).expect("fits")).expect("fits")
+impl host::reader::Reader for Reader {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, host::Error> {
+        self.card.process(command, &mut self.response);
+        self.card.housekeep();
+        Ok(self.response.to_vec())
+    }
+
+    fn reset(&mut self) -> Result<(), host::Error> {
+        Err(host::Error::NoAnswer("a till never takes the power away".into()))
+    }
 }
 
 /// A purse with its number.

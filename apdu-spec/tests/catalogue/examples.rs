@@ -3,22 +3,22 @@
 
 use apdu_spec::aid::Aid;
 use apdu_spec::crypto::Key;
+use apdu_spec::crypto::secure_channel::{KeyType, Level, Token};
 use apdu_spec::declare::{Command, Row};
 use apdu_spec::download::{Download, Parcel};
-use apdu_spec::element::{Algorithm, Balance, BatchNumber, Currency, Date, KeyReference, Kind, Mac};
+use apdu_spec::element::{Algorithm, Balance, BatchNumber, Currency, Date, KeyReference, Kind, Mac, Pin};
 use apdu_spec::interindustry::{FIRST, Select, SelectRequest, SelectResponse};
 use apdu_spec::legacy::geldkarte::AmountsFile;
 use apdu_spec::legacy::{
     BinaryPlace, FileContent, FileId, MasterFile, ReadBinary, ReadFileRecord, RecordPlace, SelectDirectory,
     SelectFile, SelectMaster,
 };
-use apdu_spec::management::{DataBlock, LAST, StoreData};
 use apdu_spec::personalisation::{DataGroup, Function, KeyData};
 use apdu_spec::purse::{
-    BalanceResponse, Cancel, CreditCancellation, CreditLoad, DebitIep, DebitUnload, Execute, Executed,
-    GetBalance, GetPurseData, InitializeIep, InitializeLoad, InitializePurchase, InitializeTransfer,
-    InitializeUnload, Initialized, LogLine, PreviousByNt, PreviousByNv, PreviousRequest, PurseInformation,
-    ReadLog, ReadRecord,
+    BalanceResponse, Cancel, ChangePin, ChangePinRequest, CreditCancellation, CreditLoad, DebitIep,
+    DebitUnload, Execute, Executed, GetBalance, GetPurseData, InitializeIep, InitializeLoad,
+    InitializePurchase, InitializeTransfer, InitializeUnload, Initialized, LogLine, PresentPin, PreviousByNt,
+    PreviousByNv, PreviousRequest, PurseInformation, ReadLog, ReadRecord, ResetPin, VerifyPin,
 };
 use apdu_spec::record::{Decision, Order, Terms};
 use apdu_spec::sam::{
@@ -27,11 +27,18 @@ use apdu_spec::sam::{
     PsamCancel, PsamCollect, PsamComplete, ReadTrailer, ReceiptRequest, SamInformation, StoreReceipt,
     TrailerRequest, VerifyContact, VerifyPurse,
 };
+use apdu_spec::security_domain::{
+    Confirmation, DataBlock, DataObject, Delete, DeleteRequest, Deletion, ExternalAuthenticate,
+    ExternalAuthenticateRequest, GetData, GetDataRequest, GetStatus, InitializeUpdate,
+    InitializeUpdateRequest, InitializeUpdateResponse, Install, InstallData, InstallRequest, KEY_IDENTIFIER,
+    KeyBlocks, LOCKED, PutKey, PutKeyRequest, PutKeyResponse, SealedKey, SetStatus, SetStatusRequest,
+    StatusRequest, StatusResponse, StoreData, purpose, subset, tag,
+};
 use apdu_spec::transfer::{
     AppendDownload, AppendParcel, DownloadRequest, GetTransferData, Number, NumberedDownload, ReadDownload,
     ReadParcel, ReleaseRecords, TransferInformation,
 };
-use apdu_spec::wire::{Concealed, Element, Octets};
+use apdu_spec::wire::{Element, Octets};
 
 use crate::story::{
     CHALLENGE, FRESH, GROUP, Story, TIME, VERSION, amount, batch, counter, counterpart, identity, sam,
@@ -63,11 +70,13 @@ pub(crate) fn all() -> Vec<Example> {
     let story = &story;
     [
         kernel(),
+        domain(),
         transfers(story),
         purchase(story),
         inquiries(story),
         collection(story),
         carrier(story),
+        pin(),
         files(),
     ]
     .into_iter()
@@ -77,15 +86,95 @@ pub(crate) fn all() -> Vec<Example> {
 
 fn kernel() -> Vec<Example> {
     let fci = b"\x6F\x11\x84\x06\xF0PURSE\xA5\x07\x50\x05PURSE";
+    vec![example::<Select>(
+        &SelectRequest { occurrence: FIRST, aid: Aid::new(Aid::PURSE).unwrap() },
+        &SelectResponse { fci: Octets::new(fci).unwrap() },
+    )]
+}
+
+/// Card management. The channel is that of `crypto/secure_channel/vectors.rs`, (a); what passes
+/// in it is shown in the clear.
+fn domain() -> Vec<Example> {
+    let octets = |hex: &str| hex::decode(hex).unwrap();
+    let aid = |bytes: &[u8]| Aid::new(bytes).unwrap();
+    let opening = "00000000000000000000300370 3b1aca81e821f219 081cdc01c26b372d 000003".replace(' ', "");
+    let authenticate = octets("8c36f96bcc00724a4e13ad591d7da3f0");
     let reference = KeyReference { algorithm: Algorithm::AesCmac, group: GROUP, version: VERSION };
     let key = KeyData { function: Function::Purchase, reference, key: Key::new(STORED_KEY) };
-    let content = Concealed::new(&bytes(&key)).unwrap();
+    let second = aid(b"\xF0PURSE2");
+    let install = InstallData {
+        load_file: aid(b"\xF0PURSE.file"),
+        module: aid(b"\xF0PURSE.module"),
+        application: second.clone(),
+        privileges: Octets::new(&[0]).unwrap(),
+        ..InstallData::default()
+    };
+    let sealed = |byte| SealedKey {
+        kind: KeyType::Aes,
+        length: 16,
+        sealed: Octets::new(&[byte; 16]).unwrap(),
+        check: Some([byte; 3]),
+    };
+    let status = "E3154F07F0505552534532 9F700107 C503000000".replace(' ', "");
     vec![
-        example::<Select>(
-            &SelectRequest { occurrence: FIRST, aid: Aid::new(Aid::PURSE).unwrap() },
-            &SelectResponse { fci: Octets::new(fci).unwrap() },
+        example::<InitializeUpdate>(
+            &InitializeUpdateRequest {
+                key_version: 0x30,
+                host_challenge: Token::from_slice(&octets("08fdf38259a1e0de")).unwrap(),
+            },
+            &InitializeUpdateResponse::from_bytes(&octets(&opening)).unwrap(),
         ),
-        example::<StoreData>(&DataBlock { last: LAST, block: 3, group: DataGroup::Key, content }, &()),
+        example::<ExternalAuthenticate>(
+            &ExternalAuthenticateRequest {
+                level: Level::CDecryptionREncryptionCMacRMac,
+                cryptogram_and_mac: Octets::new(&authenticate).unwrap(),
+            },
+            &(),
+        ),
+        example::<GetStatus>(
+            &StatusRequest {
+                subset: subset::APPLICATIONS,
+                form: 2,
+                search: Octets::new(&octets("4F00")).unwrap(),
+            },
+            &StatusResponse { lines: Octets::new(&octets(&status)).unwrap() },
+        ),
+        example::<SetStatus>(
+            &SetStatusRequest { subset: subset::APPLICATIONS, state: LOCKED, application: second.clone() },
+            &(),
+        ),
+        example::<Install>(
+            &InstallRequest { purpose: purpose::INSTALL_AND_SELECTABLE, reserved: 0, data: install },
+            &Confirmation { receipt: 0 },
+        ),
+        example::<Delete>(
+            &DeleteRequest { related: 0, what: Deletion::Application(second) },
+            &Confirmation { receipt: 0 },
+        ),
+        example::<PutKey>(
+            &PutKeyRequest {
+                replaced: 0xFF,
+                identifier: KEY_IDENTIFIER,
+                version: 0x30,
+                keys: KeyBlocks([sealed(1), sealed(2), sealed(3)]),
+            },
+            &PutKeyResponse { version: 0x30, check_values: [1, 1, 1, 2, 2, 2, 3, 3, 3] },
+        ),
+        example::<StoreData>(&DataBlock::of(true, 3, DataGroup::Key, &key).unwrap(), &()),
+        example::<GetData>(
+            &GetDataRequest { tag: tag::DIVERSIFICATION },
+            &DataObject { object: Octets::new(&octets("CF0A00010203040506070809")).unwrap() },
+        ),
+    ]
+}
+
+/// The holder's PIN.
+fn pin() -> Vec<Example> {
+    let pin = |digits| Pin::new(digits).unwrap();
+    vec![
+        example::<VerifyPin>(&PresentPin { pin: pin("1234") }, &()),
+        example::<ChangePin>(&ChangePinRequest { old: pin("1234"), new: pin("567890") }, &()),
+        example::<ResetPin>(&PresentPin { pin: pin("0000") }, &()),
     ]
 }
 

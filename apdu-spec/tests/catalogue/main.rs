@@ -155,7 +155,7 @@ fn what_is_shown_of_a_secret_is_its_length() {
         let list: Vec<String> = secret[..3].iter().map(u8::to_string).collect();
         !text.contains(&hex::encode_upper(&secret[..3])) && !text.contains(&list.join(", "))
     };
-    let (text, request, _) = shown("ManagementCommand.StoreData");
+    let (text, request, _) = shown("SecurityDomainCommand.StoreData");
     assert!(request.windows(16).any(|window| window == examples::STORED_KEY), "the key is on the wire");
     assert!(hidden(&text, &examples::STORED_KEY) && text.contains("NOT SHOWN"), "{text}");
     let (text, request, _) = shown("PurseCommand.CreditCancellation");

@@ -1,8 +1,8 @@
 //! The applets, one closed set. Applets use the kernel and never each other.
 //!
 //! An applet is `attach` (read its state after power-up), `process` (decode, then one
-//! handler a command: check, compute, commit, answer, in that order), `deselect`, and
-//! `store` for personalisation.
+//! handler a command: check, compute, commit, answer, in that order), `deselect`, `store`
+//! for personalisation, and `is_empty` before it is deleted.
 
 mod compact;
 pub mod purse;
@@ -49,7 +49,30 @@ impl AppletKind {
         }
     }
 
-    /// The name of its applet.
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Purse, Self::Sam, Self::Transfer];
+
+    /// The executable load file that it is installed from.
+    #[must_use]
+    pub const fn load_file(self) -> &'static [u8] {
+        match self {
+            Self::Purse => b"\xF0PURSE.file",
+            Self::Sam => b"\xF0PSAM1.file",
+            Self::Transfer => b"\xF0TRANS.file",
+        }
+    }
+
+    /// The module in its load file.
+    #[must_use]
+    pub const fn module(self) -> &'static [u8] {
+        match self {
+            Self::Purse => b"\xF0PURSE.module",
+            Self::Sam => b"\xF0PSAM1.module",
+            Self::Transfer => b"\xF0TRANS.module",
+        }
+    }
+
+    /// The name of its application, where none is given.
     #[must_use]
     pub const fn aid(self) -> &'static [u8] {
         match self {
@@ -92,15 +115,15 @@ impl<X: Protections> Applet<X> {
         }
     }
 
-    /// Its names: its own, then those of its views.
-    pub fn names(&self) -> impl Iterator<Item = &'static [u8]> {
+    /// Names of the views under which it can be selected besides.
+    pub fn views(&self) -> impl Iterator<Item = &'static [u8]> {
         let views = if let Self::Purse(purse) = self { Some(purse.views()) } else { None };
-        core::iter::once(self.kind().aid()).chain(views.into_iter().flatten())
+        views.into_iter().flatten()
     }
 
-    /// The one of its names under which the master file is, where it has one.
+    /// The one of its views under which the master file is, where it has one.
     pub fn master_file(&self) -> Option<&'static [u8]> {
-        self.names().find(|name| *name == Aid::GELDKARTE)
+        self.views().find(|name| *name == Aid::GELDKARTE)
     }
 
     /// It was selected under this name.
@@ -178,6 +201,17 @@ impl<X: Protections> Applet<X> {
             Self::Purse(purse) => purse.is_complete(area),
             Self::Sam(sam) => sam.is_complete(area),
             Self::Transfer(transfer) => transfer.is_complete(area),
+        }
+    }
+
+    /// Whether nothing of value would be lost with it: no balance, and nothing that some other
+    /// side still has to be told.
+    #[must_use]
+    pub fn is_empty(&self, area: &Area<'_>) -> bool {
+        match self {
+            Self::Purse(purse) => purse.is_empty(area),
+            Self::Sam(sam) => sam.is_empty(area),
+            Self::Transfer(transfer) => transfer.is_empty(area),
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! [`Storage`] erases the platform's type, so that applets need no generic.
 
+use apdu_spec::crypto::secure_channel::Level;
 use apdu_spec::{Element, StatusWord};
 
 use super::memory::{Change, Committed, Memory, MemoryError, entry};
@@ -10,7 +11,7 @@ use crate::platform::Platform;
 /// Cells of one application.
 const CELLS: u8 = 32;
 /// Logs of one application.
-const LOGS: u8 = 2;
+pub(super) const LOGS: usize = 2;
 
 /// Memory and randomness, whatever the platform.
 pub trait Storage {
@@ -30,6 +31,8 @@ pub trait Storage {
     fn count_up(&mut self, counter: u8) -> Result<Committed, MemoryError>;
     /// See [`Platform::random`].
     fn random(&mut self, buffer: &mut [u8]);
+    /// See [`Platform::delay`].
+    fn delay(&mut self, milliseconds: u32);
 }
 
 impl<P: Platform> Storage for Memory<P> {
@@ -57,6 +60,9 @@ impl<P: Platform> Storage for Memory<P> {
     fn random(&mut self, buffer: &mut [u8]) {
         self.platform().random(buffer);
     }
+    fn delay(&mut self, milliseconds: u32) {
+        self.platform().delay(milliseconds);
+    }
 }
 
 /// Status word of a memory error.
@@ -75,6 +81,10 @@ impl From<MemoryError> for StatusWord {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cell(pub u8);
 
+const fn cell_tag(instance: u8, cell: Cell) -> u8 {
+    instance * CELLS + cell.0 % CELLS
+}
+
 /// The cell of an application that can be counted up at the cost of one unit.
 pub const COUNTER: Cell = Cell(1);
 
@@ -89,6 +99,10 @@ const NUMBER_MAX: u32 = 0x00FF_FFFF;
 pub struct Area<'m> {
     storage: &'m mut dyn Storage,
     instance: u8,
+    /// Records that its logs had before it was installed: its own numbers begin behind them.
+    before: [u32; LOGS],
+    /// Security level of the issuer's channel, where the command came through one.
+    level: Option<Level>,
 }
 
 impl core::fmt::Debug for Area<'_> {
@@ -98,17 +112,57 @@ impl core::fmt::Debug for Area<'_> {
 }
 
 impl<'m> Area<'m> {
-    /// Part 0 is the kernel's; applications have the parts from 1 on.
-    pub(super) fn new(storage: &'m mut dyn Storage, instance: u8) -> Self {
-        Self { storage, instance }
+    /// The part of an application, from 1 on.
+    pub(super) fn new(storage: &'m mut dyn Storage, instance: u8, before: [u32; LOGS]) -> Self {
+        Self { storage, instance, before, level: None }
+    }
+
+    /// The kernel's part. It has no logs.
+    pub(super) fn kernel(storage: &'m mut dyn Storage) -> Self {
+        Self::new(storage, 0, [0; LOGS])
+    }
+
+    /// The same part, for a command that came through a channel of this level.
+    pub(super) const fn secured(mut self, level: Option<Level>) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// Whether the issuer has authenticated itself, and command data are encrypted.
+    #[must_use]
+    pub fn is_confidential(&self) -> bool {
+        self.level.is_some_and(|level| level.c_mac() && level.c_decryption())
     }
 
     const fn cell_tag(&self, cell: Cell) -> u8 {
-        self.instance * CELLS + cell.0 % CELLS
+        cell_tag(self.instance, cell)
     }
 
-    const fn log_tag(&self, log: Log) -> u8 {
-        entry::RECORD | (self.instance.saturating_sub(1) * LOGS + log.0 % LOGS)
+    fn log_tag(&self, log: Log) -> u8 {
+        entry::RECORD | (2 * self.instance.saturating_sub(1) + log.0 % 2)
+    }
+
+    /// Records of a log before its own.
+    fn before(&self, log: Log) -> u32 {
+        self.before.get(usize::from(log.0)).copied().unwrap_or(0)
+    }
+
+    /// How many records each log of this part has had, whoever's.
+    pub(super) fn records_so_far(&self) -> [u32; LOGS] {
+        [Log(0), Log(1)].map(|log| self.storage.next(self.log_tag(log)).saturating_sub(1))
+    }
+
+    /// All records of this part may be forgotten.
+    pub(super) fn forget_records(&mut self) {
+        for log in [Log(0), Log(1)] {
+            let tag = self.log_tag(log);
+            self.storage.keep_from(tag, self.storage.next(tag));
+        }
+    }
+
+    /// Records from before this application may be forgotten.
+    pub(super) fn keep_own_records(&mut self) {
+        [Log(0), Log(1)].into_iter().for_each(|log| self.keep_from(log, 0));
     }
 
     /// The value of a cell; nothing where it was never set or is empty.
@@ -130,6 +184,7 @@ impl<'m> Area<'m> {
     /// A record of a log.
     pub fn record<E: Element>(&self, log: Log, number: u32) -> Option<E> {
         let mut buffer = [0; entry::BODY_MAX];
+        let number = number.checked_add(self.before(log))?;
         let length = self.storage.record(self.log_tag(log), number, &mut buffer)?;
         E::from_bytes(buffer.get(..length)?).ok()
     }
@@ -137,18 +192,18 @@ impl<'m> Area<'m> {
     /// Number that the log's next record gets; the first is 1.
     #[must_use]
     pub fn next(&self, log: Log) -> u32 {
-        self.storage.next(self.log_tag(log))
+        self.storage.next(self.log_tag(log)).saturating_sub(self.before(log))
     }
 
     /// How many more records the log takes: their numbers have three bytes and never wrap.
     #[must_use]
     pub fn numbers_left(&self, log: Log) -> usize {
-        NUMBER_MAX.saturating_sub(self.next(log).saturating_sub(1)) as usize
+        NUMBER_MAX.saturating_sub(self.storage.next(self.log_tag(log)).saturating_sub(1)) as usize
     }
 
     /// Records below `number` may be forgotten.
     pub fn keep_from(&mut self, log: Log, number: u32) {
-        self.storage.keep_from(self.log_tag(log), number);
+        self.storage.keep_from(self.log_tag(log), number.saturating_add(self.before(log)));
     }
 
     /// Makes sure that entries of `bytes` in all find room.
@@ -163,6 +218,11 @@ impl<'m> Area<'m> {
         bytes
     }
 
+    /// Asks the platform for a delay.
+    pub fn delay(&mut self, milliseconds: u32) {
+        self.storage.delay(milliseconds);
+    }
+
     /// Commits one more to [`COUNTER`], which must have been set.
     pub fn count_up(&mut self) -> Result<Committed, StatusWord> {
         self.storage.count_up(self.instance).map_err(StatusWord::from)
@@ -170,7 +230,7 @@ impl<'m> Area<'m> {
 
     /// Begins a commit.
     pub fn change(&mut self) -> AreaChange<'_, 'm> {
-        AreaChange { appended: [0; LOGS as usize], area: self, change: Change::default() }
+        AreaChange { appended: [0; LOGS], area: self, change: Change::default() }
     }
 }
 
@@ -180,7 +240,7 @@ impl<'m> Area<'m> {
 pub struct AreaChange<'a, 'm> {
     area: &'a mut Area<'m>,
     change: Change,
-    appended: [u32; LOGS as usize],
+    appended: [u32; LOGS],
 }
 
 impl AreaChange<'_, '_> {
@@ -197,12 +257,29 @@ impl AreaChange<'_, '_> {
         self
     }
 
+    /// Sets a cell of another part: the kernel's alone to do.
+    pub(super) fn set_in<E: Element>(&mut self, instance: u8, cell: Cell, value: &E) -> &mut Self {
+        self.change.set_with(cell_tag(instance, cell), |writer| value.encode(writer));
+        self
+    }
+
+    /// Empties all cells of another part.
+    pub(super) fn clear_part(&mut self, instance: u8) -> &mut Self {
+        for tag in (0..CELLS).map(|cell| cell_tag(instance, Cell(cell))) {
+            if self.area.storage.cell(tag, &mut [0; entry::BODY_MAX]).is_some_and(|length| length > 0) {
+                self.change.set(tag, &[]);
+            }
+        }
+        self
+    }
+
     /// Appends a record to a log.
     pub fn append<E: Element>(&mut self, log: Log, value: &E) -> &mut Self {
-        let appended = self.appended.get_mut(usize::from(log.0 % LOGS));
+        let appended = self.appended.get_mut(usize::from(log.0 % 2));
         let before = appended.map_or(0, |count| core::mem::replace(count, *count + 1));
-        let number = self.area.next(log) + before;
-        self.change.append_with(self.area.log_tag(log), number, |writer| value.encode(writer));
+        let tag = self.area.log_tag(log);
+        let number = self.area.storage.next(tag) + before;
+        self.change.append_with(tag, number, |writer| value.encode(writer));
         self
     }
 

@@ -1,37 +1,39 @@
 //! A card: takes commands apart, guards the life cycle, and hands them to the
-//! selected application.
+//! application that is selected, through the issuer's secure channel where one is open.
 
+use apdu_spec::crypto::secure_channel::{KeySet, KeyType};
 use apdu_spec::declare::{Command, Row, refusal};
 use apdu_spec::interindustry::{self, InterindustryCommand, SelectRequest};
 use apdu_spec::legacy::SelectMaster;
-use apdu_spec::life_cycle::LifeCycle;
-use apdu_spec::management::{DataBlock, LAST, MORE, ManagementCommand};
+use apdu_spec::life_cycle::{CardState, LifeCycle};
 use apdu_spec::protections::{All, Protections};
-use apdu_spec::{Apdu, Element, StatusWord};
+use apdu_spec::security_domain::{ExternalAuthenticate, InitializeUpdate};
+use apdu_spec::{Apdu, Element, StatusWord, aid::Aid};
 
-use super::area::{Area, Cell};
+use super::area::Area;
+use super::domain::{self, Managed, SecurityDomain};
 use super::memory::{Memory, MemoryError};
-use crate::applets::{Applet, AppletKind};
+use super::registry::{Application, Registry};
+use crate::applets::AppletKind;
 use crate::platform::Platform;
 
 /// A response APDU: data, then the status word.
 pub type Response = heapless::Vec<u8, 258>;
 
-/// Applications that fit on one card.
-pub(crate) const APPLICATIONS_MAX: usize = 2;
-
-/// The kernel's cell that lists the installed applications.
-const REGISTRY: Cell = Cell(0);
 /// The command that makes files current before any name was selected.
 const MASTER_FILE: Row = SelectMaster::ROW;
-/// Each application's cell for its life cycle.
-const LIFE_CYCLE: Cell = Cell(31);
+/// The commands of the security domain that an application passes on to it.
+const CHANNEL: &[Row] = &[InitializeUpdate::ROW, ExternalAuthenticate::ROW];
+/// The label of the security domain in its FCI.
+const DOMAIN_LABEL: &str = "ISD";
 
-/// An installed application.
-#[derive(Debug)]
-struct Application<X> {
-    applet: Applet<X>,
-    state: LifeCycle,
+/// What is selected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Selected {
+    /// The issuer security domain, as after power-up.
+    Domain,
+    /// The application in this place.
+    Application(usize),
 }
 
 /// A card that is powered. What it checks is a type; [`All`] of it, unless a simulation says
@@ -39,21 +41,17 @@ struct Application<X> {
 #[derive(Debug)]
 pub struct Card<P, X = All> {
     memory: Memory<P>,
-    applications: heapless::Vec<Application<X>, APPLICATIONS_MAX>,
-    selected: Option<usize>,
-}
-
-/// The part of memory of an application.
-fn instance(index: usize) -> u8 {
-    // There are two at most.
-    u8::try_from(index + 1).unwrap_or(u8::MAX)
+    domain: SecurityDomain,
+    registry: Registry<X>,
+    selected: Selected,
 }
 
 impl<P: Platform> Card<P> {
-    /// Formats the chip and installs applications, not yet personalised. Whatever was on
-    /// the chip is lost.
+    /// Formats the chip and installs applications, not yet personalised. The security domain
+    /// has the keys of [sample cards](KeySet::sample), to be replaced in personalisation.
+    /// Whatever was on the chip is lost.
     pub fn create(platform: P, kinds: &[AppletKind]) -> Result<Self, MemoryError> {
-        Self::format(platform, kinds)
+        Self::format(platform, kinds, &KeySet::sample(KeyType::Aes))
     }
 
     /// Powers a card up: opens its memory at the last committed state.
@@ -63,16 +61,15 @@ impl<P: Platform> Card<P> {
 }
 
 impl<P: Platform, X: Protections> Card<P, X> {
-    /// [`Card::create`] under any protections.
-    pub fn format(platform: P, kinds: &[AppletKind]) -> Result<Self, MemoryError> {
+    /// [`Card::create`] under any protections, with the manufacturer's own keys.
+    pub fn format(platform: P, kinds: &[AppletKind], keys: &KeySet) -> Result<Self, MemoryError> {
         let mut memory = Memory::format(platform)?;
-        let mut codes = [0; APPLICATIONS_MAX];
-        if kinds.len() > APPLICATIONS_MAX {
-            return Err(MemoryError::Full);
-        }
-        codes.iter_mut().zip(kinds).for_each(|(code, kind)| *code = *kind as u8);
-        let mut kernel = Area::new(&mut memory, 0);
-        kernel.change().set(REGISTRY, &codes).commit().map_err(|_| MemoryError::Full).map(drop)?;
+        let (cell, codes) = Registry::<X>::initial(kinds)?;
+        let mut kernel = Area::kernel(&mut memory);
+        let diversification = kernel.random();
+        let mut change = kernel.change();
+        domain::initialize(change.set(cell, &codes), keys, diversification);
+        change.commit().map_err(|_| MemoryError::Full).map(drop)?;
         Self::attach(memory)
     }
 
@@ -81,19 +78,10 @@ impl<P: Platform, X: Protections> Card<P, X> {
         Self::attach(Memory::open(platform)?)
     }
 
-    fn attach(memory: Memory<P>) -> Result<Self, MemoryError> {
-        let mut card = Self { memory, applications: heapless::Vec::new(), selected: None };
-        let registry = Area::new(&mut card.memory, 0).get::<[u8; APPLICATIONS_MAX]>(REGISTRY);
-        let registry = registry.ok_or(MemoryError::NotFormatted)?;
-        for (index, code) in registry.into_iter().enumerate() {
-            let Some(kind) = AppletKind::from_byte(code) else { continue };
-            let mut area = Area::new(&mut card.memory, instance(index));
-            let state = area.get::<u8>(LIFE_CYCLE).and_then(LifeCycle::from_byte);
-            let applet = Applet::attach(kind, &mut area).map_err(MemoryError::Damaged)?;
-            let state = state.unwrap_or(LifeCycle::Selectable);
-            let _ = card.applications.push(Application { applet, state });
-        }
-        Ok(card)
+    fn attach(mut memory: Memory<P>) -> Result<Self, MemoryError> {
+        let registry = Registry::attach(&mut memory)?;
+        let domain = SecurityDomain::attach(&mut memory);
+        Ok(Self { memory, domain, registry, selected: Selected::Domain })
     }
 
     /// Switches the card off; what is left is the platform.
@@ -110,15 +98,16 @@ impl<P: Platform, X: Protections> Card<P, X> {
     /// [`Card::housekeep`] is due once the response has been sent.
     pub fn process(&mut self, command: &[u8], response: &mut Response) {
         response.clear();
-        let status = match self.dispatch(command, response) {
-            Ok(()) => StatusWord::OK,
-            Err(status) => {
-                response.clear();
-                status
+        if !self.domain.has_session_for(command) {
+            return self.answer(command, response);
+        }
+        match self.domain.unwrap(command) {
+            Ok(plain) => {
+                self.answer(plain.as_slice(), response);
+                self.domain.wrap(response);
             }
-        };
-        // Data fields are 256 bytes at most, so the status word always fits.
-        let _ = response.extend_from_slice(&status.to_bytes());
+            Err(status) => put(status, response),
+        }
     }
 
     /// What is left to do after an answer: sealing and reclaiming. Failing here loses
@@ -127,7 +116,16 @@ impl<P: Platform, X: Protections> Card<P, X> {
         let _ = self.memory.housekeep();
     }
 
-    fn dispatch(&mut self, command: &[u8], response: &mut Response) -> Result<(), StatusWord> {
+    /// The response to a command that is not secured, or no longer.
+    fn answer(&mut self, command: &[u8], response: &mut Response) {
+        let status = self.dispatch(command, response).unwrap_or_else(|status| {
+            response.clear();
+            status
+        });
+        put(status, response);
+    }
+
+    fn dispatch(&mut self, command: &[u8], response: &mut Response) -> Result<StatusWord, StatusWord> {
         let apdu = Apdu::parse(command)?;
         if let Some(command) = InterindustryCommand::decode(&apdu, LifeCycle::Personalized) {
             let InterindustryCommand::Select(request) = command?;
@@ -136,58 +134,89 @@ impl<P: Platform, X: Protections> Card<P, X> {
         if MASTER_FILE.matches(&apdu) {
             self.select_master();
         }
-        let Some(index) = self.selected else {
-            return Err(refusal(&[InterindustryCommand::ROWS], &apdu));
-        };
-        let Self { memory, applications, .. } = self;
-        let application = applications.get_mut(index).ok_or(StatusWord::INTERNAL_ERROR)?;
-        let mut area = Area::new(memory, instance(index));
-        if let Some(command) = ManagementCommand::decode(&apdu, application.state) {
-            let ManagementCommand::StoreData(block) = command?;
-            return application.personalise(&block, &mut area);
+        if ExternalAuthenticate::ROW.matches(&apdu) {
+            ExternalAuthenticate::decode(&apdu)?;
+            return self.domain.external_authenticate(command, &mut self.memory).map(|()| StatusWord::OK);
         }
-        application.applet.process(&apdu, application.state, &mut area, response).unwrap_or_else(|| {
-            let own = application.applet.rows();
-            Err(refusal(&[InterindustryCommand::ROWS, ManagementCommand::ROWS, own], &apdu))
-        })
+        match self.selected {
+            Selected::Application(place) if !InitializeUpdate::ROW.matches(&apdu) => {
+                self.serve(place, &apdu, response)
+            }
+            _ => {
+                let Self { memory, registry, domain, .. } = self;
+                domain.process(&apdu, &mut Managed { storage: memory, registry }, response)
+            }
+        }
+        .map(|()| StatusWord::OK)
+    }
+
+    /// A command of the application that is selected. Wrong MACs slow it down.
+    fn serve(&mut self, place: usize, apdu: &Apdu<'_>, response: &mut Response) -> Result<(), StatusWord> {
+        let level = self.domain.level();
+        let (application, mut area) = self.registry.open(place, &mut self.memory, level)?;
+        application.slow_down(apdu, &mut area);
+        let result = application.applet.process(apdu, application.state, &mut area, response);
+        if result == Some(Err(StatusWord::WRONG_MAC)) {
+            application.count_wrong_mac(&mut area)?;
+        }
+        let rows = application.applet.rows();
+        result.unwrap_or_else(|| Err(refusal(&[InterindustryCommand::ROWS, CHANNEL, rows], apdu)))
     }
 
     /// SELECT (ISO/IEC 7816-4, 11.2.2). The application that was selected loses its
     /// session, also where the same one is selected again.
-    fn select(&mut self, request: &SelectRequest, response: &mut Response) -> Result<(), StatusWord> {
+    fn select(&mut self, request: &SelectRequest, response: &mut Response) -> Result<StatusWord, StatusWord> {
         let wanted = request.aid.as_slice();
-        let first = match request.occurrence {
-            interindustry::FIRST | interindustry::FIRST_QUIET => 0,
-            interindustry::NEXT => self.selected.map_or(0, |index| index + 1),
+        let first = match (request.occurrence, self.selected) {
+            (interindustry::FIRST | interindustry::FIRST_QUIET, _) => 0,
+            (interindustry::NEXT, Selected::Domain) => 1,
+            (interindustry::NEXT, Selected::Application(place)) => place + 2,
             _ => return Err(StatusWord::WRONG_P1_P2),
         };
-        let named =
-            |application: &Application<X>| application.applet.names().find(|name| name.starts_with(wanted));
-        let (found, name) = self
-            .applications
-            .iter()
-            .enumerate()
-            .skip(first)
-            .find_map(|(index, application)| Some((index, named(application)?)))
-            .ok_or(StatusWord::APPLICATION_NOT_FOUND)?;
-        self.make_current(found, name);
-        if request.occurrence != interindustry::FIRST_QUIET
-            && let Some(application) = self.applications.get(found)
-        {
-            let mut buffer = [0; 64];
-            let fci = apdu_spec::tlv::fci(name, application.applet.label(), &mut buffer).unwrap_or_default();
-            let _ = response.extend_from_slice(fci);
+        let quiet = request.occurrence == interindustry::FIRST_QUIET;
+        if first == 0 && Aid::SECURITY_DOMAIN.starts_with(wanted) {
+            self.make_current(Selected::Domain, &[]);
+            describe(Aid::SECURITY_DOMAIN, DOMAIN_LABEL, quiet, response);
+            return Ok(match self.domain.state() {
+                CardState::Locked | CardState::Terminated => StatusWord::BLOCKED,
+                _ => StatusWord::OK,
+            });
         }
-        Ok(())
+        if matches!(self.domain.state(), CardState::Locked | CardState::Terminated) {
+            return Err(StatusWord::APPLICATION_NOT_FOUND);
+        }
+        let named = |application: &Application<X>| {
+            let name = application.names().find(|name| name.starts_with(wanted))?;
+            Aid::new(name).ok()
+        };
+        let (place, name) = self
+            .registry
+            .iter()
+            .find_map(|(place, application)| {
+                Some((place, named(application)?)).filter(|_| place + 1 >= first)
+            })
+            .ok_or(StatusWord::APPLICATION_NOT_FOUND)?;
+        self.make_current(Selected::Application(place), name.as_slice());
+        let application = self.registry.get_mut(place).ok_or(StatusWord::INTERNAL_ERROR)?;
+        describe(name.as_slice(), application.applet.label(), quiet, response);
+        Ok(match application.state {
+            LifeCycle::Blocked => StatusWord::BLOCKED,
+            _ => StatusWord::OK,
+        })
     }
 
     /// Makes an application current under one of its names.
-    fn make_current(&mut self, index: usize, name: &[u8]) {
-        if let Some(before) = self.selected.and_then(|before| self.applications.get_mut(before)) {
+    fn make_current(&mut self, selected: Selected, name: &[u8]) {
+        self.domain.deselect();
+        if let Selected::Application(before) = self.selected
+            && let Some(before) = self.registry.get_mut(before)
+        {
             before.applet.deselect();
         }
-        self.selected = Some(index);
-        if let Some(application) = self.applications.get_mut(index) {
+        self.selected = selected;
+        if let Selected::Application(place) = selected
+            && let Some(application) = self.registry.get_mut(place)
+        {
             application.applet.select(name);
         }
     }
@@ -195,33 +224,30 @@ impl<P: Platform, X: Protections> Card<P, X> {
     /// SELECT of the master file: the files of the first application that has some. It answers
     /// to the command then; where none has, nothing is changed.
     fn select_master(&mut self) {
-        let mut applets = self.applications.iter().map(|application| &application.applet).enumerate();
-        if let Some((index, name)) = applets.find_map(|(index, applet)| Some((index, applet.master_file()?)))
+        let files = |application: &Application<X>| {
+            application.applet.master_file().filter(|_| application.state == LifeCycle::Personalized)
+        };
+        let found = self.registry.iter().find_map(|(place, application)| Some((place, files(application)?)));
+        if self.domain.state().of_domain() == LifeCycle::Personalized
+            && let Some((place, name)) = found
         {
-            self.make_current(index, name);
+            self.make_current(Selected::Application(place), name);
         }
     }
 }
 
-impl<X: Protections> Application<X> {
-    /// STORE DATA (GlobalPlatform 2.3.1, 11.11): one data group, or the last one.
-    fn personalise(&mut self, block: &DataBlock, area: &mut Area<'_>) -> Result<(), StatusWord> {
-        if ![MORE, LAST].contains(&block.last) {
-            return Err(StatusWord::WRONG_P1_P2);
-        }
-        self.applet.store(block.group, block.content.as_slice(), area)?;
-        if block.last != LAST {
-            return Ok(());
-        }
-        if !self.applet.is_complete(area) {
-            return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
-        }
-        let state = LifeCycle::Personalized;
-        let _ = area.change().set(LIFE_CYCLE, &(state as u8)).commit()?;
-        self.applet = Applet::attach(self.applet.kind(), area).map_err(|_| StatusWord::INTERNAL_ERROR)?;
-        self.state = state;
-        Ok(())
+/// Appends the FCI, where one is wanted.
+fn describe(name: &[u8], label: &str, quiet: bool, response: &mut Response) {
+    if !quiet {
+        let mut buffer = [0; 64];
+        let fci = apdu_spec::tlv::fci(name, label, &mut buffer).unwrap_or_default();
+        let _ = response.extend_from_slice(fci);
     }
+}
+
+/// Appends a status word. Data fields are 256 bytes at most, so it always fits.
+fn put(status: StatusWord, response: &mut Response) {
+    let _ = response.extend_from_slice(&status.to_bytes());
 }
 
 /// Appends the data of an answer.

@@ -4,15 +4,25 @@
 
 use apdu_spec::crypto::Key;
 use apdu_spec::element::KeyReference;
-use apdu_spec::personalisation::{Function, KeyData};
+use apdu_spec::personalisation::{Function, Generation, KeyData, KeyFloor};
 use apdu_spec::{Element, StatusWord};
 
-use super::area::{Area, Cell};
+use super::area::{Area, AreaChange, Cell};
 
 /// Most keys of one application.
 pub const KEYS_MAX: u8 = 12;
 /// Cell of the first key.
 const FIRST: u8 = 8;
+
+fn cells() -> impl Iterator<Item = Cell> {
+    (FIRST..FIRST + KEYS_MAX).map(Cell)
+}
+
+/// The floor of a data group; it only rises.
+pub fn floor(content: &[u8], before: u8) -> Result<u8, StatusWord> {
+    let KeyFloor { version } = KeyFloor::from_bytes(content).map_err(|_| StatusWord::WRONG_DATA)?;
+    if version < before { Err(StatusWord::WRONG_DATA) } else { Ok(version) }
+}
 
 /// Which keys an application holds.
 #[derive(Debug, Default)]
@@ -22,32 +32,84 @@ impl KeyDirectory {
     /// Reads the directory from the application's cells.
     #[must_use]
     pub fn load(area: &Area<'_>) -> Self {
-        let mut directory = Self::default();
-        for cell in (FIRST..FIRST + KEYS_MAX).map(Cell) {
-            let Some(data) = area.get::<KeyData>(cell) else { break };
-            // As many places as cells.
-            let _ = directory.0.push((data.function, data.reference, cell));
-        }
-        directory
+        let held = |cell| area.get::<KeyData>(cell).map(|data| (data.function, data.reference, cell));
+        // As many places as cells.
+        Self(cells().filter_map(held).collect())
     }
 
     /// Stores the key of a data group: over the one of the same function, group and version,
-    /// else behind the last.
+    /// else in a free place.
     pub fn store(&mut self, area: &mut Area<'_>, content: &[u8]) -> Result<(), StatusWord> {
         let data = KeyData::from_bytes(content).map_err(|_| StatusWord::WRONG_DATA)?;
+        self.store_all(area, core::slice::from_ref(&data))
+    }
+
+    /// Stores all keys of a version, or none of them: one for each function and group that is
+    /// rolled over, and no others. A purse that had a part of them could not pay.
+    pub fn store_generation(
+        &mut self,
+        area: &mut Area<'_>,
+        content: &[u8],
+        rolled: impl Fn(Function) -> bool,
+    ) -> Result<(), StatusWord> {
+        let generation = Generation::from_bytes(content).map_err(|_| StatusWord::WRONG_DATA)?;
+        let keys = generation.keys.as_slice();
+        let version = keys.first().map(|key| key.reference.version);
+        let of_one = |key: &KeyData| Some(key.reference.version) == version && rolled(key.function);
+        let brings =
+            |function, group| keys.iter().any(|key| key.function == function && key.reference.group == group);
+        let all = self.0.iter().filter(|held| rolled(held.0)).all(|held| brings(held.0, held.1.group));
+        if keys.is_empty() || !all || !keys.iter().all(of_one) {
+            return Err(StatusWord::WRONG_DATA);
+        }
+        self.store_all(area, keys)
+    }
+
+    /// Stores keys in one commit.
+    fn store_all(&mut self, area: &mut Area<'_>, keys: &[KeyData]) -> Result<(), StatusWord> {
+        let mut change = area.change();
+        for data in keys {
+            let cell = self.place(data)?;
+            change.set(cell, data);
+        }
+        let _ = change.commit()?;
+        *self = Self::load(area);
+        Ok(())
+    }
+
+    /// The cell of a key, which the directory then names.
+    fn place(&mut self, data: &KeyData) -> Result<Cell, StatusWord> {
         let same = |held: &&(Function, KeyReference, Cell)| {
             held.0 == data.function
                 && (held.1.group, held.1.version) == (data.reference.group, data.reference.version)
         };
-        let next = u8::try_from(self.0.len()).unwrap_or(KEYS_MAX);
-        let cell = match self.0.iter().find(same) {
-            Some(held) => held.2,
-            None if next < KEYS_MAX => Cell(FIRST + next),
-            None => return Err(StatusWord::NOT_ENOUGH_MEMORY),
-        };
-        let _ = area.change().set(cell, &data).commit()?;
-        *self = Self::load(area);
-        Ok(())
+        if let Some(held) = self.0.iter().find(same) {
+            return Ok(held.2);
+        }
+        let is_free = |cell: &Cell| self.0.iter().all(|held| held.2 != *cell);
+        let free = cells().find(is_free).ok_or(StatusWord::NOT_ENOUGH_MEMORY)?;
+        let entry = (data.function, data.reference, free);
+        self.0.push(entry).map_err(|_| StatusWord::NOT_ENOUGH_MEMORY)?;
+        Ok(free)
+    }
+
+    /// Erases the keys below a version, with a change that says so; not where a function that
+    /// is rolled over would be left without one.
+    pub fn retire(
+        &self,
+        floor: u8,
+        rolled: impl Fn(Function) -> bool,
+        change: &mut AreaChange<'_, '_>,
+    ) -> Result<(), StatusWord> {
+        let held = || self.0.iter().filter(|held| rolled(held.0));
+        let survives = |function| held().any(|held| held.0 == function && held.1.version >= floor);
+        if !held().all(|held| survives(held.0)) {
+            return Err(StatusWord::REFERENCE_NOT_FOUND);
+        }
+        for old in held().filter(|held| held.1.version < floor) {
+            change.clear(old.2);
+        }
+        change.commit().map(drop)
     }
 
     /// Whether there is a key for this function.
@@ -70,7 +132,7 @@ impl KeyDirectory {
             .map(|held| held.1)
             .filter(|reference| (floor..=offered).contains(&reference.version))
             .max_by_key(|reference| reference.version)
-            .ok_or(StatusWord::REFERENCE_NOT_FOUND)
+            .ok_or(if offered < floor { StatusWord::KEY_RETIRED } else { StatusWord::REFERENCE_NOT_FOUND })
     }
 
     /// The key of this function and reference.

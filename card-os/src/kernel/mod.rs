@@ -1,13 +1,16 @@
 //! The kernel: dispatch, SELECT, life cycle, and [memory].
 //!
-//! Files: `dispatch` takes commands apart and guards the life cycle, `area` is what
-//! an applet sees of the card, `keys` is its key directory, `memory` survives power
+//! Files: `dispatch` takes commands apart and guards the life cycle, `registry` knows the
+//! installed applications, `domain` is the issuer security domain that manages them, `area`
+//! is what an applet sees of the card, `keys` is its key directory, `memory` survives power
 //! cuts. The kernel names no applet but through the one closed set
 //! [`Applet`](crate::applets::Applet).
 
 pub mod area;
 pub(crate) mod dispatch;
+mod domain;
 pub mod keys;
 pub mod memory;
+mod registry;
 
 pub use dispatch::{Card, Response};

@@ -91,7 +91,7 @@ fn nobody_gets_a_key_that_is_not_theirs() {
         providers: vec![provider()],
     };
     let blocks = world.background.issue_sam(&sam, &mut world.rng, NOW).expect("issued");
-    let functions = |blocks: &[apdu_spec::management::DataBlock]| -> Vec<Function> {
+    let functions = |blocks: &[apdu_spec::security_domain::DataBlock]| -> Vec<Function> {
         let keys = blocks.iter().filter(|block| block.group == DataGroup::Key);
         keys.map(|block| KeyData::from_bytes(block.content.as_slice()).expect("key").function).collect()
     };

@@ -5,6 +5,7 @@
 //! The weak cards are types of their own and exist in this file alone; everything else
 //! sees a [`Device`] and does not know which card is in it.
 
+use apdu_spec::crypto::secure_channel::{KeySet, KeyType};
 use apdu_spec::protections::{All, Protections};
 use background::Vault;
 use card_os::Card;
@@ -44,7 +45,8 @@ struct Powered<X> {
 impl<X: Protections> Powered<X> {
     fn format(flash: Flash, kind: AppletKind, durable: bool) -> Result<Self, MemoryError> {
         let socket = Socket::default();
-        let card = Card::format(Chip::new(flash, socket.clone(), durable), &[kind])?;
+        let card =
+            Card::format(Chip::new(flash, socket.clone(), durable), &[kind], &KeySet::sample(KeyType::Aes))?;
         Ok(Self { card: Some(card), socket, durable })
     }
 }

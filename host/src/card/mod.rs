@@ -1,6 +1,8 @@
 //! Typed cards over any reader: a command goes out as its request and comes back as
-//! its response. [`secure`] puts a secure channel between a card and its reader.
+//! its response. [`secure`] puts a secure channel between a card and its reader, [`domain`]
+//! manages a card through one.
 
+pub mod domain;
 pub mod purse;
 pub mod sam;
 pub mod secure;

@@ -6,7 +6,6 @@ use std::path::Path;
 use apdu_spec::aid::Aid;
 use apdu_spec::declare::Command;
 use apdu_spec::element::{Algorithm, Balance, BatchNumber, Currency, Date, Kind, Random};
-use apdu_spec::management::DataBlock;
 use apdu_spec::purse::{
     CreditLoad, DebitIep, Execute, Executed, InitializeIep, InitializeLoad, InitializePurchase,
     InitializeTransfer, InitializeUnload, Initialized,
@@ -16,8 +15,10 @@ use apdu_spec::sam::{
     CollectRequest, CreditPsam, CreditRequest, GetChallenge, InitializePsam, OpenPurchase, Opened,
     PsamCollect, ReadTrailer, TrailerRequest,
 };
+use apdu_spec::security_domain::DataBlock;
 use background::{Background, MerchantId, PurseOrder, SamOrder, TransferOrder, Vault};
 use card_os::applets::AppletKind;
+use host::card::domain::Access;
 use host::card::{execute, select};
 use host::reader::Reader;
 use host::reader::virtual_reader::VirtualReader;
@@ -53,7 +54,8 @@ pub(crate) fn tear(reader: &mut VirtualReader, aid: &[u8]) {
 pub(crate) fn card(kind: AppletKind, aid: &[u8], blocks: &[DataBlock], seed: u64) -> VirtualReader {
     let random = Box::new(ChaCha12Rng::seed_from_u64(seed));
     let mut reader = VirtualReader::blank(kind, random).expect("a card");
-    personalise(&mut reader, aid, blocks).expect("personalised");
+    let mut random = ChaCha12Rng::seed_from_u64(!seed);
+    personalise(&mut reader, &Access::initial(), aid, blocks, &mut random).expect("personalised");
     select(&mut reader, aid).expect("selected");
     reader
 }

@@ -14,6 +14,10 @@ pub(super) const PARAMETERS: Cell = Cell(0);
 pub(super) const SESSIONS: Cell = COUNTER;
 /// As what it can be read besides (`LegacyView`).
 pub(super) const VIEW: Cell = Cell(2);
+/// The holder's PIN and what it is for (`PinPolicy`).
+pub(super) const PIN: Cell = Cell(3);
+/// Tries of the PIN that are left. Written before the PIN is compared.
+pub(super) const PIN_TRIES: Cell = Cell(4);
 /// Value commits ([`Stored`]), numbered by NV.
 pub(super) const LOG: Log = Log(0);
 

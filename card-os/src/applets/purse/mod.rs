@@ -2,18 +2,20 @@
 //!
 //! `session` opens a session (INITIALIZE IEP), `purchase` and `load` carry out the
 //! order (DEBIT IEP, CREDIT IEP; unload is load the other way round), `cancellation`
-//! takes the last purchase back, `inquiry` answers questions, `view` shows the purse to readers
-//! of older cards, `layout` says what is kept where.
+//! takes the last purchase back, `inquiry` answers questions, `pin` is the holder's PIN, `view`
+//! shows the purse to readers of older cards, `layout` says what is kept where.
 
 mod cancellation;
 mod inquiry;
 mod layout;
 mod load;
+mod pin;
 mod purchase;
 mod session;
 mod view;
 
 pub use layout::LOG_MAX;
+pub(crate) use view::all as all_views;
 
 use core::marker::PhantomData;
 
@@ -25,8 +27,9 @@ use apdu_spec::purse::PurseCommand;
 
 use crate::kernel::Response;
 use crate::kernel::area::Area;
-use crate::kernel::keys::KeyDirectory;
+use crate::kernel::keys::{self, KeyDirectory};
 use layout::{LOG, PARAMETERS, SESSIONS, State, VIEW, log_entry};
+use pin::Holder;
 use session::Session;
 use view::View;
 
@@ -38,6 +41,8 @@ pub struct Purse<X> {
     state: State,
     nt: Counter,
     session: Option<Session>,
+    /// What is known of the holder's PIN.
+    holder: Holder,
     /// As what it can be read besides, and whether it is being read so.
     legacy: Option<LegacyView>,
     view: Option<View>,
@@ -64,6 +69,7 @@ impl<X: Protections> Purse<X> {
             state,
             nt: area.get(SESSIONS).unwrap_or_default(),
             session: None,
+            holder: Holder::attach(area),
             legacy: area.get(VIEW),
             view: None,
             protections: PhantomData,
@@ -73,6 +79,7 @@ impl<X: Protections> Purse<X> {
     /// Ends the session.
     pub fn deselect(&mut self) {
         self.session = None;
+        self.holder.deselect();
         self.view = None;
     }
 
@@ -97,8 +104,11 @@ impl<X: Protections> Purse<X> {
         match group {
             DataGroup::Purse => self.parameters = Some(area.store(PARAMETERS, content)?),
             DataGroup::Key => self.keys.store(area, content)?,
+            DataGroup::Generation => self.keys.store_generation(area, content, |_| true)?,
+            DataGroup::KeyFloor => self.raise_key_floor(area, content)?,
             DataGroup::View => self.legacy = Some(area.store(VIEW, content)?),
-            DataGroup::Sam | DataGroup::Transfer => return Err(StatusWord::WRONG_DATA),
+            DataGroup::Pin => self.holder.store(area, content)?,
+            DataGroup::Sam | DataGroup::Transfer | DataGroup::Domain => return Err(StatusWord::WRONG_DATA),
         }
         Ok(())
     }
@@ -110,6 +120,25 @@ impl<X: Protections> Purse<X> {
             && [Function::Load, Function::Purchase, Function::Certificate]
                 .into_iter()
                 .all(|function| self.keys.has(function))
+    }
+
+    /// Whether there is no balance, and every merchant has got his evidence: a purse that was
+    /// used is emptied by an unload, which takes all of it over.
+    #[must_use]
+    pub fn is_empty(&self, area: &Area<'_>) -> bool {
+        let State { balance, nv, freed, .. } = self.state;
+        let unloaded = || log_entry(area, nv.get()).is_some_and(|last| last.kind == Kind::Unload);
+        nv.get() == 0 || (balance.0 == 0 && nv.since(freed).is_some_and(|held| held <= 1) && unloaded())
+    }
+
+    /// Retires the keys below a version, in one commit.
+    fn raise_key_floor(&mut self, area: &mut Area<'_>, content: &[u8]) -> Result<(), StatusWord> {
+        let mut parameters = self.parameters()?;
+        parameters.key_floor = keys::floor(content, parameters.key_floor)?;
+        self.keys.retire(parameters.key_floor, |_| true, area.change().set(PARAMETERS, &parameters))?;
+        self.parameters = Some(parameters);
+        self.keys = KeyDirectory::load(area);
+        Ok(())
     }
 
     fn parameters(&self) -> Result<PurseParameters, StatusWord> {
@@ -137,6 +166,9 @@ impl<X: Protections> Purse<X> {
             C::GetBalance(()) => self.balance(response),
             C::ReadRecord(request) => self.read_log(request, area, response),
             C::GetPurseData(()) => self.information(response),
+            C::VerifyPin(request) => self.holder.verify(&request.pin, area),
+            C::ChangePin(request) => self.holder.change(&request, area),
+            C::ResetPin(request) => self.holder.reset(request.pin, area),
         }
     }
 }

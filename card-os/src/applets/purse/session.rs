@@ -62,6 +62,9 @@ impl<X: Protections> Purse<X> {
         area: &mut Area<'_>,
         response: &mut Response,
     ) -> Result<(), StatusWord> {
+        if kind == Kind::Load {
+            self.holder.allow_load(request.amount)?;
+        }
         let key = self.choose(Function::Load, 0, request.version)?;
         self.initialize(kind, Function::Load, key, request.counterpart, request.amount, area, response)
     }

@@ -60,6 +60,11 @@ pub(super) fn names(views: u8) -> impl Iterator<Item = &'static [u8]> {
     geldkarte.chain([Aid::QUICK].into_iter().filter(move |_| has(views, Scheme::Quick)))
 }
 
+/// Names of all views that there are.
+pub(crate) fn all() -> impl Iterator<Item = &'static [u8]> {
+    names(LegacyView::GELDKARTE | LegacyView::QUICK)
+}
+
 const fn has(views: u8, scheme: Scheme) -> bool {
     let bit = match scheme {
         Scheme::Geldkarte => LegacyView::GELDKARTE,

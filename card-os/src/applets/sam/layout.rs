@@ -16,6 +16,8 @@ pub(super) const PARAMETERS: Cell = Cell(0);
 pub(super) const OPEN_BATCH: Cell = Cell(1);
 /// The closed batches ([`ClosedBatch`]), each in the cell of its number.
 pub(super) const CLOSED: u8 = 2;
+/// Least version of purchase keys.
+pub(super) const KEY_FLOOR: Cell = Cell(6);
 /// Payments opened ([`StoredOpening`]), numbered by NT_PSAM.
 pub(super) const OPENINGS: Log = Log(0);
 /// Entries of all batches ([`Stored`]).
@@ -32,8 +34,9 @@ pub(super) const BATCH_MAX: u32 = 512;
 pub(super) const OUTCOME_SIZE: usize = 48;
 /// The same of an opening.
 pub(super) const OPENING_SIZE: usize = 96;
-/// Bytes that closing and acknowledging take besides the outcomes of open purchases.
-pub(super) const CLOSING_SIZE: usize = 512;
+/// Bytes that closing and acknowledging take besides the outcomes of open purchases, and
+/// counting wrong MACs.
+pub(super) const CLOSING_SIZE: usize = 736;
 
 layout! {
     /// The batch that takes entries.

@@ -25,10 +25,10 @@ use apdu_spec::sam::{Challenge, SamCommand, SamInformation};
 use crate::kernel::Response;
 use crate::kernel::area::{Area, Cell};
 use crate::kernel::dispatch::answer;
-use crate::kernel::keys::KeyDirectory;
+use crate::kernel::keys::{self, KeyDirectory};
 use layout::{
-    BATCH_MAX, CLOSED, CLOSED_MAX, ClosedBatch, ENTRIES, OPEN_BATCH, OPEN_MAX, OPENINGS, OpenBatch,
-    PARAMETERS,
+    BATCH_MAX, CLOSED, CLOSED_MAX, ClosedBatch, ENTRIES, KEY_FLOOR, OPEN_BATCH, OPEN_MAX, OPENINGS,
+    OpenBatch, PARAMETERS,
 };
 use purchase::Running;
 
@@ -37,6 +37,8 @@ use purchase::Running;
 pub struct Sam<X> {
     parameters: Option<SamParameters>,
     keys: KeyDirectory,
+    /// Least version of purchase keys that it still takes.
+    key_floor: u8,
     batch: OpenBatch,
     /// Oldest batch that is not acknowledged; the open one where there is none.
     oldest: OpenBatch,
@@ -76,6 +78,7 @@ impl<X: Protections> Sam<X> {
         let mut sam = Self {
             parameters: area.get(PARAMETERS),
             keys: KeyDirectory::load(area),
+            key_floor: area.get(KEY_FLOOR).unwrap_or(0),
             batch,
             oldest: batch,
             open: heapless::Vec::new(),
@@ -134,7 +137,9 @@ impl<X: Protections> Sam<X> {
         match group {
             DataGroup::Sam => self.parameters = Some(area.store(PARAMETERS, content)?),
             DataGroup::Key => self.keys.store(area, content)?,
-            DataGroup::Purse | DataGroup::View | DataGroup::Transfer => return Err(StatusWord::WRONG_DATA),
+            DataGroup::Generation => self.keys.store_generation(area, content, is_rolled)?,
+            DataGroup::KeyFloor => self.raise_key_floor(area, content)?,
+            _ => return Err(StatusWord::WRONG_DATA),
         }
         Ok(())
     }
@@ -146,6 +151,27 @@ impl<X: Protections> Sam<X> {
             && [Function::Purchase, Function::Record, Function::Cancellation]
                 .into_iter()
                 .all(|function| self.keys.has(function))
+    }
+
+    /// Whether no purchase is open and every record has been acknowledged.
+    #[must_use]
+    pub fn is_empty(&self, area: &Area<'_>) -> bool {
+        self.open.is_empty()
+            && self.oldest.number == self.batch.number
+            && area.next(ENTRIES) == self.batch.first_entry
+    }
+
+    /// Retires the purchase keys below a version, in one commit. Purchases that are open need
+    /// theirs.
+    fn raise_key_floor(&mut self, area: &mut Area<'_>, content: &[u8]) -> Result<(), StatusWord> {
+        if !self.open.is_empty() {
+            return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+        }
+        let floor = keys::floor(content, self.key_floor)?;
+        self.keys.retire(floor, is_rolled, area.change().set(KEY_FLOOR, &floor))?;
+        self.key_floor = floor;
+        self.keys = KeyDirectory::load(area);
+        Ok(())
     }
 
     fn parameters(&self) -> Result<&SamParameters, StatusWord> {
@@ -217,6 +243,12 @@ impl<X: Protections> Sam<X> {
         };
         answer(response, &information)
     }
+}
+
+/// Generations are of purchase keys. Those of records and cancellations stay for the life of
+/// a PSAM: they are its own, and entries that wait are under them.
+fn is_rolled(function: Function) -> bool {
+    function == Function::Purchase
 }
 
 /// The cell of a closed batch.

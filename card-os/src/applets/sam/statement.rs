@@ -25,6 +25,9 @@ impl<X: Protections> Sam<X> {
         if reference.group != self.parameters()?.group {
             return Err(StatusWord::REFERENCE_NOT_FOUND);
         }
+        if reference.version < self.key_floor {
+            return Err(StatusWord::KEY_RETIRED);
+        }
         let Self { keys, master, .. } = self;
         let kept = (reference, reference.algorithm);
         let master = Self::keep(keys, master, area, Function::Purchase, kept)?;

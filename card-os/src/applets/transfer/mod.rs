@@ -44,7 +44,7 @@ impl Transfer {
         match group {
             DataGroup::Transfer => self.parameters = Some(area.store(PARAMETERS, content)?),
             DataGroup::Key => self.keys.store(area, content)?,
-            DataGroup::Purse | DataGroup::View | DataGroup::Sam => return Err(StatusWord::WRONG_DATA),
+            _ => return Err(StatusWord::WRONG_DATA),
         }
         Ok(())
     }
@@ -53,6 +53,12 @@ impl Transfer {
     #[must_use]
     pub fn is_complete(&self, _: &Area<'_>) -> bool {
         self.parameters.is_some() && self.keys.has(Function::Record)
+    }
+
+    /// Whether no parcel is on board.
+    #[must_use]
+    pub fn is_empty(&self, area: &Area<'_>) -> bool {
+        area.next(PARCELS) <= self.floors.parcels
     }
 
     /// Serves one command.

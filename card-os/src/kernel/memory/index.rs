@@ -6,7 +6,7 @@ use crate::platform::BLOCKS_MAX;
 /// Logs of a card: two for each of two applications.
 pub(super) const LOGS: usize = 4;
 /// Most cells of a card.
-const CELLS_MAX: usize = 48;
+const CELLS_MAX: usize = 64;
 
 /// Where a value is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

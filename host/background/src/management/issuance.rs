@@ -7,12 +7,13 @@
 
 use apdu_spec::Element;
 use apdu_spec::crypto::derivation::Holder;
+use apdu_spec::crypto::secure_channel::KeySet;
 use apdu_spec::element::{Amount, Balance, Currency, Date, IepId, KeyReference, ProviderId, SamId, Time};
-use apdu_spec::management::{DataBlock, LAST, MORE};
 use apdu_spec::personalisation::{
     DataGroup, Function, KeyData, LegacyView, PurseParameters, SamParameters, TransferParameters,
 };
 use apdu_spec::record::Identity;
+use apdu_spec::security_domain::DataBlock;
 use apdu_spec::wire::{Concealed, List};
 use rand_core::CryptoRng;
 
@@ -23,6 +24,10 @@ use crate::store::participants::{Module, Role};
 use crate::store::purses::Purse;
 use crate::vault::Vault;
 use crate::vault::software::random_key;
+
+/// Version on the card of the first keys of card management, and how many there may be.
+const CHANNEL_VERSION: u8 = 0x30;
+const CHANNEL_VERSIONS: u8 = 16;
 
 /// A purse to be issued.
 #[derive(Clone, Debug)]
@@ -136,6 +141,18 @@ impl Background {
         Ok(blocks)
     }
 
+    /// A card's own keys of card management, and the version under which they are put on the
+    /// card: 30 to 3F, as SCP03 has them.
+    pub fn channel_keys(&self, holder: impl Into<Holder>) -> Result<(u8, KeySet), Error> {
+        let newest = self.vault.highest(Function::ChannelEncryption, 0);
+        let unknown = || Error::UnknownKey("card management keys".into());
+        let version = newest.ok_or_else(unknown)?.version;
+        let keys = self.vault.channel_keys(holder.into(), version)?;
+        let place = version.checked_sub(1).filter(|place| *place < CHANNEL_VERSIONS);
+        let place = place.ok_or(Error::BadOrder("card management has key versions 1 to 16"))?;
+        Ok((CHANNEL_VERSION + place, keys))
+    }
+
     fn issue_module(&mut self, sam: SamId, module: &Module, name: &str, now: Time) -> Result<(), Error> {
         self.store.transaction("issue module", |tx| {
             if tx.acquirer(sam.acquirer)?.is_none() {
@@ -195,7 +212,8 @@ fn blocks(mut contents: Vec<(DataGroup, Concealed<200>)>, keys: &[KeyData]) -> R
     let end = contents.len() - 1;
     let numbered = contents.into_iter().enumerate().map(|(number, (group, content))| {
         let block = u8::try_from(number).map_err(|_| Error::BadOrder("too many keys; name fewer groups"))?;
-        Ok(DataBlock { last: if number == end { LAST } else { MORE }, block, group, content })
+        let block = DataBlock::new(number == end, block, group, content.as_slice());
+        block.map_err(|_| Error::BadOrder("a data group is longer than a block"))
     });
     numbered.collect()
 }

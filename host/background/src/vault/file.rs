@@ -30,11 +30,14 @@ struct KeyLine {
     key: String,
 }
 
-const FUNCTIONS: [(Function, &str); 4] = [
+const FUNCTIONS: [(Function, &str); 7] = [
     (Function::Load, "load"),
     (Function::Purchase, "purchase"),
     (Function::Certificate, "certificate"),
     (Function::Record, "record"),
+    (Function::ChannelEncryption, "channel-encryption"),
+    (Function::ChannelMac, "channel-mac"),
+    (Function::ChannelData, "channel-data"),
 ];
 
 const ALGORITHMS: [(Algorithm, &str); 2] =

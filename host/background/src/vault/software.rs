@@ -9,6 +9,7 @@ use std::fmt;
 use apdu_spec::crypto::Key;
 use apdu_spec::crypto::derivation::{Holder, card_key};
 use apdu_spec::crypto::mac::{MacKey, OneTimeKey};
+use apdu_spec::crypto::secure_channel::{ChannelKey, KeySet};
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext, StatementKey};
 use apdu_spec::element::{Algorithm, BatchNumber, IepId, KeyReference, SamId};
 use apdu_spec::personalisation::{Function, KeyData};
@@ -17,6 +18,9 @@ use apdu_spec::record::Statement;
 use rand_core::CryptoRng;
 
 use crate::error::Error;
+
+/// The keys of card management: encryption, MACs, data.
+const CHANNEL: [Function; 3] = [Function::ChannelEncryption, Function::ChannelMac, Function::ChannelData];
 
 /// Which master key: function, group, version.
 pub(super) type Slot = (u8, u8, u8);
@@ -79,8 +83,8 @@ impl Vault {
         !self.off.certificates
     }
 
-    /// A new version of every key: load, certificate and record keys, and a purchase key
-    /// for each of `groups` (from 1). Versions are never replaced.
+    /// A new version of every key: load, certificate and record keys, the keys of card
+    /// management, and a purchase key for each of `groups` (from 1). Versions are never replaced.
     pub fn add_version(
         &mut self,
         version: u8,
@@ -93,6 +97,10 @@ impl Vault {
         }
         for function in [Function::Load, Function::Certificate, Function::Record] {
             self.generate(function, 0, version, algorithm, rng)?;
+        }
+        for function in CHANNEL {
+            // Card management is AES, whatever payments are.
+            self.generate(function, 0, version, Algorithm::AesCmac, rng)?;
         }
         groups.iter().try_for_each(|group| self.generate(Function::Purchase, *group, version, algorithm, rng))
     }
@@ -207,6 +215,17 @@ impl Vault {
     ) -> Result<KeyData, Error> {
         let key = card_key(self.master(function, reference)?, holder, function, reference);
         Ok(KeyData { function, reference, key })
+    }
+
+    /// A card's own keys of card management.
+    pub(crate) fn channel_keys(&self, holder: Holder, version: u8) -> Result<KeySet, Error> {
+        let key = |function| {
+            let reference = self.reference(function, 0, version)?;
+            let key = card_key(self.master(function, reference)?, holder, function, reference);
+            ChannelKey::aes(key.expose()).map_err(|_| Error::BadOrder("card management has AES keys"))
+        };
+        let [enc, mac, dek] = CHANNEL;
+        Ok(KeySet { enc: key(enc)?, mac: key(mac)?, dek: key(dek)? })
     }
 
     /// The purchase master key of a group, for the personalisation of its PSAMs: the one

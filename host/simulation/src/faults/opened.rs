@@ -9,11 +9,11 @@ use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
 use apdu_spec::element::{
     Amount, Balance, BatchNumber, Counter, Currency, IepId, KeyReference, Kind, Mac, SamId,
 };
-use apdu_spec::management::DataBlock;
 use apdu_spec::personalisation::{Function, KeyData};
 use apdu_spec::record::{
     BatchRecord, Counterpart, Identity, LogEntry, Order, Outcome, Position, Statement, Terms, ValueRecord,
 };
+use apdu_spec::security_domain::DataBlock;
 use apdu_spec::signature::{ChainLink, Heading, Name, S1, S2, S3, S5};
 use apdu_spec::wire::List;
 use network::{Batch, Link, Request, Response};

@@ -6,10 +6,11 @@ use apdu_spec::element::{
     AcquirerId, Algorithm, Amount, Balance, Currency, Date, IepId, ProviderId, PurseNumber, SamId, SamNumber,
     Time,
 };
-use apdu_spec::management::DataBlock;
 use apdu_spec::purse::Executed;
+use apdu_spec::security_domain::DataBlock;
 use background::{Background, PurseOrder, SamOrder, TransferOrder, Vault};
 use card_os::applets::AppletKind;
+use host::card::domain::Access;
 use host::reader::image::Geometry;
 use host::terminal::personalise::personalise;
 use rand_chacha::ChaCha12Rng;
@@ -164,7 +165,9 @@ impl System {
         let range = (-Minor::from(overdraft), MAXIMUM.into());
         self.shared.lock().truth.tell(Event::PurseIssued { range });
         let mut purse = Purse::new(index, self.blank(number, PURSE_SIZE, AppletKind::Purse, broken)?);
-        personalise(&mut purse.tap(&self.shared), Aid::PURSE, &blocks)?;
+        let mut random = Chance::of(self.seed, number << 32 | 2);
+        let access = Access::initial();
+        personalise(&mut purse.tap(&self.shared), &access, Aid::PURSE, &blocks, &mut random)?;
         self.purses.push(purse);
         Ok(())
     }
@@ -191,7 +194,8 @@ impl System {
         let slot = self.blank(u64::from(number) << 16, SAM_SIZE, AppletKind::Sam, 0)?;
         self.shared.lock().truth.tell(Event::SamInstalled);
         let mut psam = Psam::new(number, slot, self.shared.clone());
-        personalise(&mut psam, Aid::PSAM, &blocks)?;
+        let mut random = Chance::of(self.seed, u64::from(number) << 48 | 2);
+        personalise(&mut psam, &Access::initial(), Aid::PSAM, &blocks, &mut random)?;
         let disk = Disk::new(self.shared.clone());
         let mut site =
             Site { number, connection, psam, disk, terminal: None, offset: 0, since: 0, last: None };
@@ -208,7 +212,9 @@ impl System {
         let blocks = self.office.background.issue_transfer(&order, START)?;
         let mut slot = self.blank(u64::from(number) << 16, COURIER_SIZE, AppletKind::Transfer, 0)?;
         let rates = core::mem::replace(&mut self.shared.lock().rates, Rates::NONE);
-        let personalised = personalise(&mut Carried::new(&mut slot, &self.shared), Aid::TRANSFER, &blocks);
+        let mut carried = Carried::new(&mut slot, &self.shared);
+        let mut random = Chance::of(self.seed, u64::from(number) << 48 | 2);
+        let personalised = personalise(&mut carried, &Access::initial(), Aid::TRANSFER, &blocks, &mut random);
         self.shared.lock().rates = rates;
         personalised?;
         Ok(Courier { slot, late: 0 })

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
+use apdu_spec::crypto::derivation::Holder;
 use apdu_spec::element::{Amount, Balance, Date, Time};
-use apdu_spec::management::DataBlock;
 use apdu_spec::personalisation::LegacyView;
+use apdu_spec::security_domain::DataBlock;
 use background::{PurseOrder, SamOrder, TransferOrder};
 use card_os::applets::AppletKind;
+use host::card::domain::Access;
 use host::reader::virtual_reader::VirtualReader;
-use host::terminal::personalise::personalise;
+use host::terminal::personalise::{personalise, replace_keys};
 use host::trace::CardKind;
 
 use super::{GROUP, VERSION, World};
@@ -45,7 +47,7 @@ impl World {
         let order = TransferOrder { card, name: "transfer card".into(), version: VERSION };
         let blocks = self.background.issue_transfer(&order, now)?;
         let path = self.transfer_path();
-        self.make_card(&path, AppletKind::Transfer, transfer_card.into(), &blocks)
+        self.make_card(&path, AppletKind::Transfer, (transfer_card.into(), card.into()), &blocks)
     }
 
     fn issue_sam(&mut self, name: &str, number: u32, now: Time) -> Result<(), Error> {
@@ -64,7 +66,7 @@ impl World {
         let blocks = self.background.issue_sam(&order, &mut self.random, now)?;
         let home = self.terminal_home(number);
         std::fs::create_dir_all(&home).map_err(Error::file(&home))?;
-        self.make_card(&self.sam_path(number), AppletKind::Sam, number.into(), &blocks)
+        self.make_card(&self.sam_path(number), AppletKind::Sam, (number.into(), order.sam.into()), &blocks)
     }
 
     /// A card from blank to personalised. It gets its name last: who is interrupted leaves
@@ -73,7 +75,7 @@ impl World {
         &mut self,
         path: &Path,
         kind: AppletKind,
-        number: u64,
+        (number, holder): (u64, Holder),
         blocks: &[DataBlock],
     ) -> Result<(), Error> {
         let label = match kind {
@@ -89,7 +91,10 @@ impl World {
         }
         let reader = VirtualReader::create(&blank, kind, randomness)?;
         let mut reader = self.watched(label, number, reader);
-        personalise(&mut reader, kind.aid(), blocks)?;
+        let (version, keys) = self.background.channel_keys(holder)?;
+        let (initial, own) = (Access::initial(), Access::with(keys, version));
+        personalise(&mut reader, &initial, kind.aid(), blocks, &mut self.random)?;
+        replace_keys(&mut reader, &initial, &own, &mut self.random)?;
         drop(reader);
         std::fs::rename(&blank, path).map_err(Error::file(path))
     }
@@ -124,7 +129,7 @@ impl World {
         self.scheme.purses = number;
         self.scheme.write(&self.directory.join("scheme.json"))?;
         let blocks = self.background.issue_purse(&order, now)?;
-        self.make_card(&self.purse_path(number), AppletKind::Purse, number, &blocks)?;
+        self.make_card(&self.purse_path(number), AppletKind::Purse, (number, order.iep.into()), &blocks)?;
         Ok(number)
     }
 }

@@ -1,0 +1,186 @@
+//! INITIALIZE UPDATE, EXTERNAL AUTHENTICATE, and what passes through an open channel.
+//!
+//! An attempt is used up by a commit of its own before the host's cryptogram is compared; the
+//! commit of a right one gives all of them back, raises the sequence counter and confirms the
+//! keys, so that no loss of power gives one back or makes a session come twice.
+
+use apdu_spec::crypto::secure_channel::{Error, Freshness, KeyType, Level, Protocol};
+use apdu_spec::personalisation::DomainParameters;
+use apdu_spec::security_domain::{InitializeUpdateRequest, InitializeUpdateResponse};
+use apdu_spec::{Apdu, StatusWord, aid::Aid};
+use zeroize::Zeroize as _;
+
+use super::{ATTEMPTS, DIVERSIFICATION, PARAMETERS, SecurityDomain, keys};
+use crate::kernel::Response;
+use crate::kernel::area::{Area, Storage};
+use crate::kernel::dispatch::answer;
+use crate::kernel::memory::Committed;
+
+/// The longest command that passes through a channel.
+const COMMAND_MAX: usize = 5 + 255 + 1;
+/// INS of SELECT and INITIALIZE UPDATE: they end a session, secured or not.
+const ENDS_SESSION: [[u8; 2]; 2] = [[0x00, 0xA4], [0x80, 0x50]];
+
+/// A command without its securing. Erased when it is dropped.
+pub(in crate::kernel) struct Plain {
+    buffer: [u8; COMMAND_MAX],
+    length: usize,
+}
+
+impl Plain {
+    pub(in crate::kernel) fn as_slice(&self) -> &[u8] {
+        self.buffer.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl Drop for Plain {
+    fn drop(&mut self) {
+        self.buffer.zeroize();
+    }
+}
+
+pub(super) fn parameters(area: &Area<'_>) -> DomainParameters {
+    area.get(PARAMETERS).unwrap_or(DomainParameters::initial())
+}
+
+/// Attempts that are left.
+fn attempts(area: &Area<'_>) -> u8 {
+    area.get(ATTEMPTS).unwrap_or_else(|| parameters(area).attempts)
+}
+
+const fn status_of(error: Error) -> StatusWord {
+    match error {
+        Error::Cryptogram => StatusWord::AUTHENTICATION_FAILED,
+        Error::Level => StatusWord::WRONG_P1_P2,
+        Error::Closed => StatusWord::CONDITIONS_NOT_SATISFIED,
+        Error::Length | Error::Keys => StatusWord::WRONG_LENGTH,
+        Error::Counter => StatusWord::COUNTER_AT_MAXIMUM,
+        _ => StatusWord::SECURITY_NOT_SATISFIED,
+    }
+}
+
+impl SecurityDomain {
+    /// The level of the session, where one is open.
+    pub(in crate::kernel) const fn level(&self) -> Option<Level> {
+        self.channel.level()
+    }
+
+    /// Ends the session.
+    pub(in crate::kernel) fn deselect(&mut self) {
+        self.channel.close();
+        self.opening = None;
+        self.target = None;
+    }
+
+    /// Whether a command belongs to the open session.
+    pub(in crate::kernel) fn has_session_for(&self, command: &[u8]) -> bool {
+        self.level().is_some() && !ENDS_SESSION.iter().any(|header| command.starts_with(header))
+    }
+
+    pub(super) fn initialize_update(
+        &mut self,
+        request: &InitializeUpdateRequest,
+        storage: &mut dyn Storage,
+        response: &mut Response,
+    ) -> Result<(), StatusWord> {
+        self.deselect();
+        let mut area = Area::kernel(storage);
+        if attempts(&area) == 0 {
+            return Err(StatusWord::AUTHENTICATION_BLOCKED);
+        }
+        let found = keys::find(request.key_version, &area)?;
+        let parameters = parameters(&area);
+        let protocol = match found.keys.kind().map_err(status_of)? {
+            KeyType::TripleDes => Protocol::Scp02(parameters.scp02),
+            KeyType::Aes => Protocol::Scp03(parameters.scp03),
+        };
+        let fresh = Freshness {
+            sequence: keys::sequence(found.place, &area),
+            aid: Aid::SECURITY_DOMAIN,
+            random: area.random(),
+        };
+        let opening = self
+            .channel
+            .initialize(&found.keys, protocol, &request.host_challenge, &fresh)
+            .map_err(status_of)?;
+        self.opening = Some(found.version);
+        let diversification = area.get(DIVERSIFICATION).unwrap_or([0; 10]);
+        let key_version = found.version;
+        answer(response, &InitializeUpdateResponse { diversification, key_version, opening })
+    }
+
+    /// EXTERNAL AUTHENTICATE, the whole APDU.
+    pub(in crate::kernel) fn external_authenticate(
+        &mut self,
+        command: &[u8],
+        storage: &mut dyn Storage,
+    ) -> Result<(), StatusWord> {
+        self.target = None;
+        let version = self.opening.take().filter(|_| self.channel.is_initiated());
+        let version = version.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        let mut area = Area::kernel(storage);
+        let left = attempts(&area).checked_sub(1).ok_or(StatusWord::AUTHENTICATION_BLOCKED)?;
+        let _: Committed = area.change().set(ATTEMPTS, &left).commit()?;
+        let mut plain = Self::copy(command)?;
+        let Plain { buffer, length } = &mut plain;
+        self.channel.authenticate(buffer, *length).map_err(status_of)?;
+        // Where this fails, the host does not come in either.
+        let confirmed = Self::confirm(version, &mut area);
+        if confirmed.is_err() {
+            self.deselect();
+        }
+        confirmed
+    }
+
+    /// A right authentication: one commit.
+    fn confirm(version: u8, area: &mut Area<'_>) -> Result<(), StatusWord> {
+        let attempts = parameters(area).attempts;
+        let held = keys::find(version, area)?;
+        let replaced = held.replaces.and_then(|version| keys::find(version, area).ok());
+        let next = keys::sequence(held.place, area) + 1;
+        let mut change = area.change();
+        change.set(ATTEMPTS, &attempts);
+        keys::confirm(held, replaced, next, &mut change);
+        change.commit().map(drop)
+    }
+
+    /// Takes the securing off a command. An error ends the session.
+    pub(in crate::kernel) fn unwrap(&mut self, command: &[u8]) -> Result<Plain, StatusWord> {
+        let mut plain = Self::copy(command).inspect_err(|_| self.deselect())?;
+        let Plain { buffer, length } = &mut plain;
+        match self.channel.unwrap(buffer, *length) {
+            Ok(unwrapped) => *length = unwrapped,
+            Err(error) => {
+                self.target = None;
+                return Err(status_of(error));
+            }
+        }
+        Apdu::parse(plain.as_slice()).map(|_| ())?;
+        Ok(plain)
+    }
+
+    /// Secures an answer, where the session is still open.
+    pub(in crate::kernel) fn wrap(&mut self, response: &mut Response) {
+        if self.level().is_none() {
+            return;
+        }
+        let length = response.len();
+        let _ = response.resize_default(response.capacity());
+        match self.channel.wrap(response, length) {
+            Ok(secured) => response.truncate(secured),
+            // No answer of ours is that long; what cannot be secured is not sent.
+            Err(_) => {
+                self.deselect();
+                response.clear();
+                let _ = response.extend_from_slice(&StatusWord::INTERNAL_ERROR.to_bytes());
+            }
+        }
+    }
+
+    fn copy(command: &[u8]) -> Result<Plain, StatusWord> {
+        let mut plain = Plain { buffer: [0; COMMAND_MAX], length: command.len() };
+        let place = plain.buffer.get_mut(..command.len()).ok_or(StatusWord::WRONG_LENGTH)?;
+        place.copy_from_slice(command);
+        Ok(plain)
+    }
+}
