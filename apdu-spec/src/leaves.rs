@@ -167,9 +167,9 @@ pub fn redact(shape: &Shape, bytes: &mut [u8]) -> bool {
 mod tests {
     use super::*;
     use crate::declare::Command as _;
-    use crate::security_domain::StoreData;
     use crate::purse::{CreditCancellation, GetBalance};
     use crate::sam::{PsamCancel, ReadTrailer};
+    use crate::security_domain::StoreData;
     extern crate std;
     use std::string::String;
     use std::vec::Vec;

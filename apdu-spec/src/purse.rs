@@ -271,11 +271,11 @@ command_set! {
         /// receipt of that session or that it moved no value; 6A83 where the log no longer
         /// reaches back that far.
         PreviousByNt = [0x90 0x5A 0x00 *] PreviousRequest => PreviousSignature,
-            in [Personalized, Blocked], status [REFERENCE_NOT_FOUND, RECORD_NOT_FOUND],
+            in [Personalized, Blocked], status [REFERENCE_NOT_FOUND, KEY_RETIRED, RECORD_NOT_FOUND],
             "EN 1546-3 (INS); bytes project-defined";
         /// GET PREVIOUS IEP SIGNATURE by NV: the same for a receipt that is to be taken over.
         PreviousByNv = [0x90 0x5A 0x01 *] PreviousRequest => PreviousSignature,
-            in [Personalized, Blocked], status [REFERENCE_NOT_FOUND],
+            in [Personalized, Blocked], status [REFERENCE_NOT_FOUND, KEY_RETIRED],
             "EN 1546-3 (INS); bytes project-defined";
         /// GET BALANCE, for display.
         GetBalance = [0x90 0x5C 0x00 0x00] () => BalanceResponse,

@@ -63,8 +63,13 @@ impl StatusWord {
     /// What it says, where it has a name here.
     #[must_use]
     pub fn meaning(self) -> Option<&'static str> {
-        let kind = if self.tries_left().is_some() { Self::WRONG_PIN } else { self };
-        Self::NAMED.iter().find(|(word, _)| *word == kind).map(|(_, meaning)| *meaning)
+        Self::NAMED.iter().find(|(word, _)| *word == self.kind()).map(|(_, meaning)| *meaning)
+    }
+
+    /// The word that has a name here: the number of tries apart.
+    #[must_use]
+    pub const fn kind(self) -> Self {
+        if self.tries_left().is_some() { Self::WRONG_PIN } else { self }
     }
 
     /// [`WRONG_PIN`](Self::WRONG_PIN) with the number of tries that are left, 15 at most.

@@ -47,7 +47,10 @@ fn what_is_wrong_is_named() {
         ("InitializeIep group", &["`group` is no assignment", "field=value"]),
         ("InitializeIep group=1 group=2", &["`version` is missing"]),
         ("ReadRecord record=1 record=2", &["`record` is given twice"]),
-        ("StoreData last=0 block=0 group=Nobody length=1 content=00", &["`group`", "Purse, Sam, Transfer, View, Pin"]),
+        (
+            "StoreData last=0 block=0 group=Nobody length=1 content=00",
+            &["`group`", "Purse, Sam, Transfer, View, Pin"],
+        ),
         ("StoreData last=0 block=0 group=Key length=1 content=0", &["`content`", "0 to 200 bytes"]),
         ("CreditCancellation secret=0102", &["`secret`", "16 bytes in hexadecimal"]),
         ("InitializeLoad version=1 counterpart=00 amount=1", &["`counterpart`", "14"]),

@@ -1,6 +1,6 @@
 //! Malformed commands: each gets the status word of ISO/IEC 7816-4 and changes no byte of
-//! the card. Every row of the catalogue, on every kind of card, before and after
-//! personalisation.
+//! the card. Every row of the catalogue: at the security domain, and on every kind of card
+//! before and after personalisation.
 
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
@@ -10,16 +10,20 @@ use apdu_spec::declare::Row;
 use apdu_spec::element::Algorithm;
 use apdu_spec::interindustry::InterindustryCommand;
 use apdu_spec::life_cycle::LifeCycle;
-use apdu_spec::management::ManagementCommand;
 use apdu_spec::purse::PurseCommand;
 use apdu_spec::sam::SamCommand;
+use apdu_spec::security_domain::{ExternalAuthenticate, GetData, InitializeUpdate, SecurityDomainCommand};
 use apdu_spec::transfer::TransferCommand;
-use apdu_spec::{Apdu, StatusWord};
+use apdu_spec::{Apdu, Command as _, StatusWord};
 use card_os::Card;
 use card_os::applets::AppletKind;
+use support::office::Line as _;
 use support::{Device, status_of};
 
 const KINDS: [AppletKind; 3] = [AppletKind::Purse, AppletKind::Sam, AppletKind::Transfer];
+
+/// The commands of the security domain that an application passes on to it.
+const CHANNEL: [Row; 2] = [InitializeUpdate::ROW, ExternalAuthenticate::ROW];
 
 /// A card in one state of life, and the rows that it serves.
 struct Subject {
@@ -28,22 +32,40 @@ struct Subject {
     rows: Vec<&'static Row>,
 }
 
-/// Every kind of card in both states of life.
+impl Subject {
+    /// Whether the header is of GET DATA, which the security domain has in the interindustry
+    /// class as well.
+    fn has_data_of(&self, cla: u8, ins: u8) -> bool {
+        let managing = self.rows.iter().any(|row| row.name == GetData::ROW.name);
+        managing && (cla, ins) == (0x00, GetData::ROW.ins)
+    }
+}
+
+/// The security domain, before authentication.
+fn domain() -> Subject {
+    let mut device = Device::blank(AppletKind::Purse);
+    assert_eq!(device.choose(&[]), StatusWord::OK);
+    let rows = [InterindustryCommand::ROWS, SecurityDomainCommand::ROWS].concat();
+    Subject { device, state: LifeCycle::Personalized, rows: rows.iter().map(find).collect() }
+}
+
+/// The security domain, and every kind of application in both states of life.
 fn subjects() -> impl Iterator<Item = Subject> {
-    KINDS.into_iter().flat_map(|kind| {
+    let applications = KINDS.into_iter().flat_map(|kind| {
         let own = match kind {
             AppletKind::Purse => PurseCommand::ROWS,
             AppletKind::Sam => SamCommand::ROWS,
             AppletKind::Transfer => TransferCommand::ROWS,
         };
-        let rows = [InterindustryCommand::ROWS, ManagementCommand::ROWS, own].concat();
-        let rows: Vec<&Row> = rows.iter().map(|row| find(row)).collect();
+        let rows = [InterindustryCommand::ROWS, &CHANNEL, own].concat();
+        let rows: Vec<&Row> = rows.iter().map(find).collect();
         let personalised = Device::personalised(kind, Algorithm::AesCmac);
         [
             Subject { device: Device::blank(kind), state: LifeCycle::Selectable, rows: rows.clone() },
             Subject { device: personalised, state: LifeCycle::Personalized, rows },
         ]
-    })
+    });
+    core::iter::once(domain()).chain(applications)
 }
 
 fn find(wanted: &Row) -> &'static Row {
@@ -63,7 +85,8 @@ fn with_every_row(mut check: impl FnMut(&mut Subject, &'static Row)) {
     }
     assert_eq!(
         rows,
-        2 * (3 * 2 + PurseCommand::ROWS.len() + SamCommand::ROWS.len() + TransferCommand::ROWS.len())
+        1 + SecurityDomainCommand::ROWS.len()
+            + 2 * (3 * 3 + PurseCommand::ROWS.len() + SamCommand::ROWS.len() + TransferCommand::ROWS.len())
     );
 }
 
@@ -108,7 +131,8 @@ fn classes_that_do_not_exist() {
 fn instructions_that_do_not_exist() {
     with_every_row(|subject, row| {
         for ins in 0..=u8::MAX {
-            if subject.rows.iter().all(|other| other.cla != row.cla || other.ins != ins) {
+            let unknown = subject.rows.iter().all(|other| other.cla != row.cla || other.ins != ins);
+            if unknown && !subject.has_data_of(row.cla, ins) {
                 let [cla, _, p1, p2] = header(row);
                 let command = short([cla, ins, p1, p2], &least(row));
                 assert_eq!(subject.device.status(&command), StatusWord::INSTRUCTION_NOT_SUPPORTED);
@@ -140,12 +164,6 @@ fn parameters_that_a_request_brings_and_that_are_not_declared() {
         let before = subject.device.chip().image().to_vec();
         let select = [0x00, 0xA4, 0x04, 0x01, 0x01, 0xF0];
         assert_eq!(subject.device.status(&select), StatusWord::WRONG_P1_P2);
-        let store = short([0x80, 0xE2, 0x40, 0x00], &[0x81, 0x01]);
-        let expected = match subject.state {
-            LifeCycle::Selectable => StatusWord::WRONG_P1_P2,
-            LifeCycle::Personalized => StatusWord::CONDITIONS_NOT_SATISFIED,
-        };
-        assert_eq!(subject.device.status(&store), expected);
         assert!(subject.device.chip().image() == before);
     }
 }
@@ -221,22 +239,23 @@ fn commands_of_another_state_of_life() {
         }
     });
     let own = PurseCommand::ROWS.len() + SamCommand::ROWS.len() + TransferCommand::ROWS.len();
-    assert_eq!(refused, own + KINDS.len(), "STORE DATA once, and all others before personalisation");
+    assert_eq!(refused, own, "all of an application before personalisation");
 }
 
 #[test]
 fn commands_without_select() {
     with_every_row(|subject, row| {
-        if row.name == "Select" {
+        if row.name == "Select" || row.set == "SecurityDomainCommand" {
             return;
         }
-        // Powered, nothing selected.
+        // Powered: the security domain is selected.
         let mut card = Card::open(subject.device.chip().clone()).unwrap();
         let before = card.platform().image().to_vec();
         let mut response = card_os::kernel::Response::new();
         card.process(&short(header(row), &least(row)), &mut response);
         card.housekeep();
         let expected = match row.cla {
+            0x00 if row.ins == GetData::ROW.ins => StatusWord::REFERENCE_NOT_FOUND,
             0x00 => StatusWord::INSTRUCTION_NOT_SUPPORTED,
             _ => StatusWord::CLASS_NOT_SUPPORTED,
         };
@@ -251,6 +270,7 @@ fn expected(subject: &Subject, cla: u8, ins: u8) -> Option<StatusWord> {
     let of_instruction: Vec<_> = of_class.iter().filter(|row| row.ins == ins).collect();
     let row = of_instruction.iter().find(|row| row.p1.unwrap_or(0) == 0 && row.p2.unwrap_or(0) == 0);
     match row {
+        _ if subject.has_data_of(cla, ins) => None,
         _ if of_class.is_empty() => Some(StatusWord::CLASS_NOT_SUPPORTED),
         _ if of_instruction.is_empty() => Some(StatusWord::INSTRUCTION_NOT_SUPPORTED),
         None => Some(StatusWord::WRONG_P1_P2),
@@ -274,6 +294,7 @@ fn all_65_536_headers() {
         }
         assert!(subject.device.chip().image() == before, "{:?} has written", subject.device.kind);
     }
-    // GET BALANCE; GET CHALLENGE and INITIALIZE PSAM for Collection, which has nothing to collect.
-    assert_eq!(served, 3);
+    // GET BALANCE; GET CHALLENGE and INITIALIZE PSAM for Collection, which has nothing to collect;
+    // EXTERNAL AUTHENTICATE of all seven; GET STATUS, SET STATUS and twice GET DATA.
+    assert_eq!(served, 3 + 7 + 4);
 }

@@ -25,8 +25,7 @@ fn raw_seeds() -> Vec<(String, Vec<u8>)> {
                 "TransferCommand" => 2,
                 _ => 0,
             };
-            // Management is for blank cards, everything else for personalised ones.
-            let choice = if set == "ManagementCommand" { kind } else { kind + 3 };
+            let choice = kind + 3; // a personalised card
             let frame: Vec<u8> = (0..request.len() / 2)
                 .map(|at| u8::from_str_radix(&request[2 * at..2 * at + 2], 16).unwrap())
                 .collect();

@@ -92,12 +92,12 @@ fn releases() {
     for index in 0..5 {
         append(&mut device, index).unwrap();
     }
-    let before = device.chip().image().to_vec();
+    let before = device.holdings();
     let mut wrong = release(3, 1);
     wrong.parcels = 6;
     assert_eq!(device.execute::<ReleaseRecords>(&wrong), Err(StatusWord::WRONG_MAC));
     assert_eq!(device.execute::<ReleaseRecords>(&release(7, 1)), Err(StatusWord::WRONG_DATA), "ahead");
-    assert!(device.chip().image() == before);
+    assert!(device.holdings() == before);
 
     device.execute::<ReleaseRecords>(&release(4, 1)).unwrap();
     assert_eq!(numbers(&mut device), [4, 6, 1, 1]);

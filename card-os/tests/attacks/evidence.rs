@@ -77,7 +77,7 @@ fn acknowledgements_of_other_batches() {
     let (first, _) = world.collect();
     world.pay(10).unwrap();
     let (second, _) = world.collect();
-    let before = world.sam.chip().image().to_vec();
+    let before = world.sam.holdings();
     let mut send = |acknowledgement| world.sam.execute::<PsamAcknowledge>(&acknowledgement);
     let early = issuer::acknowledge(second.batch, second.s4, key);
     assert_eq!(send(early), Err(StatusWord::CONDITIONS_NOT_SATISFIED), "not the oldest");
@@ -87,7 +87,7 @@ fn acknowledgements_of_other_batches() {
     assert_eq!(send(renamed), Err(StatusWord::WRONG_MAC), "renamed");
     let unknown = issuer::acknowledge(second.batch.next().unwrap(), second.s4, key);
     assert_eq!(send(unknown), Err(StatusWord::RECORD_NOT_FOUND), "the open batch");
-    assert!(world.sam.chip().image() == before);
+    assert!(world.sam.holdings() == before);
 }
 
 /// A purse that nobody relieves of its receipts stops paying and loading, and loses none.

@@ -16,7 +16,7 @@ use apdu_spec::sam::{
 use apdu_spec::{Element as _, StatusWord};
 use card_os::applets::AppletKind;
 
-use crate::people::{images, near, worth};
+use crate::people::{holdings, near, worth};
 use crate::story::card;
 use crate::support::world::{NOW, World};
 use crate::support::{amount, issuer, reference};
@@ -37,12 +37,12 @@ fn refuses_forgeries(stage: fn() -> Stage, fields: Range<usize>, mac: Option<usi
     let mut cases = 0;
     let mut refuse = |forged: &[u8]| {
         let (mut world, kind, _) = stage();
-        let before = (images(&mut world), worth(&mut world));
+        let before = (holdings(&mut world), worth(&mut world));
         // Asking what it is worth ends no session.
         let status = card(&mut world, kind).status(forged);
         assert_ne!(status, StatusWord::OK, "{forged:02X?}");
         assert_eq!(worth(&mut world), before.1, "{forged:02X?}");
-        assert!(images(&mut world) == before.0, "{forged:02X?} has written");
+        assert!(holdings(&mut world) == before.0, "{forged:02X?} has written");
         cases += 1;
     };
     let (_, _, right) = stage();

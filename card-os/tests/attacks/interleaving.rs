@@ -87,7 +87,7 @@ struct Scene {
 }
 
 /// Images of the four cards, made once.
-fn images() -> [Chip; 4] {
+fn holdings() -> [Chip; 4] {
     let mut world = World::with_balance(1_000);
     let mut other = World { purse: other_purse(), sam: other_sam() };
     other.load(1_000).unwrap();
@@ -158,7 +158,7 @@ fn check(scene: &mut Scene, sessions: &[Session; 2], context: &str) {
 /// Runs every interleaving of a purchase of 100 by the first pair and of 30 by the second;
 /// `places` are purse and PSAM of each.
 fn interleave(places: [(usize, usize); 2]) -> [u32; 3] {
-    let cards = images();
+    let cards = holdings();
     let mut paid = [0; 3];
     for order in interleavings() {
         let mut scene = Scene::new(&cards);
@@ -212,7 +212,7 @@ fn two_purses_at_two_terminals() {
 /// refused, and the purse that it was not meant for is not debited.
 #[test]
 fn a_message_in_the_other_session() {
-    let cards = images();
+    let cards = holdings();
     let mut refused = 0;
     for (first, second) in (0..=STEPS).flat_map(|first| (2..STEPS).map(move |second| (first, second))) {
         let mut scene = Scene::new(&cards);

@@ -10,7 +10,7 @@ use apdu_spec::purse::{
 use apdu_spec::record::Outcome;
 use apdu_spec::sam::{CancelPurchase, GetSamData, PsamAcknowledge, PsamCancel, ReceiptRequest, StoreReceipt};
 
-use crate::people::{images, other_purse, other_sam, payable, records, worth};
+use crate::people::{holdings, other_purse, other_sam, payable, records, worth};
 use crate::support::world::World;
 use crate::support::{issuer, reference};
 
@@ -109,11 +109,11 @@ fn a_full_log_refuses_a_cancellation() {
     let mut world = with_receipts(LOG);
     let nt = world.sam.execute::<GetSamData>(&()).unwrap().nt;
     let secret = world.sam.execute::<PsamCancel>(&CancelPurchase { nt }).unwrap().secret;
-    let before = (images(&mut world), worth(&mut world));
+    let before = (holdings(&mut world), worth(&mut world));
     let cancel = Cancel { secret };
     let refused = world.purse.execute::<CreditCancellation>(&cancel);
     assert_eq!(refused.err(), Some(StatusWord::RECEIPTS_FULL));
-    assert_eq!((images(&mut world)[0].clone(), worth(&mut world)), (before.0[0].clone(), before.1));
+    assert_eq!((holdings(&mut world)[0].clone(), worth(&mut world)), (before.0[0].clone(), before.1));
     // Voided and not credited: the purse's evidence is whole, the issuer refunds on it.
     let voided = records(&mut world.sam);
     assert_eq!(voided.last().unwrap().outcome, Outcome::Voided);

@@ -99,8 +99,8 @@ fn wrong_macs_change_nothing() {
     let mut world = World::with_balance(1_000);
     let (_, initialized) = world.initialize();
     let opened = world.order(&initialized, 100).unwrap();
-    let images = |world: &mut World| [world.purse.chip().image().to_vec(), world.sam.chip().image().to_vec()];
-    let before = images(&mut world);
+    let holdings = |world: &mut World| [world.purse.holdings(), world.sam.holdings()];
+    let before = holdings(&mut world);
     let wrong = Executed { s3: Mac([1; 8]), s6: Mac([2; 8]) };
     let execute = Execute { order: opened.order, s2: Mac([3; 8]) };
     assert_eq!(world.purse.execute::<DebitIep>(&execute), Err(StatusWord::WRONG_MAC));
@@ -120,7 +120,7 @@ fn wrong_macs_change_nothing() {
     let mut previous = world.previous_by_nv(1).unwrap();
     previous.receipt[20] ^= 1;
     assert_eq!(world.sam.execute::<StoreReceipt>(&ReceiptRequest { previous }), Err(StatusWord::WRONG_MAC));
-    assert!(images(&mut world) == before);
+    assert!(holdings(&mut world) == before);
 }
 
 /// S1 answers one challenge, and a challenge is good once.

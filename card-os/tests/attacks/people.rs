@@ -9,7 +9,7 @@ use apdu_spec::sam::{CollectRequest, GetSamData, PsamCollect, ReadTrailer, Trail
 use card_os::applets::AppletKind;
 
 use crate::support::world::World;
-use crate::support::{Device, iep, issuer, load_terminal, sam_id};
+use crate::support::{Device, Holdings, iep, issuer, load_terminal, sam_id};
 
 /// A second purse of the same issuer.
 pub(crate) fn other_iep() -> IepId {
@@ -31,9 +31,9 @@ pub(crate) fn other_purse() -> Device {
     Device::issued(AppletKind::Purse, Algorithm::AesCmac, other_iep(), load_terminal())
 }
 
-/// Every byte of both cards.
-pub(crate) fn images(world: &mut World) -> [Vec<u8>; 2] {
-    [world.purse.chip().image().to_vec(), world.sam.chip().image().to_vec()]
+/// All that both cards hold.
+pub(crate) fn holdings(world: &mut World) -> [Holdings; 2] {
+    [world.purse.holdings(), world.sam.holdings()]
 }
 
 /// What the purse is worth: balance, NV, receipts.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use apdu_spec::StatusWord;
 use apdu_spec::element::Algorithm;
 
-use crate::people::{images, other_purse, other_sam, payable, records, worth};
+use crate::people::{holdings, other_purse, other_sam, payable, records, worth};
 use crate::story::{self, accepted, card, is_good_once};
 use crate::support::status_of;
 use crate::support::world::World;
@@ -25,11 +25,11 @@ fn every_accepted_command_in_every_later_state() {
             let mut world = story::play(&tape[..end]);
             let before = (worth(&mut world), payable(&records(&mut world.sam)));
             let mut world = story::play(&tape[..end]);
-            let bytes = images(&mut world);
+            let bytes = holdings(&mut world);
             let status = card(&mut world, again.kind).status(&again.command);
             if is_good_once(again) {
                 assert_ne!(status, StatusWord::OK, "{again:?} after {end} exchanges");
-                assert!(images(&mut world) == bytes, "{again:?} after {end} exchanges has written");
+                assert!(holdings(&mut world) == bytes, "{again:?} after {end} exchanges has written");
                 refused += 1;
             }
             assert_eq!((worth(&mut world), payable(&records(&mut world.sam))), before, "{again:?}");
@@ -57,10 +57,10 @@ fn every_accepted_command_to_another_card() {
         if exchange.command[1] == 0x72 {
             world.order(&initialized, 100).unwrap();
         }
-        let bytes = images(&mut world);
+        let bytes = holdings(&mut world);
         let status = card(&mut world, exchange.kind).status(&exchange.command);
         assert_ne!(status, StatusWord::OK, "{exchange:?}");
-        assert!(images(&mut world) == bytes, "{exchange:?}");
+        assert!(holdings(&mut world) == bytes, "{exchange:?}");
         cases += 1;
     }
     println!("commands sent to another card: {cases}");

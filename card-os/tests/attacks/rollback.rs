@@ -1,4 +1,4 @@
-//! Rolled-back memory images: the attacker copies the memory of a purse or a PSAM, spends
+//! Rolled-back memory holdings: the attacker copies the memory of a purse or a PSAM, spends
 //! or settles, and writes the copy back. No counter inside a chip survives that.
 //!
 //! What is detected where:

@@ -52,7 +52,7 @@ fn a_forged_release() {
     let mut buffer = [0; 262];
     let command = ReleaseRecords::encode(&right, &mut buffer).unwrap().to_vec();
     let mut device = card();
-    let before = device.chip().image().to_vec();
+    let before = device.holdings();
     for bit in 0..8 * RELEASE {
         let mut forged = command.clone();
         forged[5 + bit / 8] ^= 1 << (bit % 8);
@@ -70,7 +70,7 @@ fn a_forged_release() {
         let forged = release(Name::Release, Kind::Purchase, holder, batch);
         assert_eq!(device.execute::<ReleaseRecords>(&forged), Err(StatusWord::WRONG_MAC));
     }
-    assert!(device.chip().image() == before);
+    assert!(device.holdings() == before);
     device.execute::<ReleaseRecords>(&right).unwrap();
     assert_eq!(device.execute::<GetTransferData>(&()).unwrap().first_parcel, 3);
 }

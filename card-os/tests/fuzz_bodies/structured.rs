@@ -66,7 +66,9 @@ impl Run {
 
     fn device(&mut self, row: &Row, choice: u8) -> &mut Device {
         match (row.set, choice % 3) {
-            ("PurseCommand", _) | ("InterindustryCommand" | "ManagementCommand", 0) => &mut self.world.purse,
+            ("PurseCommand", _) | ("InterindustryCommand" | "SecurityDomainCommand", 0) => {
+                &mut self.world.purse
+            }
             ("SamCommand", _) | (_, 1) if row.set != "TransferCommand" => &mut self.world.sam,
             _ => &mut self.transfer,
         }

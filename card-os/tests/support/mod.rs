@@ -1,12 +1,14 @@
 //! Cards in process with fixed keys: what the tests and the fuzzer play with.
 //!
-//! [`Device`] is one card on a simulated chip, [`issuer`] authorises loads and checks what
-//! comes in, [`world`] is a purse and a PSAM with a terminal between them.
+//! [`Device`] is one card on a simulated chip, [`office`] manages it through a secure channel,
+//! [`issuer`] authorises loads and checks what comes in, [`world`] is a purse and a PSAM with a
+//! terminal between them.
 
 #![allow(dead_code, unreachable_pub, missing_docs)] // each test uses a part of it
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 pub mod issuer;
+pub mod office;
 pub mod world;
 
 use std::cell::RefCell;
@@ -21,18 +23,17 @@ use apdu_spec::element::{
     AcquirerId, Algorithm, Amount, Balance, Bcd, Currency, Date, IepId, KeyReference, ProviderId,
     PurseNumber, SamId, SamNumber,
 };
-use apdu_spec::interindustry::{FIRST_QUIET, Select, SelectRequest};
-use apdu_spec::management::{DataBlock, LAST, MORE, StoreData};
 use apdu_spec::personalisation::{
     DataGroup, Function, KeyData, LegacyView, PurseParameters, SamParameters, TransferParameters,
 };
 use apdu_spec::record::Identity;
-use apdu_spec::wire::{Concealed, List};
+use apdu_spec::security_domain::DataBlock;
+use apdu_spec::wire::List;
 use apdu_spec::{Element, StatusWord};
 use card_os::Card;
 use card_os::applets::AppletKind;
 use card_os::kernel::Response;
-use card_os::kernel::memory::MemoryError;
+use card_os::kernel::memory::{Memory, MemoryError};
 use card_os::platform::Platform;
 use card_os::sim::SimulatedChip;
 
@@ -126,12 +127,9 @@ impl Device {
     /// A purse that can be read as these cards besides.
     pub fn viewed(algorithm: Algorithm, views: u8) -> Self {
         let mut device = Self::blank(AppletKind::Purse);
-        let content = Concealed::new(&bytes(&legacy_view(views))).unwrap();
-        let block = DataBlock { last: MORE, block: 0, group: DataGroup::View, content };
-        device.execute::<StoreData>(&block).unwrap();
-        for block in personalisation(AppletKind::Purse, algorithm, iep(), sam_id()) {
-            device.execute::<StoreData>(&block).unwrap();
-        }
+        let mut blocks = personalisation(AppletKind::Purse, algorithm, iep(), sam_id());
+        blocks.insert(0, office::block(false, DataGroup::View, &legacy_view(views)));
+        office::personalise(&mut device, Aid::PURSE, &blocks);
         device
     }
 
@@ -168,9 +166,7 @@ impl<P: Platform> Device<P> {
     /// A personalised card on this part.
     pub fn issued_on(kind: AppletKind, chip: P, algorithm: Algorithm, iep: IepId, sam: SamId) -> Self {
         let mut device = Self::blank_on(kind, chip);
-        for block in personalisation(kind, algorithm, iep, sam) {
-            device.execute::<StoreData>(&block).unwrap();
-        }
+        office::personalise(&mut device, kind.aid(), &personalisation(kind, algorithm, iep, sam));
         device
     }
 
@@ -188,8 +184,10 @@ impl<P: Platform> Device<P> {
     }
 
     pub fn select(&mut self) {
-        let aid = Aid::new(self.kind.aid()).unwrap();
-        self.execute::<Select>(&SelectRequest { occurrence: FIRST_QUIET, aid }).unwrap();
+        use StatusWord as S;
+        let status = office::Line::choose(self, self.kind.aid());
+        // Blocked, or the card is locked: tests of that ask on themselves.
+        assert!([S::OK, S::BLOCKED, S::APPLICATION_NOT_FOUND].contains(&status), "{status}");
     }
 
     /// The answer to a command, before the housekeeping behind it.
@@ -229,6 +227,34 @@ impl<P: Platform> Device<P> {
         let mut buffer = [0; 262];
         let answer = self.transmit(C::encode(request, &mut buffer).unwrap());
         response_of::<C>(&answer)
+    }
+}
+
+/// All that a card holds: cells by their tags, and the ends of its logs. Counts of tries and wrong
+/// MACs are left out: they are all that a refusal may change.
+pub type Holdings = (std::collections::BTreeMap<u8, Vec<u8>>, [u32; 4]);
+
+/// Attempts at authentication; tries of a PIN and wrong MACs of the first application.
+const COUNTS: [u8; 3] = [6, 36, 62];
+
+impl<P: Platform + Clone> Device<P> {
+    pub fn holdings(&mut self) -> Holdings {
+        let memory = Memory::open(self.chip().clone()).unwrap();
+        let mut buffer = [0; 256];
+        let mut cell = |tag| {
+            Some((tag, {
+                let length = memory.cell(tag, &mut buffer)?;
+                buffer[..length].to_vec()
+            }))
+        };
+        let cells = (0..0x80).filter(|tag| !COUNTS.contains(tag)).filter_map(&mut cell).collect();
+        (cells, [0x80, 0x81, 0x82, 0x83].map(|log| memory.next(log)))
+    }
+}
+
+impl<P: Platform> office::Line for Device<P> {
+    fn exchange(&mut self, command: &[u8]) -> Vec<u8> {
+        self.transmit(command)
     }
 }
 
@@ -291,11 +317,9 @@ pub fn personalisation(kind: AppletKind, algorithm: Algorithm, iep: IepId, sam: 
         }
     }
     let last = groups.len() - 1;
-    let blocks = groups.into_iter().enumerate().map(|(index, (group, content))| DataBlock {
-        last: if index == last { LAST } else { MORE },
-        block: u8::try_from(index).unwrap(),
-        group,
-        content: Concealed::new(&content).unwrap(),
+    let blocks = groups.into_iter().enumerate().map(|(index, (group, content))| {
+        let number = u8::try_from(index).unwrap();
+        DataBlock::new(index == last, number, group, &content).unwrap()
     });
     blocks.collect()
 }

@@ -10,7 +10,7 @@ use card_os::sim::{State, Tear};
 
 use crate::cut::Look;
 use crate::digest::Digest;
-use crate::kept::{Kept, LONG, age, kept};
+use crate::kept::{Kept, LONG, age, kept, lasting};
 use crate::station::{Chip, Recorder, Station, Write};
 
 /// Writes that a power-up makes at most: the last entry again or a seal, a second seal, a
@@ -48,6 +48,8 @@ pub struct Situation<S: Subject> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Standing {
     kept: Kept,
+    /// What no refusal may change.
+    lasting: Kept,
     told: Vec<u8>,
     then: Kept,
 }
@@ -63,17 +65,17 @@ pub struct Deed<'a, S: Subject> {
 }
 
 /// Reads all that a card keeps, by powering it up.
-fn power_up<S: Subject>(chip: Box<Chip>, context: &dyn Debug) -> (Kept, Box<Chip>) {
+fn power_up<S: Subject>(chip: Box<Chip>, context: &dyn Debug) -> ([Kept; 2], Box<Chip>) {
     let memory = Memory::open(Recorder::new(chip, false))
         .unwrap_or_else(|error| panic!("power-up: {error}: {context:?}"));
-    (kept(S::KIND, &memory), memory.into_platform().chip)
+    ([kept(S::KIND, &memory), lasting(&memory)], memory.into_platform().chip)
 }
 
 /// The standing of a card that has been powered up: a second power-up must write nothing
 /// unless a weak piece shows only then; and what it then answers.
 pub fn stand<S: Subject>(chip: Box<Chip>, notes: &S::Notes, weak: bool, context: &dyn Debug) -> Standing {
     let booted = chip.writes();
-    let (kept, chip) = power_up::<S>(chip, context);
+    let ([kept, lasting], chip) = power_up::<S>(chip, context);
     let again = chip.writes() - booted;
     let most = if weak { RECOVERY_MAX } else { 0 };
     assert!(again <= most, "{again} writes at the second power-up: {context:?}");
@@ -82,8 +84,8 @@ pub fn stand<S: Subject>(chip: Box<Chip>, notes: &S::Notes, weak: bool, context:
     let told = S::aftermath(&mut station, notes);
     // It lasts while the next blocks are opened and the oldest ones reclaimed.
     let older = age(S::KIND, station.power_off().chip, LASTING);
-    let (then, _) = power_up::<S>(older, context);
-    Standing { kept, told, then }
+    let ([then, _], _) = power_up::<S>(older, context);
+    Standing { kept, lasting, told, then }
 }
 
 impl<'a, S: Subject> Deed<'a, S> {
@@ -170,12 +172,12 @@ impl<'a, S: Subject> Deed<'a, S> {
         }
     }
 
-    /// What must hold of the standings: a refusal changes nothing, nor does what comes behind
-    /// the answer.
+    /// What must hold of the standings: a refusal changes nothing but counts of tries, and what
+    /// comes behind the answer nothing at all.
     pub fn check_standings(&self, standings: &[Standing]) {
         let key = self.key();
         if self.result.is_err() {
-            let same = standings.iter().all(|standing| standing.kept == standings[0].kept);
+            let same = standings.iter().all(|standing| standing.lasting == standings[0].lasting);
             assert!(same, "refused and changed: {key}");
         }
         let behind = &standings[self.answered..];

@@ -50,9 +50,21 @@ pub fn floors<P: Platform>(kind: AppletKind, memory: &Memory<P>) -> [u32; 2] {
     }
 }
 
+/// Cells that a refusal may change: attempts at authentication of the kernel; tries of the PIN
+/// and wrong MACs of the application.
+const COUNTS: [u8; 3] = [6, 36, 62];
+
 fn hash_cells<P: Platform>(memory: &Memory<P>, digest: &mut impl Hasher) {
+    hash_some_cells(memory, 0..TAGS, digest);
+}
+
+fn hash_some_cells<P: Platform>(
+    memory: &Memory<P>,
+    tags: impl IntoIterator<Item = u8>,
+    digest: &mut impl Hasher,
+) {
     let mut buffer = [0; 256];
-    for tag in 0..TAGS {
+    for tag in tags {
         if let Some(length) = memory.cell(tag, &mut buffer) {
             digest.write(&[tag]);
             digest.write(&buffer[..length]);
@@ -69,6 +81,13 @@ pub fn hash_changed<P: Platform>(memory: &Memory<P>, write: &Write, digest: &mut
         let length = memory.record(tag, number, &mut buffer);
         digest.write(&buffer[..length.unwrap_or(0)]);
     }
+}
+
+/// Reads the cells that no refusal may change.
+pub fn lasting<P: Platform>(memory: &Memory<P>) -> Kept {
+    let mut digest = Digest::default();
+    hash_some_cells(memory, (0..TAGS).filter(|tag| !COUNTS.contains(tag)), &mut digest);
+    Kept(digest.finish())
 }
 
 /// Reads all that is kept.

@@ -3,8 +3,8 @@
 
 use apdu_spec::StatusWord;
 use apdu_spec::element::Algorithm;
-use apdu_spec::management::{DataBlock, StoreData};
 use apdu_spec::purse::GetPurseData;
+use apdu_spec::security_domain::{DataBlock, LAST};
 use card_os::Card;
 use card_os::applets::AppletKind;
 use card_os::kernel::memory::MemoryError;
@@ -14,6 +14,7 @@ use crate::cut::{Tally, torn};
 use crate::deed::{Command, Situation, Subject};
 use crate::station::{Chip, Recorder, Station};
 use crate::support;
+use crate::support::office::{Line as _, Office, initial_keys, personalise};
 
 fn blocks(kind: AppletKind) -> Vec<DataBlock> {
     support::personalisation(kind, Algorithm::AesCmac, support::iep(), support::sam_id())
@@ -22,10 +23,20 @@ fn blocks(kind: AppletKind) -> Vec<DataBlock> {
 /// A card of a kind, personalised.
 pub fn whole(kind: AppletKind) -> Box<Chip> {
     let mut station = Station::create(kind, Box::default());
-    for block in blocks(kind) {
-        station.execute::<StoreData>(&block).unwrap();
-    }
+    personalise(&mut station, kind.aid(), &blocks(kind));
     station.power_off().chip
+}
+
+/// A channel in which the next STORE DATA are for the purse.
+fn addressed(station: &mut Station) -> Office {
+    let mut office = Office::open(station, &initial_keys()).unwrap();
+    office.address(station, AppletKind::Purse.aid()).unwrap();
+    office
+}
+
+/// STORE DATA, which ends the deed.
+fn store(station: &mut Station, block: &DataBlock) -> Result<(), StatusWord> {
+    addressed(station).store(station, block)
 }
 
 /// A purse on its way through personalisation; notes are the blocks that it has.
@@ -39,9 +50,11 @@ impl Subject for Unfinished {
     fn aftermath(station: &mut Station, _: &usize) -> Vec<u8> {
         let mut told = Vec::new();
         let finished = station.note::<GetPurseData>(&(), &mut told).is_some();
+        let mut office = addressed(station);
         for block in blocks(Self::KIND) {
-            assert_eq!(station.execute::<StoreData>(&block).is_ok(), !finished);
+            assert_eq!(office.store(station, &block).is_ok(), !finished);
         }
+        assert_eq!(station.choose(Self::KIND.aid()), StatusWord::OK);
         told.extend(crate::purse::Purse::aftermath(station, &()));
         told
     }
@@ -51,15 +64,15 @@ pub const COMMANDS: &[Command<Unfinished>] = &[
     Command {
         name: "STORE DATA",
         writes: true,
-        run: |station, done| station.execute::<StoreData>(&blocks(AppletKind::Purse)[*done]),
+        run: |station, done| store(station, &blocks(AppletKind::Purse)[*done]),
     },
     Command {
         name: "STORE DATA, last too early",
         writes: true,
         run: |station, done| {
             let mut block = blocks(AppletKind::Purse)[*done].clone();
-            block.last = apdu_spec::management::LAST;
-            match station.execute::<StoreData>(&block) {
+            block.last = LAST;
+            match store(station, &block) {
                 // Stored all the same.
                 Err(StatusWord::CONDITIONS_NOT_SATISFIED) => Ok(()),
                 other => other,
@@ -69,7 +82,7 @@ pub const COMMANDS: &[Command<Unfinished>] = &[
     Command {
         name: "STORE DATA, not of this application",
         writes: false,
-        run: |station, _| station.execute::<StoreData>(&blocks(AppletKind::Transfer)[0]),
+        run: |station, _| store(station, &blocks(AppletKind::Transfer)[0]),
     },
 ];
 
@@ -77,7 +90,8 @@ pub fn situations() -> Vec<Situation<Unfinished>> {
     let all = blocks(AppletKind::Purse);
     let after = |done: usize| {
         let mut station = Station::create(AppletKind::Purse, Box::default());
-        all[..done].iter().for_each(|block| station.execute::<StoreData>(block).unwrap());
+        let mut office = addressed(&mut station);
+        all[..done].iter().for_each(|block| office.store(&mut station, block).unwrap());
         Situation { chip: station.power_off().chip, notes: done, class: format!("{done} data groups") }
     };
     (0..all.len()).map(after).collect()
@@ -98,7 +112,7 @@ pub fn create(chip: &Chip, new: bool) -> Tally {
                 assert_eq!(error, MemoryError::NotFormatted, "{tear:?}");
             }
             let mut station = Station::create(AppletKind::Purse, torn);
-            blocks(AppletKind::Purse).iter().for_each(|block| station.execute::<StoreData>(block).unwrap());
+            personalise(&mut station, AppletKind::Purse.aid(), &blocks(AppletKind::Purse));
             tally.cases += 1;
             tally.powered += 1;
         }

@@ -129,7 +129,7 @@ pub const COMMANDS: &[Command<Purse>] = &[
     command!("DEBIT IEP", true, |s, ()| pay(s, 1, false)),
     command!("DEBIT IEP, receipts taken over", true, |s, ()| pay(s, 1, true)),
     command!("DEBIT IEP, too much", false, |s, ()| pay(s, 100_000, false)),
-    command!("DEBIT IEP, wrong S2", false, |s, ()| {
+    command!("DEBIT IEP, wrong S2", true, |s, ()| {
         let initialized = s.execute::<InitializeIep>(&request())?;
         let mut order = order(&initialized, 1, false);
         order.order.amount = amount(2);

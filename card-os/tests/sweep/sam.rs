@@ -193,7 +193,7 @@ macro_rules! command {
 pub const COMMANDS: &[Command<Sam>] = &[
     command!("GET CHALLENGE", false, |s, _| s.execute::<GetChallenge>(&()).map(drop)),
     command!("INITIALIZE PSAM", true, |s, _| open(s).map(drop)),
-    command!("INITIALIZE PSAM, wrong S1", false, |s, _| {
+    command!("INITIALIZE PSAM, wrong S1", true, |s, _| {
         let mut request = request(statement(1), counterpart(s));
         request.s1.0[0] ^= 1;
         s.execute::<InitializePsam>(&request).map(drop)
@@ -205,7 +205,7 @@ pub const COMMANDS: &[Command<Sam>] = &[
     command!("CREDIT PSAM, oldest", true, |s, notes| notes.open.first().ok_or(NOTHING)?.credit(s)),
     command!("CREDIT PSAM, newest", true, |s, notes| notes.open.last().ok_or(NOTHING)?.credit(s)),
     command!("CREDIT PSAM, just opened", true, |s, _| open(s)?.credit(s)),
-    command!("CREDIT PSAM, wrong S3", false, |s, notes| {
+    command!("CREDIT PSAM, wrong S3", true, |s, notes| {
         let nt = notes.open.first().ok_or(NOTHING)?.opened.order.nt;
         s.execute::<CreditPsam>(&CreditRequest { nt, s3: Mac([1; 8]), s6: Mac([2; 8]) }).map(drop)
     }),

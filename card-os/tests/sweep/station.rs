@@ -11,6 +11,7 @@ use card_os::kernel::memory::entry::{HEADER, RECORD, TICK};
 use card_os::platform::{ChipError, Platform};
 use card_os::sim::{Interrupted, SimulatedChip};
 
+use crate::support::office::Line;
 use crate::support::{Device, response_of};
 
 /// Small, so that every case is quick and the ring goes round soon.
@@ -161,11 +162,15 @@ impl Station {
         &mut self.device.chip().chip
     }
 
-    /// One exchange and the housekeeping behind it.
     fn transmit<C: Command>(&mut self, request: &C::Request) -> Response {
-        let (mut buffer, mut response) = ([0; 262], Response::new());
+        self.carry(C::encode(request, &mut [0; 262]).unwrap())
+    }
+
+    /// One exchange and the housekeeping behind it.
+    fn carry(&mut self, command: &[u8]) -> Response {
+        let mut response = Response::new();
         self.began = self.chip().writes();
-        self.device.answer(C::encode(request, &mut buffer).unwrap(), &mut response);
+        self.device.answer(command, &mut response);
         self.answered = self.chip().writes();
         self.device.housekeep();
         response
@@ -185,5 +190,11 @@ impl Station {
         let response = self.transmit::<C>(request);
         transcript.extend_from_slice(&response);
         response_of::<C>(&response).ok()
+    }
+}
+
+impl Line for Station {
+    fn exchange(&mut self, command: &[u8]) -> Vec<u8> {
+        self.carry(command).to_vec()
     }
 }

@@ -77,7 +77,7 @@ pub const COMMANDS: &[Command<Transfer>] = &[
     command!("APPEND RECORD, download", true, |s, ()| s.execute::<AppendDownload>(&download(2)).map(drop)),
     command!("RELEASE of parcels", true, |s, ()| release_all(s, false)),
     command!("RELEASE of all", true, |s, ()| release_all(s, true)),
-    command!("RELEASE, wrong MAC", false, |s, ()| {
+    command!("RELEASE, wrong MAC", true, |s, ()| {
         s.execute::<ReleaseRecords>(&Release { mac: Mac([0; 8]), ..release(1, 1) })
     }),
     command!("READ RECORD, parcel", false, |s, ()| {
