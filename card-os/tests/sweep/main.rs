@@ -31,8 +31,8 @@
 //! 15, 16), log empty, short or full, kind of the last value commit, and whether a session was
 //! opened since; counters at their maximum and one before. For a PSAM: open purchases (0, 1,
 //! some, 8), entries, closed batches (0, some, 4), the last entry. For a transfer card: parcels
-//! and downloads on board, and released before. An applet's handlers branch on nothing else
-//! that is kept. Memory below them branches on where in its block the command writes and on
+//! and downloads on board, and released before. Card management has a list (`domain.rs`). Handlers
+//! branch on nothing else that is kept. Memory below them branches on where in its block the command writes and on
 //! what reclaiming is due; so every state is *aged* while its memory goes round (`ages.rs`), and
 //! the sorts of the writes that the command then makes (new block, record, seal, copies, erasure,
 //! ...) are its *sequence*.
@@ -80,6 +80,7 @@ mod ages;
 mod cut;
 mod deed;
 mod digest;
+mod domain;
 mod explore;
 mod kept;
 mod personalisation;
@@ -111,6 +112,11 @@ fn transfer_card() {
 #[test]
 fn store_data() {
     sweep("STORE DATA", personalisation::situations(), personalisation::COMMANDS);
+}
+
+#[test]
+fn card_management() {
+    sweep("card management", domain::situations(), domain::COMMANDS);
 }
 
 /// A second cut in the power-up, of one payment and its seal; the long run does so of all deeds.

@@ -80,6 +80,11 @@ fn transfer(station: &mut Station, kind: Kind, minor: u32, approve: bool) -> Res
     }
 }
 
+/// A load that the issuer has approved of.
+pub fn load(station: &mut Station, minor: u32) -> Result<(), StatusWord> {
+    transfer(station, Kind::Load, minor, true)
+}
+
 fn cancel(station: &mut Station) -> Result<(), StatusWord> {
     station.execute::<CreditCancellation>(&Cancel { secret: SECRET }).map(drop)
 }
