@@ -25,7 +25,8 @@ fn raw_seeds() -> Vec<(String, Vec<u8>)> {
                 "TransferCommand" => 2,
                 _ => 0,
             };
-            let choice = kind + 3; // a personalised card
+            // A personalised card; management comes through the issuer's channel.
+            let choice = if set == "SecurityDomainCommand" { 3 + 18 } else { kind + 3 };
             let frame: Vec<u8> = (0..request.len() / 2)
                 .map(|at| u8::from_str_radix(&request[2 * at..2 * at + 2], 16).unwrap())
                 .collect();

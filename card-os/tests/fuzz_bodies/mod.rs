@@ -49,9 +49,10 @@ impl<'a> Input<'a> {
 }
 
 /// Status words that any command may get.
-const GENERAL: [StatusWord; 7] = [
+const GENERAL: [StatusWord; 8] = [
     StatusWord::OK,
     StatusWord::WRONG_LENGTH,
+    StatusWord::SECURITY_NOT_SATISFIED,
     StatusWord::CONDITIONS_NOT_SATISFIED,
     StatusWord::WRONG_DATA,
     StatusWord::WRONG_P1_P2,

@@ -1,7 +1,9 @@
-//! Arbitrary frames to one card, blank or personalised.
+//! Arbitrary frames to one card, blank or personalised: to its application, to its security
+//! domain, and from within the issuer's channel.
 
 use std::sync::OnceLock;
 
+use apdu_spec::StatusWord;
 use apdu_spec::element::Algorithm;
 use apdu_spec::personalisation::LegacyView;
 use apdu_spec::purse::{GetBalance, GetPurseData};
@@ -9,6 +11,7 @@ use apdu_spec::sam::GetSamData;
 use card_os::applets::AppletKind;
 
 use super::{Input, check_answer};
+use crate::support::office::{Line as _, Office, initial_keys};
 use crate::support::world::World;
 use crate::support::{Chip, Device};
 
@@ -48,16 +51,35 @@ fn frame<'a>(input: &mut Input<'a>) -> &'a [u8] {
     input.take(length)
 }
 
-/// Whoever has no key moves no value and opens no payment, and the card survives it.
+/// Selects whom the frames are for; the issuer's channel, where they come through it.
+fn address(device: &mut Device, choice: u8) -> Option<Office> {
+    match choice / 9 % 3 {
+        0 => None,
+        1 => {
+            assert_eq!(device.choose(&[]), StatusWord::OK);
+            None
+        }
+        _ => Some(Office::open(device, &initial_keys()).unwrap()),
+    }
+}
+
+/// Whoever has no key of the application moves no value and opens no payment, not even the issuer
+/// of the card; and the card survives it.
 pub fn run(bytes: &[u8]) {
     let mut input = Input::new(bytes);
-    let (mut device, personalised) = card(input.byte());
+    let choice = input.byte();
+    let (mut device, personalised) = card(choice);
+    let mut office = address(&mut device, choice);
     while !input.is_empty() {
         let command = frame(&mut input);
-        let answer = device.transmit(command);
+        let secured = office.as_mut().and_then(|office| office.try_exchange(&mut device, command));
+        let answer = secured.unwrap_or_else(|| device.transmit(command));
         check_answer(command, &answer, false);
     }
     device.power_cycle().unwrap();
+    if device.choose(device.kind.aid()) != StatusWord::OK {
+        return; // the issuer has locked it, or deleted what was empty
+    }
     match device.kind {
         AppletKind::Purse if personalised => {
             assert_eq!(device.execute::<GetBalance>(&()).unwrap().balance.0, BALANCE);

@@ -57,14 +57,19 @@ impl Office {
 
     /// One exchange through the channel.
     pub fn exchange(&mut self, line: &mut impl Line, command: &[u8]) -> Vec<u8> {
+        self.try_exchange(line, command).expect("a command that can be secured")
+    }
+
+    /// The same for what may be no command at all; then nothing is sent.
+    pub fn try_exchange(&mut self, line: &mut impl Line, command: &[u8]) -> Option<Vec<u8>> {
         let mut buffer = [0; 262];
-        buffer[..command.len()].copy_from_slice(command);
-        let length = self.0.wrap(&mut buffer, command.len()).unwrap();
+        buffer.get_mut(..command.len())?.copy_from_slice(command);
+        let length = self.0.wrap(&mut buffer, command.len()).ok()?;
         let mut answer = line.exchange(&buffer[..length]);
         let length = answer.len();
-        let length = self.0.unwrap(&mut answer, length).unwrap();
+        let length = self.0.unwrap(&mut answer, length).ok()?;
         answer.truncate(length);
-        answer
+        Some(answer)
     }
 
     /// One typed exchange through the channel.
