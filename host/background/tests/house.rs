@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use apdu_spec::Element;
 use apdu_spec::element::{Algorithm, Amount, Balance, Currency, Time};
-use apdu_spec::management::{LAST, MORE};
 use apdu_spec::personalisation::{DataGroup, Function, KeyData};
+use apdu_spec::security_domain::{LAST, MORE};
 use background::{Background, Error, PurseOrder, TransferOrder, Vault};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
