@@ -146,9 +146,10 @@ pub fn transfer_blocks() -> [DataBlock; 2] {
 }
 
 /// The status word of what was refused.
-pub fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> StatusWord {
+pub fn refused<T>(result: Result<T, Error>) -> StatusWord {
     match result {
         Err(Error::Status { status, .. }) => status,
-        other => panic!("{other:?}"),
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("not refused"),
     }
 }
