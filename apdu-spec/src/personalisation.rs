@@ -143,10 +143,7 @@ impl DomainParameters {
     /// As a card leaves its manufacturer: SCP03 with i = 70, SCP02 with i = 55, ten attempts.
     #[must_use]
     pub const fn initial() -> Self {
-        let scp03 = match Scp03Variant::new(0x70) {
-            Ok(variant) => variant,
-            Err(_) => unreachable!(),
-        };
+        let Ok(scp03) = Scp03Variant::new(0x70) else { unreachable!() };
         Self { scp03, scp02: Scp02Variant::PseudoRandom, attempts: 10 }
     }
 }

@@ -7,6 +7,8 @@
 #[path = "../../tests/pcsc/alone.rs"]
 mod alone;
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -211,4 +213,42 @@ fn a_card_of_protocol_t0() {
         assert!(answer.len() > 9, "in several parts: {answer:02X?}");
         assert_eq!(answer, new.transmit(SELECT).unwrap());
     });
+}
+
+/// The Python that has yubikey-manager; `tests/run` makes it, and says where it may not.
+fn python() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let python = root.join("target/ykman/bin/python");
+    let import = Command::new(&python).args(["-c", "import yubikit.securitydomain, ykman.pcsc"]).output();
+    import.is_ok_and(|run| run.status.success()).then_some(python)
+}
+
+/// Somebody else's client manages a blank card: yubikey-manager's, for security domains.
+fn meet_yubikey_manager(kind: AppletKind) {
+    let Some(python) = python() else {
+        println!("yubikey-manager is not installed: not met");
+        return;
+    };
+    let _daemon = Daemon::start();
+    let random = Box::new(rand_chacha::ChaCha12Rng::seed_from_u64(1));
+    insert(VirtualReader::blank(kind, random).unwrap(), 0);
+    drop(connect(READER, &mut patient()).unwrap());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pcsc/security_domain.py");
+    let name = hex::encode(kind.aid());
+    let run = Command::new(python).arg(script).args([READER, &name]).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(run.status.success(), "{}{}", text(&run.stdout), text(&run.stderr));
+    println!("{}", text(&run.stdout));
+}
+
+// Each on a fresh card.
+
+#[test]
+fn yubikey_manager_manages_a_purse() {
+    alone("yubikey_manager_manages_a_purse", || meet_yubikey_manager(AppletKind::Purse));
+}
+
+#[test]
+fn yubikey_manager_manages_a_psam() {
+    alone("yubikey_manager_manages_a_psam", || meet_yubikey_manager(AppletKind::Sam));
 }

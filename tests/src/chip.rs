@@ -2,13 +2,14 @@
 
 use card_os::platform::{ChipError, Platform};
 
-/// Memory in RAM that counts the bytes programmed into it.
+/// Memory in RAM that counts the bytes programmed into it, and what the card waits.
 #[derive(Debug)]
 pub struct Chip {
     bytes: Vec<u8>,
     blocks: usize,
     block_size: usize,
     programmed: usize,
+    delayed: u64,
     random: u64,
 }
 
@@ -16,13 +17,20 @@ impl Chip {
     /// A chip of `blocks` erase blocks of `block_size` bytes.
     #[must_use]
     pub fn new(blocks: usize, block_size: usize, seed: u64) -> Self {
-        Self { bytes: vec![0xFF; blocks * block_size], blocks, block_size, programmed: 0, random: seed | 1 }
+        let bytes = vec![0xFF; blocks * block_size];
+        Self { bytes, blocks, block_size, programmed: 0, delayed: 0, random: seed | 1 }
     }
 
     /// Bytes programmed so far, padding included.
     #[must_use]
     pub const fn programmed(&self) -> usize {
         self.programmed
+    }
+
+    /// Milliseconds that the card has asked to wait so far. Nobody waits here.
+    #[must_use]
+    pub const fn delayed(&self) -> u64 {
+        self.delayed
     }
 
     const fn next_word(&mut self) -> [u8; 8] {
@@ -74,6 +82,10 @@ impl Platform for Chip {
         words.iter_mut().for_each(|word| *word = self.next_word());
         let last = self.next_word();
         rest.iter_mut().zip(last).for_each(|(place, byte)| *place = byte);
+    }
+
+    fn delay(&mut self, milliseconds: u32) {
+        self.delayed += u64::from(milliseconds);
     }
 
     fn checksum(&self, bytes: &[u8]) -> u32 {

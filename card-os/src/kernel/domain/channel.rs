@@ -136,7 +136,7 @@ impl SecurityDomain {
     fn confirm(version: u8, area: &mut Area<'_>) -> Result<(), StatusWord> {
         let attempts = parameters(area).attempts;
         let held = keys::find(version, area)?;
-        let replaced = held.replaces.and_then(|version| keys::find(version, area).ok());
+        let replaced = keys::replaced(&held, area);
         let next = keys::sequence(held.place, area) + 1;
         let mut change = area.change();
         change.set(ATTEMPTS, &attempts);

@@ -34,7 +34,7 @@ pub(super) struct Held {
     pub(super) place: u8,
     pub(super) version: u8,
     /// The version that goes when this one is confirmed.
-    pub(super) replaces: Option<u8>,
+    replaces: Option<u8>,
     number: u16,
     pub(super) keys: KeySet,
 }
@@ -85,6 +85,12 @@ pub(super) fn find(version: u8, area: &Area<'_>) -> Result<Held, StatusWord> {
         version => all(area).find(|held| held.version == version),
     };
     found.ok_or(StatusWord::REFERENCE_NOT_FOUND)
+}
+
+/// The key set that goes when this one is confirmed. Keys that were put after it, under the
+/// version of those that it was to replace, are not those.
+pub(super) fn replaced(held: &Held, area: &Area<'_>) -> Option<Held> {
+    all(area).find(|old| Some(old.version) == held.replaces && old.number < held.number)
 }
 
 /// Channels that were opened with a key set.

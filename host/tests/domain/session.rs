@@ -1,0 +1,420 @@
+//! What passes through a channel, and what does not.
+
+use apdu_spec::StatusWord;
+use apdu_spec::aid::Aid;
+use apdu_spec::crypto::secure_channel::{HostChannel, Level};
+use apdu_spec::declare::Command as _;
+use apdu_spec::life_cycle::CardState;
+use apdu_spec::security_domain::{GetStatus, SetStatus};
+use card_os::applets::AppletKind;
+use host::card::domain::{Access, SecurityDomain};
+use host::card::select;
+use host::reader::Reader as _;
+use host::reader::virtual_reader::VirtualReader;
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng as _;
+
+use crate::issuer::{self, Line, aes, random, refused, scp03};
+use crate::{
+    FULL, aid, authentication, begun, begun_here, commands, opened, own_card, put_key, secured, told,
+    versions,
+};
+
+/// Levels at which commands carry a MAC.
+const MACS: [Level; 5] = [
+    Level::CMac,
+    Level::CDecryptionCMac,
+    Level::CMacRMac,
+    Level::CDecryptionCMacRMac,
+    Level::CDecryptionREncryptionCMacRMac,
+];
+
+fn at(access: &Access, level: Level) -> Access {
+    let mut access = access.clone();
+    access.wish.level = level;
+    access
+}
+
+/// The commands of management, as the card takes them in a channel of these keys.
+fn all(line: &mut Line, access: &Access) -> Vec<(&'static str, Vec<u8>)> {
+    let channel = opened(line, access);
+    line.reset().unwrap();
+    commands(&channel)
+}
+
+/// Outside of a session, what is secured is of a class that the card does not know, or, where
+/// that is the class of EXTERNAL AUTHENTICATE, another instruction.
+#[track_caller]
+fn assert_no_session(status: StatusWord) {
+    let expected = [StatusWord::CLASS_NOT_SUPPORTED, StatusWord::INSTRUCTION_NOT_SUPPORTED];
+    assert!(expected.contains(&status), "{status}");
+}
+
+/// The MAC of a secured command is another one.
+fn forged(mut command: Vec<u8>) -> Vec<u8> {
+    let lc = usize::from(command[4]);
+    command[4 + lc] ^= 1;
+    command
+}
+
+#[test]
+fn nothing_is_managed_before_authentication() {
+    let (mut line, access) = own_card(1);
+    let all = all(&mut line, &access);
+    let before = told(&mut line, &access);
+    let refuse_all = |line: &mut Line, when: &str| {
+        for (name, command) in &all {
+            assert_eq!(line.status(command), StatusWord::SECURITY_NOT_SATISFIED, "{name} {when}");
+            let mut claimed = command.clone();
+            claimed[0] |= 0x04;
+            assert_no_session(line.status(&claimed));
+        }
+    };
+    line.reset().unwrap();
+    refuse_all(&mut line, "after power-up");
+    select(&mut line, Aid::SECURITY_DOMAIN).unwrap();
+    refuse_all(&mut line, "after SELECT");
+    let _opening = begun(&mut line, &access);
+    refuse_all(&mut line, "after INITIALIZE UPDATE");
+    // EXTERNAL AUTHENTICATE does not come first, nor with any cryptogram.
+    line.reset().unwrap();
+    let (_, command) = authentication(begun(&mut line, &access), FULL);
+    line.reset().unwrap();
+    assert_eq!(line.status(&command), StatusWord::CONDITIONS_NOT_SATISFIED);
+    refuse_all(&mut line, "after an EXTERNAL AUTHENTICATE without its beginning");
+    let (_, command) = authentication(begun(&mut line, &access), FULL);
+    assert_eq!(line.status(&forged(command)), StatusWord::SECURITY_NOT_SATISFIED);
+    refuse_all(&mut line, "after a wrong EXTERNAL AUTHENTICATE");
+    assert_eq!(told(&mut line, &access), before);
+}
+
+#[test]
+fn who_is_authenticated_and_does_not_secure_may_ask_and_change_nothing() {
+    let (mut line, access) = own_card(1);
+    let all = all(&mut line, &access);
+    let before = told(&mut line, &access);
+    let _channel = opened(&mut line, &at(&access, Level::Authenticated));
+    for (name, command) in &all {
+        let expected =
+            if *name == GetStatus::ROW.name { StatusWord::OK } else { StatusWord::SECURITY_NOT_SATISFIED };
+        assert_eq!(line.status(command), expected, "{name}");
+    }
+    assert_eq!(told(&mut line, &access), before);
+}
+
+#[test]
+fn a_wrong_mac_ends_the_session_and_changes_nothing() {
+    let (mut line, access) = own_card(1);
+    let all = all(&mut line, &access);
+    let before = told(&mut line, &access);
+    for level in MACS {
+        for (name, command) in &all {
+            let mut channel = opened(&mut line, &at(&access, level));
+            let command = secured(&mut channel, command);
+            assert_eq!(line.status(&forged(command.clone())), StatusWord::SECURITY_NOT_SATISFIED, "{name}");
+            // The right one comes too late.
+            assert_no_session(line.status(&command));
+            assert_eq!(told(&mut line, &access), before, "{name} {level:?}");
+        }
+    }
+}
+
+#[test]
+fn every_bit_of_a_secured_command_counts() {
+    let (mut line, access) = own_card(1);
+    let (_, command) = all(&mut line, &access).remove(1);
+    let before = told(&mut line, &access);
+    for level in [Level::CMac, FULL] {
+        let length = secured(&mut opened(&mut line, &at(&access, level)), &command).len();
+        for bit in 0..8 * length {
+            let mut channel = opened(&mut line, &at(&access, level));
+            let mut command = secured(&mut channel, &command);
+            command[bit / 8] ^= 0x80 >> (bit % 8);
+            let status = line.status(&command);
+            // The two lowest bits of CLA are the logical channel: not under the MAC, and there
+            // is but one. A command that becomes SELECT or INITIALIZE UPDATE is taken as one.
+            assert_ne!(status, StatusWord::OK, "bit {bit} at {level:?}");
+        }
+        assert_eq!(told(&mut line, &access), before);
+    }
+}
+
+#[test]
+fn a_command_that_comes_again_is_refused() {
+    let (mut line, access) = own_card(1);
+    for level in MACS {
+        for (name, command) in all(&mut line, &access) {
+            let after = [1, 2].map(|times| {
+                let (mut line, access) = own_card(1);
+                let mut channel = opened(&mut line, &at(&access, level));
+                let command = secured(&mut channel, &command);
+                assert_eq!(line.status(&command), StatusWord::OK, "{name} {level:?}");
+                if times == 2 {
+                    assert_eq!(line.status(&command), StatusWord::SECURITY_NOT_SATISFIED, "{name} {level:?}");
+                }
+                told(&mut line, &access)
+            });
+            assert_eq!(after[0], after[1], "{name} {level:?}");
+        }
+    }
+}
+
+#[test]
+fn a_recorded_session_cannot_be_had_again() {
+    let (mut line, access) = own_card(1);
+    let command = all(&mut line, &access).remove(1).1;
+    line.passed.clear();
+    let mut channel = opened(&mut line, &access);
+    let command = secured(&mut channel, &command);
+    assert_eq!(line.status(&command), StatusWord::OK);
+    let recorded: Vec<_> = line.passed.iter().map(|(command, _)| command.clone()).collect();
+    for _ in 0..2 {
+        line.reset().unwrap();
+        let again: Vec<_> = recorded.iter().map(|command| line.status(command).0).collect();
+        assert_eq!(again, [0x9000, 0x9000, 0x6982, 0x6D00], "SELECT, INITIALIZE UPDATE, and no more");
+    }
+}
+
+#[test]
+fn commands_out_of_order_are_refused() {
+    let (mut line, access) = own_card(1);
+    let all = all(&mut line, &access);
+    let before = told(&mut line, &access);
+    for level in MACS {
+        let mut channel = opened(&mut line, &at(&access, level));
+        let [first, second] = [1, 2].map(|which: usize| secured(&mut channel, &all[which].1));
+        for command in [&second, &first] {
+            assert_ne!(line.status(command), StatusWord::OK);
+        }
+        assert_eq!(told(&mut line, &access), before, "{level:?}");
+    }
+    // An error of the card is in its order like any other answer.
+    let mut channel = opened(&mut line, &access);
+    let wrong = secured(&mut channel, &[0x80, 0xE4, 0x00, 0x00, 0x02, 0x4F, 0x00, 0x00]);
+    assert_eq!(line.status(&wrong), StatusWord::WRONG_DATA);
+    let command = secured(&mut channel, &all[1].1);
+    assert_eq!(line.status(&command), StatusWord::OK);
+}
+
+#[test]
+fn data_that_are_too_long_are_refused() {
+    let (mut line, access) = own_card(1);
+    let all = all(&mut line, &access);
+    let before = told(&mut line, &access);
+    for level in MACS {
+        for (name, command) in &all {
+            let mut channel = opened(&mut line, &at(&access, level));
+            // Of each length that there is room for. The channel goes on.
+            for length in (0..=200).step_by(17).chain([239]) {
+                let mut long = command[..4].to_vec();
+                if length > 0 {
+                    long.push(length);
+                    long.extend(vec![0xA5; length.into()]);
+                }
+                let long = secured(&mut channel, &long);
+                let status = line.status(&long);
+                let refusals = [
+                    StatusWord::WRONG_LENGTH,
+                    StatusWord::WRONG_DATA,
+                    StatusWord::REFERENCE_NOT_FOUND,
+                    StatusWord::CONDITIONS_NOT_SATISFIED,
+                ];
+                // SET STATUS of the card has no use for a name, GET STATUS needs none.
+                let allowed = (*name == SetStatus::ROW.name && length <= 16)
+                    || (*name == GetStatus::ROW.name && length == 0);
+                assert!(refusals.contains(&status) || allowed, "{name} {length}: {status}");
+            }
+            // And longer than any: the card's buffers end before that.
+            for length in [256_u16, 300, 4_096, 65_535] {
+                let mut channel = opened(&mut line, &at(&access, level));
+                let get_data = secured(&mut channel, &[0x80, 0xCA, 0x00, 0x66]);
+                let [high, low] = length.to_be_bytes();
+                let mut long = command[..4].to_vec();
+                long[0] |= 0x04;
+                long.extend([0, high, low]);
+                long.extend(vec![0xA5; length.into()]);
+                assert_eq!(line.status(&long), StatusWord::WRONG_LENGTH, "{name} {length}");
+                assert_ne!(line.status(&get_data), StatusWord::OK, "the session has ended");
+            }
+        }
+        let after = told(&mut line, &access);
+        assert_eq!((after.applications, after.keys), (before.applications.clone(), before.keys.clone()));
+    }
+}
+
+/// A card in this state.
+fn in_state(state: CardState) -> (Line, Access, Vec<(&'static str, Vec<u8>)>) {
+    let (mut line, access) = own_card(1);
+    let all = all(&mut line, &access);
+    let mut domain = SecurityDomain::open(&mut line, &access, &mut random()).unwrap();
+    for next in [CardState::Initialized, CardState::Secured, CardState::Locked, state] {
+        if domain.card_state().unwrap() != state {
+            domain.set_card_state(next).unwrap();
+        }
+    }
+    (line, access, all)
+}
+
+#[test]
+fn a_locked_card_is_unlocked_and_managed_in_no_other_way() {
+    let (mut line, access, all) = in_state(CardState::Locked);
+    for _ in 0..2 {
+        assert_eq!(refused(select(&mut line, Aid::PURSE)), StatusWord::APPLICATION_NOT_FOUND);
+        let before = told(&mut line, &access);
+        assert_eq!(before.state, CardState::Locked);
+        for (name, command) in &all {
+            let mut channel = opened(&mut line, &access);
+            let command = secured(&mut channel, command);
+            let expected = if *name == GetStatus::ROW.name {
+                StatusWord::OK
+            } else {
+                // SET STATUS is taken, and there is no way back to INITIALIZED.
+                StatusWord::CONDITIONS_NOT_SATISFIED
+            };
+            assert_eq!(line.status(&command), expected, "{name}");
+        }
+        assert_eq!(told(&mut line, &access), before);
+        line.reset().unwrap();
+    }
+    let mut domain = SecurityDomain::open(&mut line, &access, &mut random()).unwrap();
+    domain.set_card_state(CardState::Secured).unwrap();
+    select(&mut line, Aid::PURSE).unwrap();
+    let mut domain = SecurityDomain::open(&mut line, &access, &mut random()).unwrap();
+    domain.delete(&aid(Aid::PURSE)).unwrap();
+}
+
+#[test]
+fn a_terminated_card_says_what_it_is_and_nothing_else_for_ever() {
+    let (mut line, access, all) = in_state(CardState::Terminated);
+    for _ in 0..2 {
+        assert_eq!(refused(select(&mut line, Aid::SECURITY_DOMAIN)), StatusWord::BLOCKED);
+        assert_eq!(refused(select(&mut line, Aid::PURSE)), StatusWord::APPLICATION_NOT_FOUND);
+        assert_eq!(line.status(&[0x80, 0xCA, 0x00, 0x66, 0x00]), StatusWord::OK);
+        for (name, command) in &all {
+            assert_eq!(line.status(command), StatusWord::CONDITIONS_NOT_SATISFIED, "{name}");
+        }
+        let refusal = SecurityDomain::open(&mut line, &access, &mut random());
+        assert_eq!(refused(refusal), StatusWord::CONDITIONS_NOT_SATISFIED);
+        line.reset().unwrap();
+    }
+}
+
+#[test]
+fn the_states_of_a_card_go_forwards() {
+    use CardState as S;
+    const ALL: [S; 5] = [S::OpReady, S::Initialized, S::Secured, S::Locked, S::Terminated];
+    for from in ALL {
+        for to in ALL {
+            if from == S::Terminated {
+                continue;
+            }
+            let (mut line, access, _) = in_state(from);
+            let mut domain = SecurityDomain::open(&mut line, &access, &mut random()).unwrap();
+            let result = domain.set_card_state(to);
+            if from.may_become(to) || from == to {
+                result.unwrap();
+            } else {
+                assert_eq!(refused(result), StatusWord::CONDITIONS_NOT_SATISFIED, "{from:?} {to:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_session_of_one_card_is_nothing_to_another() {
+    let (mut one, access) = own_card(1);
+    let (mut other, other_access) = own_card(2);
+    let all = all(&mut one, &access);
+    let before = told(&mut other, &other_access);
+    for (_, command) in &all {
+        let mut channel = opened(&mut one, &access);
+        let command = secured(&mut channel, command);
+        // Neither in the open nor in a session of its own.
+        other.reset().unwrap();
+        assert_no_session(other.status(&command));
+        let _own = opened(&mut other, &other_access);
+        assert_eq!(other.status(&command), StatusWord::SECURITY_NOT_SATISFIED);
+        // Nor does one card's host get into the other.
+        let (_, authenticate) = authentication(begun(&mut one, &access), FULL);
+        let _own = begun(&mut other, &other_access);
+        assert_eq!(other.status(&authenticate), StatusWord::SECURITY_NOT_SATISFIED);
+        assert_eq!(told(&mut other, &other_access), before);
+    }
+}
+
+#[test]
+fn cards_with_the_same_keys_still_have_sessions_of_their_own_where_challenges_are_random() {
+    let card = |seed| {
+        let card = VirtualReader::blank(AppletKind::Purse, Box::new(ChaCha8Rng::seed_from_u64(seed)));
+        let mut line = Line::to(card.unwrap());
+        issuer::prepare(&mut line, scp03(0x60), &aes(1));
+        line
+    };
+    let access = issuer::access(scp03(0x60), aes(1), FULL);
+    let (mut one, mut other) = (card(1), card(2));
+    let (_, authenticate) = authentication(begun(&mut one, &access), FULL);
+    let _own = begun(&mut other, &access);
+    assert_eq!(other.status(&authenticate), StatusWord::SECURITY_NOT_SATISFIED);
+    assert_eq!(one.status(&authenticate), StatusWord::OK);
+}
+
+/// A purse card with a second purse.
+fn two_purses() -> (Line, Access) {
+    let (mut line, access) = own_card(1);
+    let mut domain = SecurityDomain::open(&mut line, &access, &mut random()).unwrap();
+    domain.install(AppletKind::Purse, &aid(b"\xF0SECOND")).unwrap();
+    (line, access)
+}
+
+/// A channel with the application that is selected.
+fn opened_here(line: &mut Line, access: &Access, seed: u8) -> HostChannel {
+    let (channel, command) = authentication(begun_here(line, access, seed), access.wish.level);
+    assert_eq!(line.status(&command), StatusWord::OK);
+    channel
+}
+
+#[test]
+fn a_session_ends_when_anything_is_selected() {
+    let (mut line, access) = two_purses();
+    let names = [Aid::SECURITY_DOMAIN, Aid::PURSE, b"\xF0SECOND"];
+    let get_data = [0x80, 0xCA, 0x00, 0x66];
+    for from in names {
+        for to in names {
+            select(&mut line, from).unwrap();
+            let mut channel = opened_here(&mut line, &access, 1);
+            let command = secured(&mut channel, &get_data);
+            select(&mut line, to).unwrap();
+            assert_no_session(line.status(&command));
+            // And it is nothing to a session that is opened then.
+            let _other = opened_here(&mut line, &access, 2);
+            assert_eq!(line.status(&command), StatusWord::SECURITY_NOT_SATISFIED);
+            // SELECT of what is not there changes nothing.
+            select(&mut line, from).unwrap();
+            let mut channel = opened_here(&mut line, &access, 3);
+            let status = line.status(b"\x00\xA4\x04\x00\x05\xF0NONE");
+            assert_eq!(status, StatusWord::APPLICATION_NOT_FOUND);
+            let command = secured(&mut channel, &[0x80, 0xEE, 0x00, 0x00]);
+            assert_ne!(line.status(&command), StatusWord::SECURITY_NOT_SATISFIED);
+        }
+    }
+}
+
+#[test]
+fn a_channel_with_an_application_manages_nothing() {
+    let (mut line, access) = two_purses();
+    let mut channel = opened(&mut line, &access);
+    let mut all = commands(&channel);
+    all.push(("PutKey", put_key(&channel, 0, 0x32, &aes(0x32))));
+    let _ = secured(&mut channel, &all[0].1);
+    let before = told(&mut line, &access);
+    for name in [Aid::PURSE, b"\xF0SECOND"] {
+        for (command_name, command) in &all {
+            select(&mut line, name).unwrap();
+            let mut channel = opened_here(&mut line, &access, 1);
+            let command = secured(&mut channel, command);
+            assert_ne!(line.status(&command), StatusWord::OK, "{command_name}");
+        }
+    }
+    assert_eq!(told(&mut line, &access), before);
+    assert_eq!(versions(&mut line), [issuer::OWN]);
+}
