@@ -31,8 +31,8 @@
 //! read in its place where a seal is right behind. A seal of
 //! the number that has counted, or an entry of that number, voids what is pending: it was
 //! torn. Anything else is damage, and the image is refused, but only after it was read several
-//! times. A newest block with nothing valid behind its opening, or whose opening repeats a
-//! number that is used, does not count: the block before it is still the head.
+//! times. A newest block with nothing valid behind its opening but another opening, or whose
+//! opening repeats a number that is used, does not count: the block before it is still the head.
 //!
 //! *Finding* a record (`lookup`) walks one block, from where the last one of its log was found.
 //!
@@ -61,6 +61,10 @@
 //! is weak behind it is only its proof, and without proof the same decision is written again.
 //! The opening of a next block that says that the last entry follows again decides as a seal does:
 //! all up to its number count, and what a weak entry before it seems to count is counted once.
+//! *A block that does not count was not acted on*: it is opened again only while nothing stands
+//! behind its opening, so that of several the last alone is followed by anything, and is then
+//! whole and seen in every reading. Where a reading comes upon one behind what it took for the
+//! last, that one is weak, and nothing follows it.
 //! *What is read is whole*: a copy with its seal right behind is, and the first writing is where
 //! another entry or its seal was begun behind it; a copy without a seal, which was torn, is
 //! never read.

@@ -54,7 +54,7 @@ struct Scan {
     proven: bool,
     /// Whether something valid stands behind the opening of the head block.
     opened: bool,
-    /// Whether that opening repeats a number that is used: it was torn, or its command was.
+    /// Whether that opening repeats a number that is used, or another is behind it: one was torn.
     stale: bool,
     /// Whether the entry that counted last follows again in the next block.
     follows_again: bool,
@@ -319,7 +319,10 @@ impl<P: Platform> Memory<P> {
         let rescues = opening.is_some_and(|opening| opening.flags & entry::RESCUES != 0);
         let follows = |last: Option<u32>| last.is_some_and(|last| number == last + 1);
         let repeats = scan.counted == number.checked_add(1);
-        if rescues && (pending == Some(number) || scan.counted == Some(number) || repeats) {
+        if opening.is_some() && scan.opened {
+            // Not seen at first: it is weak, and so nothing is behind it yet.
+            scan.stale = true;
+        } else if rescues && (pending == Some(number) || scan.counted == Some(number) || repeats) {
             self.rescue(scan, next, repeats);
         } else if opening.is_none() && pending == Some(number) {
             scan.copy = Some(next);
