@@ -58,7 +58,7 @@ layout! {
 }
 
 command_set! {
-    /// Commands of a security domain. All but the first two, GET DATA and GET STATUS want a
+    /// Commands of a security domain, served under CLA 00 as well. All but the first two, GET DATA and GET STATUS want a
     /// secure channel with C-MAC at least; while the card is locked, only those that can unlock
     /// it are served.
     pub enum SecurityDomainCommand {
@@ -110,7 +110,8 @@ command_set! {
                 CONDITIONS_NOT_SATISFIED, NOT_ENOUGH_MEMORY],
             "GlobalPlatform Card Specification 2.3.1, 11.11; data groups project-defined";
         /// GET DATA of the card: `0066` how it is managed, `00E0` its keys, `00CF` what they are
-        /// diversified with, `9F7F` where it was made. Served under CLA 00 as well.
+        /// diversified with, `9F7F` where it was made. Under CLA 00 a template comes without
+        /// its own tag.
         GetData = [0x80 0xCA * *] GetDataRequest => DataObject,
             in [Selectable, Personalized, Blocked, Terminated], status [REFERENCE_NOT_FOUND],
             "GlobalPlatform Card Specification 2.3.1, 11.3 and appendix H";

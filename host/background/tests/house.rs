@@ -20,7 +20,7 @@ fn a_vault_is_its_owners_and_shows_nothing() {
     let path = world.folder.path().join("vault.json");
     let mode = std::fs::metadata(&path).expect("there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    assert_eq!(format!("{:?}", world.vault()), "Vault(4 master keys, not shown)");
+    assert_eq!(format!("{:?}", world.vault()), "Vault(7 master keys, not shown)");
     std::fs::write(&path, "{\"format\": 1, \"keys\": [{}]}").expect("written");
     assert!(Vault::load(&path).expect_err("damaged").to_string().contains("vault.json"));
     assert!(matches!(Vault::load(&path.with_extension("missing")), Err(Error::Io { .. })));

@@ -80,8 +80,8 @@ mod tests {
 
     #[test]
     fn secrets_are_not_told() {
-        let told = told("0020008004C0FFEE33", "9000") + &told("80E28003068101C0FFEE01", "9000");
+        let told = told("0020008104C0FFEE33", "9000") + &told("80E2880307810104C0FFEE01", "9000");
         assert!(!told.contains("C0FFEE") && told.contains("(4 bytes, not shown)"), "{told}");
-        assert!(told.contains("group = Key\n     content = (4 bytes, not shown)"), "{told}");
+        assert!(told.contains("group = Key\n     length = 4\n     content = (4 bytes, not shown)"), "{told}");
     }
 }

@@ -86,8 +86,8 @@ mod tests {
     #[test]
     fn declared_secrets_go_and_the_rest_stays() {
         // STORE DATA: the group stays, its content goes.
-        assert_eq!(redacted("80E2800304810101A5"), ("80E280030481010000".into(), true));
-        assert_eq!(redacted("80E28003000004810101A5"), ("80E2800300000481010000".into(), true));
+        assert_eq!(redacted("80E288030481010101"), ("80E288030481010100".into(), true));
+        assert_eq!(redacted("80E28803000004810101A5"), ("80E2880300000481010100".into(), true));
         assert_eq!(
             redacted(&format!("9052060010{}00", "A5".repeat(16))).0,
             format!("9052060010{}00", "00".repeat(16))

@@ -78,8 +78,8 @@ impl SecurityDomain {
         response: &mut Response,
     ) -> Result<(), StatusWord> {
         use SecurityDomainCommand as C;
-        // GET DATA has both classes.
-        let interindustry = apdu.cla == 0x00 && apdu.ins == GetData::ROW.ins;
+        // Tools send what the standard has under class 80 under 00 as well.
+        let interindustry = apdu.cla == 0x00 && C::ROWS.iter().any(|row| row.ins == apdu.ins);
         let apdu = Apdu { cla: if interindustry { GetData::ROW.cla } else { apdu.cla }, ..*apdu };
         let refused = || Err(refusal(&[InterindustryCommand::ROWS, C::ROWS], &apdu));
         match &C::decode(&apdu, self.state.of_domain()).unwrap_or_else(refused)? {
