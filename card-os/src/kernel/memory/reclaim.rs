@@ -2,8 +2,8 @@
 
 use core::ops::{Range, RangeInclusive};
 
-use super::entry::{self, Body, Entry, HEADER, Item};
-use super::index::Place;
+use super::entry::{self, Body, ENTRY_MAX, Entry, HEADER, Item};
+use super::index::{Cell, Place};
 use super::{Memory, MemoryError};
 use crate::platform::{Platform, UNIT};
 
@@ -185,15 +185,20 @@ impl<P: Platform> Memory<P> {
         if self.oldest() >= self.head {
             return Ok(());
         }
-        for _ in 0..limit {
-            let Some(item) = self.next_live() else {
-                let mut body = Body::default();
-                body.put(entry::ERASING, &[], &[]);
-                self.write(&mut body)?;
-                self.erasing = true;
-                return self.erase_oldest();
+        let mut left = limit;
+        while left > 0 {
+            let copied = match self.next_live() {
+                Some(item) if item.is_cell() => self.copy_cells(left)?,
+                Some(item) => self.copy(&item)?,
+                None => {
+                    let mut body = Body::default();
+                    body.put(entry::ERASING, &[], &[]);
+                    self.write(&mut body)?;
+                    self.erasing = true;
+                    return self.erase_oldest();
+                }
             };
-            self.copy(&item)?;
+            left = left.saturating_sub(copied);
         }
         Ok(())
     }
@@ -224,20 +229,51 @@ impl<P: Platform> Memory<P> {
             && self.find(item.tag, item.number, sequence) == Some(item.place)
     }
 
-    fn copy(&mut self, item: &Item) -> Result<(), MemoryError> {
-        let mut value = [0; entry::BODY_MAX];
-        let Place { length, .. } = item.place;
-        let value = value.get_mut(..usize::from(length)).ok_or(MemoryError::TooLong)?;
-        self.platform.read(item.place.address as usize, value)?;
-        if let Some(cell) = self.index.cell(item.tag).filter(|_| item.is_cell()) {
-            // The copy has counted; ticks before it are dead.
-            super::count_up(value, cell.ticks);
-        }
+    /// Copies a record; one item.
+    fn copy(&mut self, item: &Item) -> Result<usize, MemoryError> {
         let mut body = Body::default();
         let [_, number @ ..] = item.number.to_be_bytes();
-        body.put(item.tag, if item.is_record() { &number } else { &[] }, value);
+        self.put_value(&mut body, item.tag, &number, item.place, 0)?;
+        self.write(&mut body)?;
+        Ok(1)
+    }
+
+    /// Copies cells of the oldest block, as many as one entry takes without opening a block for
+    /// it, so that they need no more room than by themselves; how many.
+    fn copy_cells(&mut self, limit: usize) -> Result<usize, MemoryError> {
+        let addresses = self.addresses(self.oldest());
+        let cells = self.index.cells_at(addresses).take(limit).copied();
+        let cells: heapless::Vec<Cell, ITEMS_PER_ANSWER> = cells.take(ITEMS_PER_ANSWER).collect();
+        let (mut body, mut copied) = (Body::default(), 0);
+        for cell in cells {
+            let size = entry::size(body.length() + 2 + usize::from(cell.place.length));
+            let fits = size <= ENTRY_MAX && self.tail + 2 * size + RESERVE <= self.platform.block_size();
+            if copied > 0 && !fits {
+                break;
+            }
+            // The copy has counted; ticks before it are dead.
+            self.put_value(&mut body, cell.tag, &[], cell.place, cell.ticks)?;
+            copied += 1;
+        }
+        self.write(&mut body)?;
+        Ok(copied)
+    }
+
+    fn put_value(
+        &self,
+        body: &mut Body,
+        tag: u8,
+        number: &[u8],
+        place: Place,
+        ticks: u32,
+    ) -> Result<(), MemoryError> {
+        let mut value = [0; entry::BODY_MAX];
+        let value = value.get_mut(..usize::from(place.length)).ok_or(MemoryError::TooLong)?;
+        self.platform.read(place.address as usize, value)?;
+        super::count_up(value, ticks);
+        body.put(tag, number, value);
         zeroize::Zeroize::zeroize(value);
-        self.write(&mut body)
+        Ok(())
     }
 
     /// Erases the block that a commit has given up, and commits that it is clean.
