@@ -1,5 +1,5 @@
 """Computes secure-channel sessions that nobody has published: mode S16 of SCP03 with every
-key length, and the pseudo-random challenge of SCP02 (i = 55).
+key length and data of many lengths, and the pseudo-random challenge of SCP02 (i = 55).
 
 A second opinion on `src/crypto/secure_channel`, in its own words, from Amendment D v1.2 and
 appendix E: only the block ciphers come from a library (PyPI `cryptography`). The published
@@ -58,7 +58,7 @@ def apdu(header, data, le=b""):
 
 
 def scp03_s16(length, host, sequence):
-    """A whole session at level 33, i = 78, with its lines."""
+    """A whole session at level 33, i = 71, with its lines."""
     enc, mac, dek = (bytes((number * 16 + at) % 256 for at in range(length)) for number in (1, 5, 9))
     card = derive(enc, 0x02, 16, sequence + AID)
     context = host + card
@@ -66,7 +66,7 @@ def scp03_s16(length, host, sequence):
     lines = [f"session SCP03 AES-{length * 8} level 33 mode S16"]
     lines.append(f"keys aes {enc.hex()} {mac.hex()} {dek.hex()}")
     lines.append(f"aid {AID.hex()}")
-    opened = bytes(10) + b"\x30\x03\x78" + card + derive(s_mac, 0, 16, context) + sequence
+    opened = bytes(10) + b"\x30\x03\x71" + card + derive(s_mac, 0, 16, context) + sequence
     lines.append(f"initialize {apdu(bytes.fromhex('80503000'), host, bytes(1)).hex()} {opened.hex()}")
     lines.append(f"derived {s_enc.hex()} {s_mac.hex()} {s_rmac.hex()}")
     chaining, counter = bytes(16), 0

@@ -54,8 +54,8 @@ fn kinds() -> [(Protocol, usize); 8] {
     [
         (scp03(0x70), 16),
         (scp03(0x60), 24),
-        (scp03(0x78), 32),
-        (scp03(0x68), 24),
+        (scp03(0x71), 32),
+        (scp03(0x61), 24),
         (scp03(0x10), 32),
         (scp03(0x20), 16),
         (scp02(Scp02Variant::PseudoRandom), 16),

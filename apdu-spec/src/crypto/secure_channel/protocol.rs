@@ -71,13 +71,13 @@ code! {
     }
 }
 
-/// Parameter i of SCP03 (Amendment D v1.2, table 5-1), one byte: 08 mode S16, 10
+/// Parameter i of SCP03 (Amendment D v1.2, table 5-1), one byte: 01 mode S16, 10
 /// pseudo-random challenge, 20 R-MAC, 60 R-MAC and response encryption.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct Scp03Variant(u8);
 
 impl Scp03Variant {
-    const S16: u8 = 0x08;
+    const S16: u8 = 0x01;
     const PSEUDO_RANDOM: u8 = 0x10;
     const R_MAC: u8 = 0x20;
     const R_ENCRYPTION: u8 = 0x40;
