@@ -10,9 +10,11 @@
 mod clearing;
 mod floor;
 mod information;
+mod personalisation;
 
 use floor::Floor;
 use rustix::time::{ClockId, clock_gettime};
+use system_tests::personalisation as making;
 use system_tests::ram;
 use system_tests::till::{Till, Wear};
 
@@ -20,6 +22,8 @@ use system_tests::till::{Till, Wear};
 const ROUNDS: usize = 301;
 /// Purchases that wear is averaged over.
 const WEAR: usize = 1_000;
+/// Purses of figure 6, made in each of its rounds.
+const MADE: u64 = 20;
 /// Batches of figure 4.
 const BATCHES: u32 = 15;
 
@@ -165,6 +169,34 @@ fn ram_row() {
     println!("    state of one applet: {}", applets.join(", "));
 }
 
+fn personalisation_rows() {
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    let mut state = aes::Block::default();
+    let mut passed = (0, 0);
+    for _ in 0..ROUNDS {
+        let blank = |number| (number, making::blank(number), making::blocks(number));
+        let mut cards: Vec<_> = (1..=MADE).map(blank).collect();
+        let make = || cards.iter_mut().for_each(|(number, line, blocks)| making::make(line, *number, blocks));
+        ours.push(timed(make) / MADE as f64);
+        passed = (cards[0].1.apdus, cards[0].1.bytes);
+        bare.push(timed(|| (0..MADE).for_each(|_| personalisation::play(&mut state))) / MADE as f64);
+    }
+    std::hint::black_box(state);
+    let (ours, bare) = (median(ours), median(bare));
+    line(
+        "6 purse personalised, CPU nanoseconds",
+        &format!("{ours:.0}"),
+        &format!("{bare:.0}"),
+        &format!("{:.2}", ours / bare),
+        "",
+        "",
+    );
+    let (set_ups, blocks) = personalisation::totals();
+    println!("    floor: {set_ups} key set-ups, {blocks} blocks, card and issuer");
+    println!("    {} APDUs, {} bytes; {:.0} purses per CPU second", passed.0, passed.1, 1e9 / ours);
+    println!("    state of a session on the card: {} bytes", ram::CHANNEL);
+}
+
 fn main() {
     println!("AES backend: {}", backend());
     line("figure", "ours", "floor", "ratio", "goal", "");
@@ -175,4 +207,5 @@ fn main() {
     wire_rows(&mut till);
     clearing_row();
     ram_row();
+    personalisation_rows();
 }

@@ -1,5 +1,6 @@
 //! Static RAM of a card: everything it has, since it has no heap.
 
+use apdu_spec::crypto::secure_channel::CardChannel;
 use apdu_spec::protections::All;
 use card_os::Card;
 use card_os::applets::purse::Purse;
@@ -47,3 +48,6 @@ pub const APPLETS: [(&str, usize); 3] = [
     ("PSAM", size_of::<Sam<All>>()),
     ("transfer card", size_of::<Transfer>()),
 ];
+
+/// What a secure channel keeps of its session; `CardChannel` holds nothing else.
+pub const CHANNEL: usize = size_of::<CardChannel>();
