@@ -185,17 +185,7 @@ impl<P: Platform, X: Protections> Card<P, X> {
         if matches!(self.domain.state(), CardState::Locked | CardState::Terminated) {
             return Err(StatusWord::APPLICATION_NOT_FOUND);
         }
-        let named = |application: &Application<X>| {
-            let name = application.names().find(|name| name.starts_with(wanted))?;
-            Aid::new(name).ok()
-        };
-        let (place, name) = self
-            .registry
-            .iter()
-            .find_map(|(place, application)| {
-                Some((place, named(application)?)).filter(|_| place + 1 >= first)
-            })
-            .ok_or(StatusWord::APPLICATION_NOT_FOUND)?;
+        let (place, name) = self.find(wanted, first).ok_or(StatusWord::APPLICATION_NOT_FOUND)?;
         self.make_current(Selected::Application(place), name.as_slice());
         let application = self.registry.get_mut(place).ok_or(StatusWord::INTERNAL_ERROR)?;
         describe(name.as_slice(), application.applet.label(), quiet, response);
@@ -203,6 +193,18 @@ impl<P: Platform, X: Protections> Card<P, X> {
             LifeCycle::Blocked => StatusWord::BLOCKED,
             _ => StatusWord::OK,
         })
+    }
+
+    /// The application of this name, its place at least `first`, counted with the security
+    /// domain; where there is none, the one whose name begins so.
+    fn find(&self, wanted: &[u8], first: usize) -> Option<(usize, Aid)> {
+        let named = |is_meant: fn(&[u8], &[u8]) -> bool| {
+            self.registry.iter().filter(|(place, _)| place + 1 >= first).find_map(|(place, application)| {
+                let name = application.names().find(|name| is_meant(name, wanted))?;
+                Some((place, Aid::new(name).ok()?))
+            })
+        };
+        named(|name, wanted| name == wanted).or_else(|| named(|name, wanted| name.starts_with(wanted)))
     }
 
     /// Makes an application current under one of its names.

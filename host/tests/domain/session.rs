@@ -176,6 +176,39 @@ fn a_recorded_session_cannot_be_had_again() {
 }
 
 #[test]
+fn a_session_does_not_come_again_where_its_keys_are_put_again() {
+    let (mut line, access) = own_card(1);
+    line.passed.clear();
+    drop(opened(&mut line, &access));
+    let recorded: Vec<_> = line.passed.iter().map(|(command, _)| command.clone()).collect();
+    let version = access.wish.key_version;
+    let mut domain = SecurityDomain::open(&mut line, &access, &mut random()).unwrap();
+    domain.put_keys(0, 0x3F, &crate::issuer::aes(0x3F)).unwrap();
+    domain.delete_keys(version).unwrap();
+    domain.put_keys(0, version, &access.keys).unwrap();
+    line.reset().unwrap();
+    let again: Vec<_> = recorded.iter().map(|command| line.status(command).0).collect();
+    assert_eq!(again, [0x9000, 0x9000, 0x6982]);
+    drop(opened(&mut line, &access));
+}
+
+#[test]
+fn a_whole_name_goes_before_one_that_begins_so() {
+    let (mut line, access) = own_card(1);
+    let mut domain = SecurityDomain::open(&mut line, &access, &mut random()).unwrap();
+    // In the place of the first, then another one that begins with its name.
+    domain.delete(&aid(Aid::PURSE)).unwrap();
+    domain.install(AppletKind::Purse, &aid(b"\xF0PURSE2")).unwrap();
+    let named = |line: &mut Line, name: &[u8]| host::card::select_with_fci(line, name).unwrap();
+    assert_eq!(named(&mut line, Aid::PURSE), b"\xF0PURSE2");
+    let mut domain = SecurityDomain::open(&mut line, &access, &mut random()).unwrap();
+    domain.install(AppletKind::Purse, &aid(Aid::PURSE)).unwrap();
+    assert_eq!(named(&mut line, Aid::PURSE), Aid::PURSE);
+    assert_eq!(named(&mut line, b"\xF0PURSE2"), b"\xF0PURSE2");
+    assert_eq!(named(&mut line, b"\xF0PUR"), b"\xF0PURSE2", "the first that begins so");
+}
+
+#[test]
 fn commands_out_of_order_are_refused() {
     let (mut line, access) = own_card(1);
     let all = all(&mut line, &access);

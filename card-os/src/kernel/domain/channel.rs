@@ -7,10 +7,10 @@
 use apdu_spec::crypto::secure_channel::{Error, Freshness, KeyType, Level, Protocol};
 use apdu_spec::personalisation::DomainParameters;
 use apdu_spec::security_domain::{InitializeUpdateRequest, InitializeUpdateResponse};
-use apdu_spec::{Apdu, StatusWord, aid::Aid};
+use apdu_spec::{Apdu, StatusWord, aid::Aid, layout};
 use zeroize::Zeroize as _;
 
-use super::{ATTEMPTS, DIVERSIFICATION, PARAMETERS, SecurityDomain, keys};
+use super::{AUTHENTICATION, DIVERSIFICATION, PARAMETERS, SecurityDomain, keys};
 use crate::kernel::Response;
 use crate::kernel::area::{Area, Storage};
 use crate::kernel::dispatch::answer;
@@ -43,9 +43,21 @@ pub(super) fn parameters(area: &Area<'_>) -> DomainParameters {
     area.get(PARAMETERS).unwrap_or(DomainParameters::initial())
 }
 
-/// Attempts that are left.
-fn attempts(area: &Area<'_>) -> u8 {
-    area.get(ATTEMPTS).unwrap_or_else(|| parameters(area).attempts)
+layout! {
+    /// Who has tried to get in.
+    #[derive(Copy)]
+    pub struct Authentication {
+        /// Attempts that are left. Written before the comparison.
+        attempts: u8,
+        /// Channels opened so far: the sequence counter. One for all key sets, so that no session
+        /// comes again where keys are put, deleted, and put again.
+        sessions: u32,
+    }
+}
+
+pub(super) fn authentication(area: &Area<'_>) -> Authentication {
+    let new = || Authentication { attempts: parameters(area).attempts, sessions: 0 };
+    area.get(AUTHENTICATION).unwrap_or_else(new)
 }
 
 const fn status_of(error: Error) -> StatusWord {
@@ -85,7 +97,8 @@ impl SecurityDomain {
     ) -> Result<(), StatusWord> {
         self.deselect();
         let mut area = Area::kernel(storage);
-        if attempts(&area) == 0 {
+        let Authentication { attempts, sessions } = authentication(&area);
+        if attempts == 0 {
             return Err(StatusWord::AUTHENTICATION_BLOCKED);
         }
         let found = keys::find(request.key_version, &area)?;
@@ -94,11 +107,7 @@ impl SecurityDomain {
             KeyType::TripleDes => Protocol::Scp02(parameters.scp02),
             KeyType::Aes => Protocol::Scp03(parameters.scp03),
         };
-        let fresh = Freshness {
-            sequence: keys::sequence(found.place, &area),
-            aid: Aid::SECURITY_DOMAIN,
-            random: area.random(),
-        };
+        let fresh = Freshness { sequence: sessions, aid: Aid::SECURITY_DOMAIN, random: area.random() };
         let opening = self
             .channel
             .initialize(&found.keys, protocol, &request.host_challenge, &fresh)
@@ -119,8 +128,9 @@ impl SecurityDomain {
         let version = self.opening.take().filter(|_| self.channel.is_initiated());
         let version = version.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
         let mut area = Area::kernel(storage);
-        let left = attempts(&area).checked_sub(1).ok_or(StatusWord::AUTHENTICATION_BLOCKED)?;
-        let _: Committed = area.change().set(ATTEMPTS, &left).commit()?;
+        let mut tried = authentication(&area);
+        tried.attempts = tried.attempts.checked_sub(1).ok_or(StatusWord::AUTHENTICATION_BLOCKED)?;
+        let _: Committed = area.change().set(AUTHENTICATION, &tried).commit()?;
         let mut plain = Self::copy(command)?;
         let Plain { buffer, length } = &mut plain;
         self.channel.authenticate(buffer, *length).map_err(status_of)?;
@@ -134,13 +144,13 @@ impl SecurityDomain {
 
     /// A right authentication: one commit.
     fn confirm(version: u8, area: &mut Area<'_>) -> Result<(), StatusWord> {
-        let attempts = parameters(area).attempts;
+        let sessions = authentication(area).sessions.saturating_add(1);
+        let right = Authentication { attempts: parameters(area).attempts, sessions };
         let held = keys::find(version, area)?;
         let replaced = keys::replaced(&held, area);
-        let next = keys::sequence(held.place, area) + 1;
         let mut change = area.change();
-        change.set(ATTEMPTS, &attempts);
-        keys::confirm(held, replaced, next, &mut change);
+        change.set(AUTHENTICATION, &right);
+        keys::confirm(held, replaced, &mut change);
         change.commit().map(drop)
     }
 

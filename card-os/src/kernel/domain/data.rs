@@ -7,8 +7,8 @@ use apdu_spec::security_domain::{DataBlock, GetDataRequest, LAST, MORE, tag};
 use apdu_spec::wire::Malformed;
 use apdu_spec::{Element as _, StatusWord, Writer, tlv};
 
-use super::channel::parameters;
-use super::{ATTEMPTS, DIVERSIFICATION, Managed, PARAMETERS, SecurityDomain, keys};
+use super::channel::{Authentication, authentication, parameters};
+use super::{AUTHENTICATION, DIVERSIFICATION, Managed, PARAMETERS, SecurityDomain, keys};
 use crate::kernel::Response;
 use crate::kernel::area::{Area, Storage};
 
@@ -58,7 +58,8 @@ fn store_own(group: DataGroup, content: &[u8], storage: &mut dyn Storage) -> Res
         return Err(StatusWord::WRONG_DATA);
     }
     let mut area = Area::kernel(storage);
-    area.change().set(PARAMETERS, &parameters).set(ATTEMPTS, &parameters.attempts).commit().map(drop)
+    let all = Authentication { attempts: parameters.attempts, ..authentication(&area) };
+    area.change().set(PARAMETERS, &parameters).set(AUTHENTICATION, &all).commit().map(drop)
 }
 
 /// A data group of an application. The last one makes it PERSONALIZED, where nothing is

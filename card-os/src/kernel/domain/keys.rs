@@ -10,7 +10,7 @@ use apdu_spec::security_domain::{
 use apdu_spec::wire::{Element, Malformed, Reader, Writer};
 use apdu_spec::{StatusWord, tlv};
 
-use super::{KEY_SETS, SEQUENCES, SecurityDomain};
+use super::{KEY_SETS, SecurityDomain};
 use crate::kernel::Response;
 use crate::kernel::area::{Area, AreaChange, Cell, Storage};
 use crate::kernel::dispatch::answer;
@@ -66,10 +66,6 @@ fn key_set_cell(place: u8) -> Cell {
     Cell(KEY_SETS + place)
 }
 
-fn sequence_cell(place: u8) -> Cell {
-    Cell(SEQUENCES + place)
-}
-
 /// The key sets of the card.
 fn all(area: &Area<'_>) -> impl Iterator<Item = Held> {
     (0..KEY_SETS_MAX).filter_map(|place| {
@@ -93,26 +89,20 @@ pub(super) fn replaced(held: &Held, area: &Area<'_>) -> Option<Held> {
     all(area).find(|old| Some(old.version) == held.replaces && old.number < held.number)
 }
 
-/// Channels that were opened with a key set.
-pub(super) fn sequence(place: u8, area: &Area<'_>) -> u32 {
-    area.get(sequence_cell(place)).unwrap_or(0)
-}
-
 /// The key set of a new card.
 pub(super) fn initialize(change: &mut AreaChange<'_, '_>, keys: &KeySet) {
     let stored = Stored { version: INITIAL_KEY_VERSION, replaces: None, number: 0, keys: keys.clone() };
     change.set(key_set_cell(0), &stored);
 }
 
-/// A channel was opened with a key set: its counter goes on, and what it replaces goes.
-pub(super) fn confirm(held: Held, replaced: Option<Held>, sequence: u32, change: &mut AreaChange<'_, '_>) {
+/// A channel was opened with a key set: what it replaces goes.
+pub(super) fn confirm(held: Held, replaced: Option<Held>, change: &mut AreaChange<'_, '_>) {
     let Held { place, version, number, keys, replaces } = held;
-    change.set(sequence_cell(place), &sequence);
     if replaces.is_some() {
         change.set(key_set_cell(place), &Stored { version, replaces: None, number, keys });
     }
     if let Some(old) = replaced {
-        change.clear(key_set_cell(old.place)).clear(sequence_cell(old.place));
+        change.clear(key_set_cell(old.place));
     }
 }
 
@@ -123,7 +113,7 @@ pub(super) fn delete(version: u8, area: &mut Area<'_>) -> Result<(), StatusWord>
         return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
     }
     let mut change = area.change();
-    change.clear(key_set_cell(old.place)).clear(sequence_cell(old.place)).commit().map(drop)
+    change.clear(key_set_cell(old.place)).commit().map(drop)
 }
 
 /// Key information: for each key `C0`, its number (1), version (1), type (1), length (1).
@@ -211,5 +201,5 @@ fn put(replaced: u8, version: u8, keys: KeySet, area: &mut Area<'_>) -> Result<(
     let number = all(area).map(|held| held.number).max().unwrap_or(0).saturating_add(1);
     let stored = Stored { version, replaces, number, keys };
     let mut change = area.change();
-    change.set(key_set_cell(place), &stored).set(sequence_cell(place), &0_u32).commit().map(drop)
+    change.set(key_set_cell(place), &stored).commit().map(drop)
 }

@@ -26,14 +26,12 @@ use super::registry::Registry;
 const CARD_STATE: Cell = Cell(4);
 /// How secure channels are opened (`DomainParameters`).
 const PARAMETERS: Cell = Cell(5);
-/// Attempts at authentication that are left. Written before the comparison.
-const ATTEMPTS: Cell = Cell(6);
+/// What is known of those who want in ([`channel::Authentication`]).
+const AUTHENTICATION: Cell = Cell(6);
 /// What the keys are diversified with (10).
 const DIVERSIFICATION: Cell = Cell(7);
 /// The first key set; the others follow.
 const KEY_SETS: u8 = 8;
-/// The sequence counter of the first key set; the others follow.
-const SEQUENCES: u8 = 16;
 
 /// The security domain of a card that is powered.
 #[derive(Debug)]
