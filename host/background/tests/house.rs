@@ -60,6 +60,7 @@ fn order(number: u64) -> PurseOrder {
         groups: vec![GROUP],
         versions: vec![1],
         legacy: None,
+        pin: None,
     }
 }
 

@@ -28,6 +28,17 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
+    /// Whether there is a reader at all.
+    pub(crate) const fn is_given(&self) -> bool {
+        self.reader.is_some()
+    }
+
+    /// Whether waiting since `begun` goes on.
+    pub(crate) fn waits(&self, begun: Instant) -> bool {
+        self.wait
+            .is_some_and(|wait| wait.is_none_or(|seconds| begun.elapsed() < Duration::from_secs(seconds)))
+    }
+
     /// A clock that says how much longer to wait; nothing where there is no waiting.
     fn patience(&self) -> impl FnMut() -> Option<Duration> + use<> {
         let (begun, wait) = (Instant::now(), self.wait);
@@ -64,7 +75,7 @@ pub(crate) fn connect(global: &Global) -> Result<Option<AnyReader>, Error> {
 pub(crate) fn refuse(global: &Global) -> Result<(), Error> {
     match &global.reader.reader {
         Some(_) => Err(Error::Order(
-            "--reader is for one purse in a reader; this command works on the data directory alone. Leave \
+            "--reader is for one card in a reader; this command works on the data directory alone. Leave \
              --reader away"
                 .into(),
         )),
