@@ -336,3 +336,7 @@ fn done_in(line: &str) -> Option<(u64, u64)> {
 fn text(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
+
+#[cfg(test)]
+#[path = "line_tests.rs"]
+mod tests;

@@ -91,13 +91,12 @@ pub fn read(path: &Path, text: &[u8], columns: &Columns, terms: &Terms<'_>) -> R
     let refuse = |line, reason: String| Error::OrderFile { path: path.into(), line, reason };
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).comment(Some(b'#')).from_reader(text);
     let headers = reader.headers().map_err(|error| refuse(1, error.to_string()))?.clone();
-    let first = headers.position().map_or(1, csv::Position::line);
+    let first = line_of(text, headers.position());
     let places = places(&headers, columns).map_err(|reason| refuse(first, reason))?;
     let mut lines: Vec<OrderLine> = Vec::new();
     for record in reader.records() {
-        let record = record
-            .map_err(|error| refuse(error.position().map_or(0, csv::Position::line), error.to_string()))?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let record = record.map_err(|error| refuse(line_of(text, error.position()), error.to_string()))?;
+        let line = line_of(text, record.position());
         let fields = Fields { record: &record, places: &places };
         let (number, order) = fields.order(terms).map_err(|reason| refuse(line, reason))?;
         let twice = lines.iter().find(|other| number.is_some() && other.number == number);
@@ -110,6 +109,14 @@ pub fn read(path: &Path, text: &[u8], columns: &Columns, terms: &Terms<'_>) -> R
         return Err(refuse(first, "there is no line after the head".into()));
     }
     Ok(lines)
+}
+
+/// The line of what was read from here: notes and empty lines before it are passed over.
+fn line_of(text: &[u8], position: Option<&csv::Position>) -> u64 {
+    let (line, byte) = position.map_or((1, 0), |position| (position.line(), position.byte()));
+    let rest = usize::try_from(byte).ok().and_then(|byte| text.get(byte..)).unwrap_or_default();
+    let passed = |line: &&[u8]| line.starts_with(b"#") || line.iter().all(|byte| b"\r\n".contains(byte));
+    line + rest.split_inclusive(|byte| *byte == b'\n').take_while(passed).count() as u64
 }
 
 /// Where each field is.
@@ -291,3 +298,7 @@ impl Fields<'_> {
         Ok(u8::try_from(attempts).ok().filter(|attempts| *attempts > 0))
     }
 }
+
+#[cfg(test)]
+#[path = "order_tests.rs"]
+mod tests;
