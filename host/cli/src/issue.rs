@@ -164,6 +164,9 @@ fn in_reader(global: &Global, world: &mut World, line: &mut Line, tally: &mut Ta
         }
         let good = take(world, line, tally, reader, "the card")?;
         failures = if good { 0 } else { failures + 1 };
+        if failures >= TRIES && met.is_none() {
+            return Err(Error::Order("the card in the reader is none that can be personalised here".into()));
+        }
         last = met.filter(|_| good || failures >= TRIES);
         waited = Instant::now();
         if !global.reader.waits(waited) {
@@ -235,7 +238,7 @@ impl Tally {
             output::json(&json!({
                 "issued": count, "finished": finished, "already": already, "failed": failed,
                 "remaining": remaining, "apdus_per_card": apdus, "bytes_per_card": bytes,
-                "cards_per_10_seconds": tenths.map(|tenths| u64::try_from(tenths).unwrap_or(u64::MAX)),
+                "cards_per_second": tenths.map(|tenths| f64::from(u32::try_from(tenths).unwrap_or(u32::MAX)) / 10.0),
                 "results": files.results, "letters": letters,
                 "cards": self.results.iter().map(to_json).collect::<Vec<_>>(),
             }));

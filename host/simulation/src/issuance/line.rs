@@ -246,6 +246,9 @@ impl Line {
             finish()?;
         }
         self.note(&result)?;
+        if remember && result.outcome.is_done() {
+            self.job.finish(number)?;
+        }
         Ok(result)
     }
 
@@ -298,7 +301,6 @@ impl Line {
         let bytes = text.into_inner().map_err(|error| lost(&error))?;
         self.results.append(String::from_utf8_lossy(&bytes).trim_end())?;
         if outcome.is_done() {
-            self.job.finish(*purse)?;
             self.done.insert(*purse);
         }
         Ok(())
