@@ -35,7 +35,13 @@ impl std::fmt::Debug for PurseCard<'_> {
 impl<'r> PurseCard<'r> {
     /// Selects the purse. One that is blocked is selected all the same: it answers questions.
     pub fn select(reader: &'r mut dyn Reader) -> Result<Self, Error> {
-        let blocked = match select(reader, Aid::PURSE) {
+        let selected = select(reader, Aid::PURSE);
+        Self::after(selected, reader)
+    }
+
+    /// What SELECT has made current, with its result.
+    pub fn after(selected: Result<(), Error>, reader: &'r mut dyn Reader) -> Result<Self, Error> {
+        let blocked = match selected {
             Err(error) if error.status() == Some(StatusWord::BLOCKED) => true,
             other => other.map(|()| false)?,
         };

@@ -22,7 +22,7 @@ use simulation::Error;
 use crate::blank::Kind;
 use crate::{Global, output, process};
 use keys::{Given, Keys, version};
-use target::{InHand, Target};
+use target::Target;
 
 /// Version under which a card that is reset gets the keys of sample cards; the manufacturer's FF
 /// cannot be put.
@@ -174,32 +174,32 @@ impl Gp {
             Action::PutKey { new_key_file, new_version, triple_des, add } => {
                 let kind = if *triple_des { KeyType::TripleDes } else { KeyType::Aes };
                 let new = Access::with(Given::read(new_key_file)?.keys(kind)?, *new_version);
-                self.put_key(&mut card, &new, *add)?;
+                let mut domain = card.open(&self.keys)?;
+                put_key(&mut domain, &new, *add)?;
+                card.confirm(&new)?;
                 done(global, "put-key", format_args!("The card has keys of version {new_version:02X} now"));
                 Ok(())
             }
             Action::Reset { kind } => {
                 let kind = AppletKind::from(*kind);
-                reinstall(&mut card.open(&self.keys)?, kind, kind.aid())
-                    .map_err(|error| refusal(error, "delete"))?;
                 let sample = Access::with(KeySet::sample(KeyType::Aes), SAMPLE_VERSION);
-                self.put_key(&mut card, &sample, false)?;
+                let mut domain = card.open(&self.keys)?;
+                reinstall(&mut domain, kind, kind.aid()).map_err(|error| refusal(error, "delete"))?;
+                put_key(&mut domain, &sample, false)?;
+                card.confirm(&sample)?;
                 done(global, "reset", format_args!("The card is blank, with the keys of sample cards"));
                 Ok(())
             }
             action => manage(&mut card.open(&self.keys)?, action, global),
         }
     }
+}
 
-    /// Puts keys, and opens a channel with them: what they replace is gone then.
-    fn put_key(&self, card: &mut InHand, new: &Access, add: bool) -> Result<(), Error> {
-        let mut domain = card.open(&self.keys)?;
-        let replaced = if add { 0 } else { domain.key_version() };
-        let put = domain.put_keys(replaced, new.wish.key_version, &new.keys);
-        put.map_err(|error| refusal(error, "put-key"))?;
-        SecurityDomain::open(&mut card.reader, new, &mut card.random)?;
-        Ok(())
-    }
+/// Puts keys in the place of those of the channel, or beside them.
+fn put_key(domain: &mut Domain<'_>, new: &Access, add: bool) -> Result<(), Error> {
+    let replaced = if add { 0 } else { domain.key_version() };
+    let put = domain.put_keys(replaced, new.wish.key_version, &new.keys);
+    put.map_err(|error| refusal(error, "put-key"))
 }
 
 /// What is one command to the card.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use apdu_spec::crypto::derivation::Holder;
-use host::card::domain::{KeyInformation, SecurityDomain, key_information, select_domain};
+use host::card::domain::{Access, KeyInformation, SecurityDomain, key_information, select_domain};
 use host::reader::Reader;
 use host::reader::virtual_reader::VirtualReader;
 use host::trace::{CardLabel, Watched};
@@ -87,6 +87,11 @@ impl InHand {
         let scheme = self.scheme.as_ref().and_then(|(world, holder)| Some((world, (*holder)?)));
         let access = keys.access(&held, scheme)?;
         Ok(SecurityDomain::open(&mut self.reader as &mut dyn Reader, &access, &mut self.random)?)
+    }
+
+    /// Opens a channel with keys that were put: what they replace is gone then.
+    pub(crate) fn confirm(&mut self, new: &Access) -> Result<(), Error> {
+        Ok(SecurityDomain::open(&mut self.reader, new, &mut self.random).map(drop)?)
     }
 }
 

@@ -59,13 +59,10 @@ impl World {
 
     /// The purse on a purse's card, selected; nothing where it was deleted.
     pub fn purse_card(&mut self, number: u64) -> Result<Option<PurseCard<'_>>, Error> {
-        let reader = self.purse(number)?;
-        match PurseCard::select(&mut *reader) {
-            Err(error) if error.status() == Some(StatusWord::APPLICATION_NOT_FOUND) => {}
-            other => {
-                other?;
-                return Ok(Some(PurseCard::select(self.purse(number)?)?));
-            }
+        let selected = select(self.purse(number)?, Aid::PURSE);
+        let missing = |error: &host::Error| error.status() == Some(StatusWord::APPLICATION_NOT_FOUND);
+        if !selected.as_ref().is_err_and(missing) {
+            return Ok(Some(PurseCard::after(selected, self.purse(number)?)?));
         }
         match select(self.purse(number)?, Aid::SECURITY_DOMAIN) {
             Err(error) if error.status() == Some(StatusWord::BLOCKED) => Err(Error::Locked(number)),
