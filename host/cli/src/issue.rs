@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use host::reader::virtual_reader::VirtualReader;
 use serde_json::{Value, json};
-use simulation::issuance::line::{CardResult, Files, Line, Meant, Outcome};
+use simulation::issuance::line::{Files, Line, Meant};
 use simulation::issuance::order::{Columns, FIELDS, REQUIRED};
+use simulation::issuance::result::{CardResult, Outcome};
 use simulation::world::AnyReader;
 use simulation::{Error, World};
 

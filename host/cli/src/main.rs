@@ -43,7 +43,7 @@ use clap::{Parser, Subcommand};
     name = "purse",
     version,
     after_help = "Begin with `purse demo`; the other commands go on from its data.\n\n\
-        Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused or in doubt."
+        Exit codes: 0 done, 1 failed, 2 wrong usage or order, 3 refused or in doubt."
 )]
 struct Arguments {
     #[command(flatten)]

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Which reader.
 #[derive(clap::Args)]
 pub(crate) struct Choice {
-    /// The purse is in this reader: name of a PC/SC reader, or a part of it, or the address
+    /// The card is in this reader: name of a PC/SC reader, or a part of it, or the address
     /// of a served card, tcp:HOST:PORT or unix:PATH
     #[arg(long, global = true, value_name = "NAME")]
     reader: Option<String>,

@@ -139,13 +139,14 @@ impl Keys {
     ) -> Result<Access, Error> {
         let wanted = self.key_version;
         let of = |version: u8| held.iter().find(|key| key.version == version);
+        // Where the card has both types, the version says which is meant.
         let kind = |version: Option<u8>| {
-            let key = version.and_then(of).or(held.last());
-            if key.is_some_and(|key| key.kind == KeyType::TripleDes as u8) {
-                KeyType::TripleDes
-            } else {
-                KeyType::Aes
-            }
+            let is_des = |key: &KeyInformation| key.kind == KeyType::TripleDes as u8;
+            let des = match version.and_then(of) {
+                Some(key) => is_des(key),
+                None => !held.is_empty() && held.iter().all(is_des),
+            };
+            if des { KeyType::TripleDes } else { KeyType::Aes }
         };
         if let Some(given) = self.given()? {
             return Ok(Access::with(given.keys(kind(wanted))?, wanted.unwrap_or(0)));

@@ -6,7 +6,7 @@
 //! before the card is touched. A last line that is torn was never acted on.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use apdu_spec::crypto::Key;
@@ -190,6 +190,6 @@ fn text(step: &Step) -> Result<String, Error> {
 /// Makes new names in a directory durable.
 pub(crate) fn synchronise(directory: &Path) -> Result<(), Error> {
     #[cfg(unix)]
-    File::open(directory).and_then(|folder| folder.sync_all()).map_err(Error::file(directory))?;
+    fs::File::open(directory).and_then(|folder| folder.sync_all()).map_err(Error::file(directory))?;
     Ok(())
 }

@@ -12,17 +12,16 @@ use apdu_spec::personalisation::Function;
 use background::{Background, Vault};
 use host::card::domain::{Access, diversification, key_versions, select_domain};
 use host::reader::Reader;
-use host::reader::meter::{Metered, Traffic};
+use host::reader::meter::Metered;
 use host::terminal::personalise::Personalised;
+use zeroize::Zeroizing;
 
 use super::job::{self, Job};
 use super::order::{Columns, OrderLine, Terms, read};
 use super::records::{Appended, Letters};
+use super::result::{CardResult, HEAD, Outcome, done_in};
 use crate::world::{AnyReader, GROUP, name_card};
 use crate::{Error, World};
-
-/// The head of a result file.
-const HEAD: &str = "line,purse,id,card,result,reason,apdus,bytes";
 
 /// Where a line reads and writes.
 #[derive(Clone, Debug)]
@@ -47,36 +46,6 @@ pub struct Line {
     initial: Access,
 }
 
-/// How it went with one card.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// It was personalised.
-    Issued,
-    /// It had been begun, and was finished.
-    Finished,
-    /// It was finished before.
-    Already,
-    /// It was not, and why.
-    Failed(String),
-}
-
-/// The result of one card.
-#[derive(Clone, Debug)]
-pub struct CardResult {
-    /// Line of the order.
-    pub line: u64,
-    /// Number of the purse.
-    pub purse: u64,
-    /// Its identity.
-    pub id: String,
-    /// What its management keys are diversified with, hexadecimal; empty where it did not say.
-    pub card: String,
-    /// How it went.
-    pub outcome: Outcome,
-    /// What passed.
-    pub traffic: Traffic,
-}
-
 /// What a card in a reader is to this order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Meant {
@@ -88,25 +57,6 @@ pub enum Meant {
     Foreign,
     /// Blank, and no line is left for it.
     Spare,
-}
-
-impl Outcome {
-    /// In a word.
-    #[must_use]
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::Issued => "issued",
-            Self::Finished => "finished",
-            Self::Already => "already",
-            Self::Failed(_) => "failed",
-        }
-    }
-
-    /// Whether the card is good.
-    #[must_use]
-    pub const fn is_done(&self) -> bool {
-        !matches!(self, Self::Failed(_))
-    }
 }
 
 /// The two newest key versions of a vault, oldest first: what a new card gets, so that it can
@@ -131,7 +81,8 @@ impl Line {
         now: Time,
     ) -> Result<Self, Error> {
         let directory = world.jobs();
-        let content = std::fs::read(&files.order).map_err(Error::file(&files.order))?;
+        // PINs may be in it.
+        let content = std::fs::read(&files.order).map(Zeroizing::new).map_err(Error::file(&files.order))?;
         let name = job::fingerprint(&content);
         let begun = Job::open(&directory, &name)?;
         let today = begun.as_ref().map_or(now, Job::begun).date();
@@ -281,27 +232,9 @@ impl Line {
     }
 
     fn note(&mut self, result: &CardResult) -> Result<(), Error> {
-        let CardResult { line, purse, id, card, outcome, traffic } = result;
-        let reason = if let Outcome::Failed(reason) = outcome { reason.as_str() } else { "" };
-        let mut text =
-            csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
-        let fields = [
-            line.to_string(),
-            purse.to_string(),
-            id.clone(),
-            card.clone(),
-            outcome.word().into(),
-            reason.replace('\n', " "),
-            traffic.apdus.to_string(),
-            traffic.bytes.to_string(),
-        ];
-        let lost =
-            |error: &dyn std::fmt::Display| Error::Order(format!("a result cannot be written: {error}"));
-        text.write_record(fields).map_err(|error| lost(&error))?;
-        let bytes = text.into_inner().map_err(|error| lost(&error))?;
-        self.results.append(String::from_utf8_lossy(&bytes).trim_end())?;
-        if outcome.is_done() {
-            self.done.insert(*purse);
+        self.results.append(&result.to_csv()?)?;
+        if result.outcome.is_done() {
+            self.done.insert(result.purse);
         }
         Ok(())
     }
@@ -325,14 +258,6 @@ fn begin(world: &mut World, files: &Files, lines: &[OrderLine], name: &str, now:
     let numbers = lines.iter().map(|line| line.line).zip(numbers).collect();
     std::fs::create_dir_all(&directory).map_err(Error::file(&directory))?;
     Job::begin(&directory, name, numbers, now)
-}
-
-/// Line and purse of a result that is a good one.
-fn done_in(line: &str) -> Option<(u64, u64)> {
-    let fields: Vec<_> = line.split(',').collect();
-    let good = ["issued", "finished", "already"].contains(fields.get(4)?);
-    let number = |place: usize| fields.get(place)?.parse().ok();
-    number(0).zip(number(1)).filter(|_| good)
 }
 
 fn text(bytes: &[u8]) -> String {
