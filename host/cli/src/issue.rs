@@ -151,7 +151,16 @@ impl Issue {
 fn in_reader(global: &Global, world: &mut World, line: &mut Line, tally: &mut Tally) -> Result<(), Error> {
     let (mut last, mut failures, mut waited) = (None, 0, Instant::now());
     while !line.pending().is_empty() {
-        let Some(reader) = reader::connect(global)? else { return Ok(()) };
+        let reader = match reader::connect(global) {
+            Ok(Some(reader)) => reader,
+            Ok(None) => return Ok(()),
+            // No further card came in time: what was done is told.
+            Err(error) if !tally.results.is_empty() => {
+                output::complain_plainly(&error);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         let mut reader = world.unknown(reader);
         let met = line.meet(&mut reader).ok().map(|(_, card)| card);
         if met.is_some() && met == last {

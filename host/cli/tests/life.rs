@@ -23,6 +23,7 @@ fn a_blocked_purse_answers_questions_and_moves_no_value() {
         place.fails(3, command, &["blocked by its issuer", "card unblock"]);
     }
     place.fails(3, &["card", "pin", "reset", "1", "--new", "1234"], &["blocked"]);
+    place.fails(3, &["card", "rekey", "1"], &["must not be blocked"]);
     assert_eq!(place.json(&["resolve", "1"])["moved"], true);
     assert_eq!(place.json(&["resolve", "1", "--at", "kiosk"]), serde_json::json!([]));
     assert_eq!(place.json(&["report"])["world"]["difference"], 0);

@@ -212,6 +212,24 @@ fn a_card_that_is_pulled_from_a_reader_is_finished() {
     assert!(purses.len() >= 3, "nothing was pulled in time: {purses:?}");
 }
 
+/// What the order says of attempts is what the card counts.
+#[test]
+fn failed_authentications_block_a_card_after_the_attempts_of_its_order() {
+    let place = Place::after_a_day(1);
+    let order = place.file("orders.csv", "provider,currency,maximum,limit,attempts\n9276,EUR,20,20,2\n");
+    place.json(&["issue", "--order", argument(&order)]);
+    let (select, update) = ("00A4040008A000000151000000", "8050000008010203040506070800");
+    let wrong = format!("8482010010{}", "00".repeat(16));
+    let script =
+        [select, update, &wrong, "expect 6982", update, &wrong, "expect 6982", update, "expect 6983"];
+    let script = place.file("script.txt", &script.join("\n"));
+    place.json(&["apdu", "--purse", "5", "--script", argument(&script)]);
+    place.fails(1, &["gp", "list", "--card", "5"], &["no tries are left"]);
+    // The purse goes on.
+    place.json(&["load", "5", "5"]);
+    place.json(&["pay", "5", "1", "--at", "kiosk"]);
+}
+
 /// One reader, `--wait`: a card is taken out, the next one put in.
 #[test]
 fn a_reader_takes_one_card_after_the_other() {

@@ -103,7 +103,7 @@ impl World {
         };
         let newest = self.own_access(self.holder(which)?).into_iter().next();
         let name = name(kind)?;
-        self.managed(which, |reader, access, random| {
+        let brought = self.managed(which, |reader, access, random| {
             let mut domain = SecurityDomain::open(&mut *reader, access, random)?;
             domain.personalise(&name, &[block])?;
             if let Some(newest) = newest.filter(|newest| newest.wish != access.wish) {
@@ -111,7 +111,8 @@ impl World {
                 SecurityDomain::open(reader, &newest, random)?;
             }
             Ok(())
-        })
+        });
+        brought.map_err(refusal)
     }
 
     /// Retires the keys of a purse or a PSAM up to a version.
@@ -124,15 +125,7 @@ impl World {
         let retired = self.managed(which, |reader, access, random| {
             SecurityDomain::open(reader, access, random)?.personalise(&name, &[block])
         });
-        retired.map_err(|error| match error {
-            Error::Card(error) if error.status() == Some(StatusWord::REFERENCE_NOT_FOUND) => {
-                Error::Refused("the card has no keys above this version; `rekey` brings them first".into())
-            }
-            Error::Card(error) if error.status() == Some(StatusWord::WRONG_DATA) => {
-                Error::Refused("the card has retired newer versions already".into())
-            }
-            other => other,
-        })
+        retired.map_err(refusal)
     }
 
     /// Does something with a card and its own keys of card management.
@@ -215,4 +208,23 @@ impl World {
 
 fn name(kind: AppletKind) -> Result<Aid, Error> {
     Aid::new(kind.aid()).map_err(|_| Error::Order("an application has no name".into()))
+}
+
+/// Why a card refuses keys, or to retire some.
+fn refusal(error: Error) -> Error {
+    let status = if let Error::Card(error) = &error { error.status() } else { None };
+    let why = match status {
+        Some(StatusWord::REFERENCE_NOT_FOUND) => {
+            "the card has no keys above this version; `rekey` brings them first"
+        }
+        Some(StatusWord::WRONG_DATA) => "the card has retired this version, or newer ones",
+        Some(StatusWord::CONDITIONS_NOT_SATISFIED) => {
+            "not now: a purse must not be blocked, and no purchase be open at a PSAM whose keys are retired"
+        }
+        Some(StatusWord::NOT_ENOUGH_MEMORY) => {
+            "the card has no room for another version; retire old ones first"
+        }
+        _ => return error,
+    };
+    Error::Refused(why.into())
 }
