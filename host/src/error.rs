@@ -43,6 +43,26 @@ pub enum Error {
         /// The purse that was meant.
         wanted: IepId,
     },
+    /// The purse is blocked.
+    #[error(
+        "the purse is blocked by its issuer: it answers questions and moves no value; `purse card unblock` takes it into use again"
+    )]
+    Blocked,
+    /// A load that the purse wants the PIN for.
+    #[error("the purse wants its holder's PIN for this load; give it with --pin")]
+    PinWanted,
+    /// A PIN that is not the purse's.
+    #[error("the PIN is wrong; {}", tries(*.0))]
+    WrongPin(u8),
+    /// The PIN has no tries left.
+    #[error("the PIN is blocked; its issuer gives the purse another one: `purse card pin reset`")]
+    PinBlocked,
+    /// The purse has no PIN.
+    #[error("this purse has no PIN")]
+    NoPin,
+    /// The card has other keys of card management than those that were expected.
+    #[error("the card has keys of card management that are not known here: {}", versions(.0))]
+    ForeignKeys(Vec<u8>),
     /// The issuer did not allow the load or unload; the purse is unchanged.
     #[error("the issuer refused")]
     RefusedByIssuer,
@@ -121,6 +141,19 @@ pub enum Trouble {
     Other(String),
 }
 
+fn versions(versions: &[u8]) -> String {
+    let words: Vec<_> = versions.iter().map(|version| format!("version {version:02X}")).collect();
+    if words.is_empty() { "none are told".into() } else { words.join(", ") }
+}
+
+fn tries(left: u8) -> String {
+    match left {
+        0 => "no try is left, and it is blocked".into(),
+        1 => "one try is left".into(),
+        left => format!("{left} tries are left"),
+    }
+}
+
 fn list(names: &[String]) -> String {
     match names {
         [] => "none is attached; attach one, or wait for it with --wait".into(),
@@ -134,6 +167,8 @@ impl Error {
     pub const fn status(&self) -> Option<StatusWord> {
         match self {
             Self::Status { status, .. } => Some(*status),
+            Self::Blocked => Some(StatusWord::BLOCKED),
+            Self::PinWanted => Some(StatusWord::SECURITY_NOT_SATISFIED),
             _ => None,
         }
     }

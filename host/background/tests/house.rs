@@ -60,6 +60,7 @@ fn order(number: u64) -> PurseOrder {
         groups: vec![GROUP],
         versions: vec![1],
         legacy: None,
+        pin: None,
     }
 }
 
@@ -72,6 +73,46 @@ fn blocks_are_in_order_and_numbers_are_issued_once() {
     assert_eq!(blocks.iter().map(|block| block.last).collect::<Vec<_>>(), [MORE, MORE, MORE, LAST]);
     assert_eq!(blocks.iter().map(|block| block.block).collect::<Vec<_>>(), [0, 1, 2, 3]);
     assert!(matches!(world.background.issue_purse(&order(5), NOW), Err(Error::AlreadyRegistered(_))));
+}
+
+#[test]
+fn the_same_order_gets_the_same_again() {
+    let mut world = World::new();
+    let background = &mut world.background;
+    assert!(background.register_purse(&order(5), NOW).expect("registered"));
+    assert!(!background.register_purse(&order(5), NOW).expect("the same"));
+    let other = PurseOrder { maximum: Balance(2_000), ..order(5) };
+    assert!(matches!(background.register_purse(&other, NOW), Err(Error::AlreadyRegistered(_))));
+    let blocks = |background: &Background| background.purse_blocks(&order(5)).expect("blocks");
+    assert!(blocks(background) == blocks(background));
+    assert!(background.knows_purse(order(5).iep).expect("asked"));
+    assert!(!background.knows_purse(order(6).iep).expect("asked"));
+}
+
+#[test]
+fn a_generation_reaches_vault_file_database_and_cards() {
+    let mut world = World::new();
+    let mut rng = ChaCha20Rng::seed_from_u64(7);
+    let (file, iep) = (world.folder.path().join("vault.json"), order(5).iep);
+    let background = &mut world.background;
+    assert!(
+        background.purse_generation(iep, &[GROUP], 2).is_err()
+            && background.sam_generation(GROUP, 2).is_err()
+    );
+    assert_eq!(background.all_channel_keys(iep).len(), 1);
+    let version = background.add_key_version(&file, Algorithm::RetailMac, &[GROUP], &mut rng).expect("added");
+    assert_eq!(version, 2);
+    let purse = background.purse_generation(iep, &[GROUP], 2).expect("a generation");
+    let sam = background.sam_generation(GROUP, 2).expect("a generation");
+    assert_eq!((purse.group, sam.group), (DataGroup::Generation, DataGroup::Generation));
+    let places: Vec<_> = background.all_channel_keys(iep).into_iter().map(|(place, _)| place).collect();
+    assert_eq!(places, [0x31, 0x30], "newest first");
+    assert!(places.into_iter().all(Background::is_own_version) && !Background::is_own_version(0xFF));
+    let names: Vec<_> = background.key_versions().into_iter().map(|key| key.name).collect();
+    assert!(names.contains(&"load key, group 0, version 2".to_owned()), "{names:?}");
+    // The file has what the database has noted.
+    let vault = Vault::load(&file).expect("the vault");
+    assert!(Background::open(&world.database(), vault).is_ok());
 }
 
 /// Design, Keys: a SAM never holds a load or certificate key.

@@ -1,18 +1,19 @@
-//! `purse card list|show|log`: looks at purses. `purse card issue` and `serve` have files of
-//! their own.
+//! `purse card list|show|log`: looks at purses; `block` and `unblock`. The other subcommands
+//! have files of their own.
 
 use apdu_spec::element::Kind;
 use apdu_spec::purse::LogLine;
 use background::reports::PurseLine;
-use host::card::purse::PurseCard;
 use serde_json::json;
 use simulation::{Error, World};
 
-use crate::{Global, issue, output, process, reader, serve};
+use crate::{Global, blank, card_issue, output, pin, process, reader, rekey, serve};
 
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  purse card list\n  purse card show 1\n  purse card log 1 --json\n  \
-    purse --reader \"Virtual PCD 00 00\" card show\n  purse card serve --image purse-data/cards/purse-1.card")]
+#[command(
+    after_help = "Examples:\n  purse card list\n  purse card show 1\n  purse card log 1 --json\n  purse card block 1\n  \
+    purse --reader \"Virtual PCD 00 00\" card show\n  purse card serve --image purse-data/cards/purse-1.card"
+)]
 pub(crate) struct Card {
     #[command(subcommand)]
     action: Action,
@@ -32,8 +33,30 @@ enum Action {
         /// Number of the purse; with --reader, the one in the reader
         purse: Option<u64>,
     },
+    /// Block a purse: it answers questions and moves no value
+    Block {
+        /// Number of the purse; with --reader, the one in the reader
+        purse: Option<u64>,
+    },
+    /// Take a blocked purse into use again
+    Unblock {
+        /// Number of the purse; with --reader, the one in the reader
+        purse: Option<u64>,
+    },
+    /// Change the PIN of a purse, or reset it
+    Pin(pin::PinCommand),
+    /// Bring a purse a generation of keys, or retire old ones
+    #[command(after_help = "Examples:\n  purse card rekey 1\n  purse card rekey 1 --retire 1")]
+    Rekey {
+        /// Number of the purse; with --reader, the one in the reader
+        purse: Option<u64>,
+        #[command(flatten)]
+        rekey: rekey::NewKeys,
+    },
     /// Issue new purses
-    Issue(issue::Issue),
+    Issue(card_issue::CardIssue),
+    /// Make blank cards, as image files
+    Blank(blank::Blank),
     /// Put cards into readers: of pcscd, or of any program that connects
     Serve(serve::Serve),
 }
@@ -54,9 +77,17 @@ impl Card {
                 let (mut world, presented) = process::open_with_purse(global)?;
                 log(&mut world, process::which(*purse, presented), global.json)
             }
+            Action::Block { purse } => block(*purse, true, global),
+            Action::Unblock { purse } => block(*purse, false, global),
+            Action::Pin(pin) => pin.run(global),
+            Action::Rekey { purse, rekey } => rekey::purse(rekey, *purse, global),
             Action::Issue(issue) => {
                 reader::refuse(global)?;
                 issue.run(global)
+            }
+            Action::Blank(blank) => {
+                reader::refuse(global)?;
+                blank.run(global)
             }
             Action::Serve(serve) => {
                 reader::refuse(global)?;
@@ -64,6 +95,19 @@ impl Card {
             }
         }
     }
+}
+
+fn block(purse: Option<u64>, blocked: bool, global: &Global) -> Result<(), Error> {
+    let (mut world, presented) = process::open_with_purse(global)?;
+    let purse = process::which(purse, presented);
+    world.block(purse, blocked)?;
+    if global.json {
+        output::json(&json!({ "purse": purse, "blocked": blocked }));
+    } else {
+        let state = if blocked { "blocked: it answers questions and moves no value" } else { "in use again" };
+        output::line(format_args!("Purse {purse} is {state}"));
+    }
+    Ok(())
 }
 
 fn shadow_of(world: &mut World, number: u64) -> Result<Option<PurseLine>, Error> {
@@ -78,13 +122,15 @@ fn list(world: &mut World, as_json: bool) -> Result<(), Error> {
     for number in world.purse_numbers() {
         let name = world.iep(number)?.to_string();
         let known = shadows.iter().find(|line| line.purse == name);
-        let mut card = PurseCard::select(world.purse(number)?)?;
+        let Some(mut card) = world.purse_card(number)? else { continue };
+        let blocked = card.is_blocked();
         let (balance, information) = (card.balance()?, card.information()?);
         let shadow = known.map(|line| line.shadow.minor);
         values.push(json!({
             "purse": number, "id": name, "balance": balance.balance.0, "shadow": shadow,
             "sessions": information.nt.get(), "value_commits": information.nv.get(),
             "receipts": information.receipts, "hotlisted": known.is_some_and(|line| line.hotlisted),
+            "blocked": blocked,
         }));
         rows.push([
             number.to_string(),
@@ -93,12 +139,13 @@ fn list(world: &mut World, as_json: bool) -> Result<(), Error> {
             shadow.map_or("unknown".into(), |minor| output::money(minor, currency)),
             information.nv.to_string(),
             information.receipts.to_string(),
+            if blocked { "blocked".into() } else { "in use".into() },
         ]);
     }
     if as_json {
         output::json(&json!(values));
     } else {
-        let head = ["purse", "id", "balance", "shadow balance", "value commits", "receipts held"];
+        let head = ["purse", "id", "balance", "shadow balance", "value commits", "receipts held", "state"];
         output::line(output::table(head, 2, rows));
     }
     Ok(())
@@ -106,7 +153,8 @@ fn list(world: &mut World, as_json: bool) -> Result<(), Error> {
 
 fn show(world: &mut World, number: u64, image: bool, as_json: bool) -> Result<(), Error> {
     let path = image.then(|| world.purse_path(number));
-    let mut card = PurseCard::select(world.purse(number)?)?;
+    let mut card = process::purse_card(world, number)?;
+    let blocked = card.is_blocked();
     let (balance, information) = (card.balance()?, card.information()?);
     let known = shadow_of(world, number)?;
     let (identity, currency) = (information.identity, information.identity.currency);
@@ -116,7 +164,7 @@ fn show(world: &mut World, number: u64, image: bool, as_json: bool) -> Result<()
             "currency": currency.code, "exponent": currency.exponent, "balance": balance.balance.0,
             "maximum": identity.maximum.0, "overdraft": information.overdraft.get(),
             "sessions": information.nt.get(), "value_commits": information.nv.get(),
-            "receipts": information.receipts, "image": path, "background": known,
+            "receipts": information.receipts, "blocked": blocked, "image": path, "background": known,
         }));
         return Ok(());
     }
@@ -131,6 +179,7 @@ fn show(world: &mut World, number: u64, image: bool, as_json: bool) -> Result<()
         ["sessions (NT)".into(), information.nt.to_string()],
         ["value commits (NV)".into(), information.nv.to_string()],
         ["receipts held".into(), information.receipts.to_string()],
+        ["state".into(), if blocked { "blocked by the issuer".into() } else { "in use".into() }],
     ];
     rows.extend(path.map(|path| ["image".into(), path.display().to_string()]));
     output::line(output::table(["purse", &number.to_string()], 2, rows));
@@ -138,7 +187,7 @@ fn show(world: &mut World, number: u64, image: bool, as_json: bool) -> Result<()
 }
 
 fn log(world: &mut World, number: u64, as_json: bool) -> Result<(), Error> {
-    let mut card = PurseCard::select(world.purse(number)?)?;
+    let mut card = process::purse_card(world, number)?;
     let currency = card.information()?.identity.currency;
     let lines = card.log()?;
     if as_json {

@@ -1,113 +1,288 @@
-//! `purse card issue`: new purses of the scheme, which older readers can read besides, if wanted.
+//! `purse issue`: the personalisation line. An order becomes cards: images in the scheme's
+//! directory or in another one, blank images, or cards in a reader, one after the other.
 
-use apdu_spec::element::{Bcd, Currency, Time};
-use apdu_spec::personalisation::LegacyView;
-use serde_json::json;
-use simulation::Error;
-use simulation::world::Limits;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use crate::{Global, output, process};
+use host::reader::virtual_reader::VirtualReader;
+use serde_json::{Value, json};
+use simulation::issuance::line::{Files, Line, Meant};
+use simulation::issuance::order::{Columns, FIELDS, REQUIRED};
+use simulation::issuance::result::{CardResult, Outcome};
+use simulation::world::AnyReader;
+use simulation::{Error, World};
+
+use crate::gp::keys::Keys;
+use crate::progress::Progress;
+use crate::{Global, output, process, reader, watch};
+
+/// How often the reader is looked at for the next card.
+const RETRY: Duration = Duration::from_millis(500);
+/// How often a card that fails is tried.
+const TRIES: usize = 3;
 
 #[derive(clap::Args)]
-#[command(
-    after_help = "Examples:\n  purse card issue\n  purse card issue --count 3 --maximum 150 --overdraft 3.20\n  \
-    purse card issue --view geldkarte --bank-code 37040044 --account 532013000\n\n\
-    A view shows balance, limits and payments of the purse to readers of older cards. Nothing can be \
-    written through it."
-)]
+#[command(after_help = after_help())]
 pub(crate) struct Issue {
-    /// How many
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    count: u32,
-    /// Greatest balance
-    #[arg(long, default_value = "200.00", value_name = "AMOUNT")]
-    maximum: String,
-    /// How far below zero a payment may take it
-    #[arg(long, default_value = "0.00", value_name = "AMOUNT")]
-    overdraft: String,
-    /// Greatest payment
-    #[arg(long, default_value = "50.00", value_name = "AMOUNT")]
-    limit: String,
-    /// As which older cards it can be read besides
-    #[arg(long, value_enum, value_delimiter = ',')]
-    view: Vec<View>,
-    /// Short bank code that a Geldkarte shows: 6 digits, the first two 21, 22, 25, 26 or 29
-    #[arg(long, default_value_t = 250_000, value_parser = short_bank_code, requires = "view")]
-    short_bank_code: u64,
-    /// Bank code that a Geldkarte shows, 8 digits
-    #[arg(long, default_value_t = 0, requires = "view",
-        value_parser = clap::value_parser!(u64).range(..=Bcd::<4>::MAX))]
-    bank_code: u64,
-    /// Account that a Geldkarte shows, 10 digits
-    #[arg(long, default_value_t = 0, requires = "view",
-        value_parser = clap::value_parser!(u64).range(..=Bcd::<5>::MAX))]
-    account: u64,
-    /// Country that a Geldkarte shows, ISO 3166 numeric
-    #[arg(long, default_value_t = 280, requires = "view", value_parser = clap::value_parser!(u64).range(..=999))]
-    country: u64,
+    /// The order: CSV, one card a line
+    #[arg(long, value_name = "FILE")]
+    order: PathBuf,
+    /// File that the result of each card is appended to; without, ORDER.results.csv
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// File that random PINs are appended to, its owner's alone; without, ORDER.pins.csv
+    #[arg(long, value_name = "FILE")]
+    letters: Option<PathBuf>,
+    /// Directory for the images, in place of the scheme's own
+    #[arg(long, value_name = "DIR", conflicts_with = "blank")]
+    into: Option<PathBuf>,
+    /// Image of a blank card, for the next line of the order; again for more cards
+    #[arg(long, value_name = "FILE")]
+    blank: Vec<PathBuf>,
+    /// Name of a column, as field=name; again for more
+    #[arg(long, value_name = "FIELD=NAME")]
+    column: Vec<String>,
+    #[command(flatten)]
+    keys: Keys,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum View {
-    Geldkarte,
-    Quick,
+fn after_help() -> String {
+    format!(
+        "Examples:\n  purse issue --order orders.csv\n  purse issue --order orders.csv --into cards\n  \
+         purse --reader \"ACS\" --wait issue --order orders.csv      one card after the other\n  \
+         purse issue --order orders.csv --blank blank-1.card --blank blank-2.card\n\n\
+         Columns: {}; {} must be there. # begins a comment. An empty number is the next free one, an\n\
+         empty version the two newest; pin is digits or \"random\", view is geldkarte, quick or both with +.\n\
+         The whole order is checked before anything is written.\n\n\
+         An order is known by its content: the same command goes on after an interruption, no card is\n\
+         personalised twice, and what is done is said to be. Keys (--key-file) are those that the cards come\n\
+         with; without, those of sample cards. In a reader without --wait it is one card a call.\n\
+         A card that is torn is finished by the same command; for another use, `purse gp reset`.",
+        FIELDS.join(", "),
+        REQUIRED.join(", ")
+    )
 }
 
-/// Six digits that begin with the number of a group of banks.
-fn short_bank_code(text: &str) -> Result<u64, String> {
-    let code: u64 = text.parse().map_err(|_| "6 digits are expected".to_owned())?;
-    match code / 10_000 {
-        21 | 22 | 25 | 26 | 29 => Ok(code),
-        _ => Err("6 digits are expected, the first two 21, 22, 25, 26 or 29".into()),
-    }
+/// What has been done so far.
+#[derive(Default)]
+struct Tally {
+    results: Vec<CardResult>,
+    /// Lines that were done before.
+    already: usize,
 }
 
 impl Issue {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
-        let mut world = process::open(global)?;
-        let limits = self.limits(world.scheme().currency());
-        if !self.view.is_empty() && u64::from(limits.maximum) > Bcd::<3>::MAX {
-            process::usage("a view has six digits for the balance; lower --maximum");
+        let mut columns = Columns::default();
+        for assignment in &self.column {
+            columns.set(assignment).unwrap_or_else(|reason| process::usage(reason));
         }
-        let now = process::now();
-        let mut issued = Vec::new();
-        for _ in 0..self.count {
-            let number = world.issue_readable_purse(limits, self.legacy(now), now)?;
-            let (id, image) = (world.iep(number)?.to_string(), world.purse_path(number));
-            if !global.json {
-                output::line(format_args!("purse {number}, {id}: {}", image.display()));
+        let beside = |ending: &str| self.order.with_extension(ending);
+        let files = Files {
+            order: self.order.clone(),
+            results: self.out.clone().unwrap_or_else(|| beside("results.csv")),
+            letters: self.letters.clone().unwrap_or_else(|| beside("pins.csv")),
+        };
+        let mut world = process::open_watched(global, watch::observer(global)?)?;
+        let mut line = Line::open(&mut world, &files, &columns, self.keys.initial()?, process::now())?;
+        let already = line.lines().len() - line.pending().len();
+        let mut tally = Tally { already, ..Tally::default() };
+        let begun = Instant::now();
+        if global.reader.is_given() {
+            if self.into.is_some() || !self.blank.is_empty() {
+                process::usage("--reader and --into or --blank are two places; give one");
             }
-            issued.push(json!({ "purse": number, "id": id, "image": image }));
+            in_reader(global, &mut world, &mut line, &mut tally)?;
+        } else if self.blank.is_empty() {
+            self.images(&mut world, &mut line, &mut tally)?;
+        } else {
+            self.blanks(global, &mut world, &mut line, &mut tally)?;
         }
-        if global.json {
-            output::json(&json!(issued));
+        let took = begun.elapsed();
+        tally.tell(&files, line.pending().len(), took, global.json);
+        match tally.count(|outcome| !outcome.is_done()) {
+            0 => Ok(()),
+            failed => Err(Error::Mismatch(format!(
+                "{failed} times a card was not personalised, see {}; the same command goes on",
+                files.results.display()
+            ))),
+        }
+    }
+
+    fn images(&self, world: &mut World, line: &mut Line, tally: &mut Tally) -> Result<(), Error> {
+        if let Some(directory) = &self.into {
+            let refuse =
+                |error: std::io::Error| Error::File { path: directory.clone(), reason: error.to_string() };
+            std::fs::create_dir_all(directory).map_err(refuse)?;
+        }
+        let mut progress = Progress::new();
+        let total = line.lines().len() as u64;
+        for place in line.pending() {
+            progress.tell("personalising cards", total - line.pending().len() as u64, total);
+            if line.is_begun(place) {
+                let number = line.number(place)?;
+                output::complain_plainly(&format_args!(
+                    "purse {number} was begun on a card in a reader; put that one in with --reader"
+                ));
+                continue;
+            }
+            tally.results.push(line.make_image(world, place, self.into.as_deref())?);
         }
         Ok(())
     }
 
-    fn limits(&self, currency: Currency) -> Limits {
-        let minor = |text: &str| process::amount(text, currency).get();
-        Limits {
-            maximum: minor(&self.maximum),
-            overdraft: minor(&self.overdraft),
-            purchase: minor(&self.limit),
+    fn blanks(
+        &self,
+        global: &Global,
+        world: &mut World,
+        line: &mut Line,
+        tally: &mut Tally,
+    ) -> Result<(), Error> {
+        for path in &self.blank {
+            let image = VirtualReader::open(path, Box::new(process::random(global.seed)?), true)?;
+            let reader = world.unknown(Box::new(image));
+            take(world, line, tally, reader, &path.display().to_string())?;
+        }
+        Ok(())
+    }
+}
+
+/// One card in a reader after the other, as long as there is a line for one.
+fn in_reader(global: &Global, world: &mut World, line: &mut Line, tally: &mut Tally) -> Result<(), Error> {
+    let (mut last, mut failures, mut waited) = (None, 0, Instant::now());
+    while !line.pending().is_empty() {
+        let reader = match reader::connect(global) {
+            Ok(Some(reader)) => reader,
+            Ok(None) => return Ok(()),
+            // No further card came in time: what was done is told.
+            Err(error) if !tally.results.is_empty() => {
+                output::complain_plainly(&error);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let mut reader = world.unknown(reader);
+        let met = line.meet(&mut reader).ok().map(|(_, card)| card);
+        if met.is_some() && met == last {
+            // It has not been taken out yet.
+            drop(reader);
+            if !global.reader.waits(waited) {
+                return Ok(());
+            }
+            std::thread::sleep(RETRY);
+            continue;
+        }
+        let good = take(world, line, tally, reader, "the card")?;
+        failures = if good { 0 } else { failures + 1 };
+        if failures >= TRIES && met.is_none() {
+            return Err(Error::Order("the card in the reader is none that can be personalised here".into()));
+        }
+        last = met.filter(|_| good || failures >= TRIES);
+        waited = Instant::now();
+        if !global.reader.waits(waited) {
+            return Ok(());
+        }
+        if !good {
+            std::thread::sleep(RETRY);
         }
     }
+    Ok(())
+}
 
-    fn legacy(&self, now: Time) -> Option<LegacyView> {
-        let bit = |view: &View| match view {
-            View::Geldkarte => LegacyView::GELDKARTE,
-            View::Quick => LegacyView::QUICK,
-        };
-        let views = self.view.iter().map(bit).fold(0, |views, bit| views | bit);
-        (views != 0).then(|| LegacyView {
-            views,
-            // What is typed has no more digits than its place.
-            short_bank: Bcd::saturating(self.short_bank_code),
-            bank: Bcd::saturating(self.bank_code),
-            account: Bcd::saturating(self.account),
-            country: Bcd::saturating(self.country),
-            since: now.date(),
-        })
+/// Does with a card what the order says. False: it failed, and may be tried again.
+fn take(
+    world: &mut World,
+    line: &mut Line,
+    tally: &mut Tally,
+    mut reader: AnyReader,
+    name: &str,
+) -> Result<bool, Error> {
+    let say = |text: std::fmt::Arguments<'_>| output::complain_plainly(&format_args!("{name}: {text}"));
+    let place = match line.meet(&mut reader) {
+        Err(error) => {
+            say(format_args!("{error}"));
+            return Ok(false);
+        }
+        Ok((Meant::Line(place), _)) => place,
+        Ok((Meant::Done(place), _)) => {
+            say(format_args!("purse {} already; take the next card", line.number(place)?));
+            return Ok(true);
+        }
+        Ok((Meant::Foreign, _)) => {
+            say(format_args!("neither blank nor of this order, and left alone; take another card"));
+            return Ok(true);
+        }
+        Ok((Meant::Spare, _)) => {
+            say(format_args!("left alone: each line of the order has a card"));
+            return Ok(true);
+        }
+    };
+    let result = line.carry_out(world, place, reader, true, || Ok(()))?;
+    match &result.outcome {
+        Outcome::Failed(reason) => say(format_args!("purse {}: {reason}", result.purse)),
+        outcome => say(format_args!("purse {} {}", result.purse, outcome.word())),
     }
+    let good = result.outcome.is_done();
+    tally.results.push(result);
+    Ok(good)
+}
+
+impl Tally {
+    fn count(&self, is: impl Fn(&Outcome) -> bool) -> usize {
+        self.results.iter().filter(|result| is(&result.outcome)).count()
+    }
+
+    fn tell(&self, files: &Files, remaining: usize, took: Duration, as_json: bool) {
+        let issued: Vec<_> = self.results.iter().filter(|result| result.outcome == Outcome::Issued).collect();
+        let count = issued.len() as u64;
+        let per_card = |total: u64| total.checked_div(count);
+        let apdus = per_card(issued.iter().map(|result| result.traffic.apdus).sum());
+        let bytes = per_card(issued.iter().map(|result| result.traffic.bytes).sum());
+        let done = self.count(Outcome::is_done);
+        let tenths = (done as u128 * 10_000).checked_div(took.as_millis()).filter(|_| done > 0);
+        let finished = self.count(|outcome| *outcome == Outcome::Finished);
+        let already = self.already + self.count(|outcome| *outcome == Outcome::Already);
+        let failed = self.count(|outcome| !outcome.is_done());
+        let letters = Some(&files.letters).filter(|path| path.exists());
+        if as_json {
+            output::json(&json!({
+                "issued": count, "finished": finished, "already": already, "failed": failed,
+                "remaining": remaining, "apdus_per_card": apdus, "bytes_per_card": bytes,
+                "cards_per_second": tenths.map(|tenths| f64::from(u32::try_from(tenths).unwrap_or(u32::MAX)) / 10.0),
+                "results": files.results, "letters": letters,
+                "cards": self.results.iter().map(to_json).collect::<Vec<_>>(),
+            }));
+            return;
+        }
+        for result in self.results.iter().filter(|result| !result.outcome.is_done()) {
+            if let Outcome::Failed(reason) = &result.outcome {
+                output::line(format_args!("line {}, purse {}: {reason}", result.line, result.purse));
+            }
+        }
+        let or_none = |number: Option<u64>| number.map_or("-".into(), |number| number.to_string());
+        let rate = tenths.map_or("-".into(), |tenths| format!("{}.{}", tenths / 10, tenths % 10));
+        let path = |path: &Path| path.display().to_string();
+        let mut rows = vec![
+            ["issued".into(), count.to_string()],
+            ["finished, after an interruption".into(), finished.to_string()],
+            ["already done".into(), already.to_string()],
+            ["failed".into(), failed.to_string()],
+            ["lines that wait for a card".into(), remaining.to_string()],
+            ["APDUs a card".into(), or_none(apdus)],
+            ["bytes a card".into(), or_none(bytes)],
+            ["cards a second".into(), rate],
+            ["results".into(), path(&files.results)],
+        ];
+        rows.extend(letters.map(|letters| ["PINs, for letters".into(), path(letters)]));
+        output::line(output::table(["order", &path(&files.order)], 1, rows));
+    }
+}
+
+fn to_json(result: &CardResult) -> Value {
+    let CardResult { line, purse, id, card, outcome, traffic } = result;
+    let reason = if let Outcome::Failed(reason) = outcome { Some(reason) } else { None };
+    json!({
+        "line": line, "purse": purse, "id": id, "card": card, "result": outcome.word(), "reason": reason,
+        "apdus": traffic.apdus, "bytes": traffic.bytes,
+    })
 }

@@ -4,7 +4,7 @@ use host::terminal::load::{Funding, Transferred};
 use serde_json::json;
 use simulation::{Error, World};
 
-use crate::{Global, output, process};
+use crate::{Global, output, pin, process};
 
 /// Where the money comes from, or goes to.
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -28,7 +28,9 @@ impl From<Source> for Funding {
 }
 
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  purse load 1 20\n  purse load 1 12.50 --from cash")]
+#[command(after_help = "Examples:\n  purse load 1 20\n  purse load 1 12.50 --from cash\n  \
+    purse load 1 100 --pin                above the purse's limit; the PIN is asked for\n\n\
+    Exit code 3: the issuer refuses, the purse wants its PIN or another one, or is blocked.")]
 pub(crate) struct Load {
     /// Number of the purse
     purse: u64,
@@ -37,6 +39,10 @@ pub(crate) struct Load {
     /// Where the money comes from
     #[arg(long, value_enum, default_value = "account")]
     from: Source,
+    /// The holder's PIN, where the purse wants it; without digits it is asked for. Others on this
+    /// machine can see it here
+    #[arg(long, value_name = "DIGITS", num_args = 0..=1, default_missing_value = "ask", value_parser = pin::typed)]
+    pin: Option<pin::Typed>,
 }
 
 #[derive(clap::Args)]
@@ -55,7 +61,9 @@ impl Load {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
         let mut world = process::open(global)?;
         let amount = process::amount(&self.amount, world.scheme().currency());
-        let done = world.load(self.purse, amount, self.from.into(), process::now())?;
+        let pin = self.pin.as_ref().map(pin::Typed::pin).transpose()?;
+        let (funding, now) = (self.from.into(), process::now());
+        let done = world.load_with_pin(self.purse, amount, funding, pin.as_ref(), now)?;
         tell(&world, global, self.purse, "loaded", &done);
         Ok(())
     }

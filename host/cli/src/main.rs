@@ -4,19 +4,25 @@
 //! `process` opens the world and says how the program ends, `watch` is `--trace` and `--pcap`.
 
 mod apdu;
+mod blank;
 mod card;
+mod card_issue;
 mod clear;
 mod collect;
 mod completions;
 mod demo;
+mod gp;
 mod issue;
+mod keys;
 mod load;
 mod output;
 mod pay;
+mod pin;
 mod process;
 mod progress;
 mod reader;
 mod readers;
+mod rekey;
 mod replay;
 mod report;
 mod resolve;
@@ -37,7 +43,7 @@ use clap::{Parser, Subcommand};
     name = "purse",
     version,
     after_help = "Begin with `purse demo`; the other commands go on from its data.\n\n\
-        Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused or in doubt."
+        Exit codes: 0 done, 1 failed, 2 wrong usage or order, 3 refused or in doubt."
 )]
 struct Arguments {
     #[command(flatten)]
@@ -78,6 +84,14 @@ enum Command {
     Simulate(simulate::Simulate),
     /// Issue purses, look at them, put them into readers of other programs
     Card(card::Card),
+    /// Carry out an order of cards: personalise them in images or in a reader
+    Issue(issue::Issue),
+    /// Manage a card as GlobalPlatform has it: what is on it, its life cycle, its keys
+    Gp(gp::Gp),
+    /// The key versions of the scheme
+    Keys(keys::Keys),
+    /// The PSAMs of terminals: bring them new keys
+    Sam(rekey::Sam),
     /// Load a purse, online
     Load(load::Load),
     /// Unload a purse, online
@@ -112,6 +126,8 @@ impl Command {
         matches!(
             self,
             Self::Card(_)
+                | Self::Issue(_)
+                | Self::Gp(_)
                 | Self::Load(_)
                 | Self::Unload(_)
                 | Self::Pay(_)
@@ -135,6 +151,10 @@ fn main() -> ExitCode {
             watch::refuse(&global, "simulate").and_then(|()| simulate.run(&global))
         }
         Command::Card(card) => card.run(&global),
+        Command::Issue(issue) => issue.run(&global),
+        Command::Gp(gp) => gp.run(&global),
+        Command::Keys(keys) => keys.run(&global),
+        Command::Sam(sam) => sam.run(&global),
         Command::Load(load) => load.run(&global),
         Command::Unload(unload) => unload.run(&global),
         Command::Pay(pay) => pay.run(&global),
@@ -150,4 +170,14 @@ fn main() -> ExitCode {
         Command::Completions(completions) => completions.run(),
     };
     process::end(result, global.json)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn every_command_is_sound() {
+        super::Arguments::command().debug_assert();
+    }
 }

@@ -4,8 +4,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use apdu_spec::StatusWord;
 use apdu_spec::element::{Amount, Currency, Time};
 use clap::CommandFactory as _;
+use host::card::purse::PurseCard;
 use host::trace::SharedObserver;
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
@@ -29,6 +31,12 @@ pub(crate) fn open_with_purse(global: &Global) -> Result<(World, Option<u64>), E
 /// The purse that is meant: of this number, or the one in the reader.
 pub(crate) fn which(number: Option<u64>, presented: Option<u64>) -> u64 {
     number.or(presented).unwrap_or_else(|| usage("which purse? Give its number, or a reader with --reader"))
+}
+
+/// The purse of this number, selected.
+pub(crate) fn purse_card(world: &mut World, number: u64) -> Result<PurseCard<'_>, Error> {
+    let deleted = || Error::Order(format!("there is no purse on card {number} any more: it was deleted"));
+    world.purse_card(number)?.ok_or_else(deleted)
 }
 
 /// The world of `--data` with this observer, and without what is in the reader.
@@ -98,12 +106,27 @@ pub(crate) fn end(result: Result<(), Error>, json: bool) -> ExitCode {
         Error::NotPaid(_)
             | Error::InDoubt(_)
             | Error::CancellationInDoubt(_)
-            | Error::Card(host::Error::RefusedByIssuer | host::Error::InDoubt(_))
+            | Error::Refused(_)
+            | Error::Card(
+                host::Error::RefusedByIssuer
+                    | host::Error::InDoubt(_)
+                    | host::Error::Blocked
+                    | host::Error::PinWanted
+                    | host::Error::WrongPin(_)
+                    | host::Error::PinBlocked
+                    | host::Error::NoPin
+                    | host::Error::Status { status: StatusWord::KEY_RETIRED, .. }
+            )
     );
     if json {
         crate::output::complain(&serde_json::json!({ "error": error.to_string(), "refused": refused }));
     } else {
         crate::output::complain_plainly(&error);
     }
-    ExitCode::from(if refused { 3 } else { 1 })
+    let code = match error {
+        Error::OrderFile { .. } => 2,
+        _ if refused => 3,
+        _ => 1,
+    };
+    ExitCode::from(code)
 }

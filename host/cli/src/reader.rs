@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Which reader.
 #[derive(clap::Args)]
 pub(crate) struct Choice {
-    /// The purse is in this reader: name of a PC/SC reader, or a part of it, or the address
+    /// The card is in this reader: name of a PC/SC reader, or a part of it, or the address
     /// of a served card, tcp:HOST:PORT or unix:PATH
     #[arg(long, global = true, value_name = "NAME")]
     reader: Option<String>,
@@ -28,6 +28,17 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
+    /// Whether there is a reader at all.
+    pub(crate) const fn is_given(&self) -> bool {
+        self.reader.is_some()
+    }
+
+    /// Whether waiting since `begun` goes on.
+    pub(crate) fn waits(&self, begun: Instant) -> bool {
+        self.wait
+            .is_some_and(|wait| wait.is_none_or(|seconds| begun.elapsed() < Duration::from_secs(seconds)))
+    }
+
     /// A clock that says how much longer to wait; nothing where there is no waiting.
     fn patience(&self) -> impl FnMut() -> Option<Duration> + use<> {
         let (begun, wait) = (Instant::now(), self.wait);
@@ -64,7 +75,7 @@ pub(crate) fn connect(global: &Global) -> Result<Option<AnyReader>, Error> {
 pub(crate) fn refuse(global: &Global) -> Result<(), Error> {
     match &global.reader.reader {
         Some(_) => Err(Error::Order(
-            "--reader is for one purse in a reader; this command works on the data directory alone. Leave \
+            "--reader is for one card in a reader; this command works on the data directory alone. Leave \
              --reader away"
                 .into(),
         )),

@@ -59,18 +59,23 @@ fn no_key_is_in_a_trace_or_a_capture() {
     let pcap = place.file("demo.pcap", "");
     let run = place.run(&["demo", "--purses", "2", "--payments", "30", "--trace", "--pcap", argument(&pcap)]);
     assert_eq!(run.code, Some(0), "{}", run.err);
-    assert!(run.err.contains("group = Key\n     content = (20 bytes, not shown)"));
-    // Behind the header of every STORE DATA and its group there are zeros alone.
+    assert!(
+        run.err.contains("84 E2 88") && run.err.contains("(40 bytes, not shown)"),
+        "STORE DATA is secured"
+    );
+    assert!(!run.err.contains("80 E2"), "none is in clear");
+    // Behind the header of every STORE DATA that brings a key there are zeros alone, although
+    // what was there is encrypted.
     let bytes = fs::read(&pcap).expect("a capture");
-    let blocks: Vec<_> = (0..bytes.len() - 27)
-        .filter(|place| bytes[*place..].starts_with(&[0x80, 0xE2]) && bytes[place + 4] == 22)
+    let blocks: Vec<_> = (0..bytes.len() - 45)
+        .filter(|place| bytes[*place..].starts_with(&[0x84, 0xE2]) && bytes[place + 4] == 40)
         .collect();
     assert!(blocks.len() > 4, "{}", blocks.len());
     for place in blocks {
-        assert_eq!(bytes[place + 7..place + 27], [0; 20]);
+        assert_eq!(bytes[place + 5..place + 45], [0; 40]);
     }
     let recording = place.json(&["trace", argument(&pcap)]);
-    assert!(names(&recording).contains(&"PsamCancel") && names(&recording).contains(&"StoreData"));
+    assert!(names(&recording).contains(&"PsamCancel") && names(&recording).contains(&"InitializeUpdate"));
 }
 
 #[test]

@@ -37,6 +37,11 @@ pub enum Error {
     /// No such purse.
     #[error("there is no purse {0} here; `purse card list` shows which there are")]
     NoPurse(u64),
+    /// A card of which nothing can be read.
+    #[error(
+        "the card of purse {0} is locked, or at its end: what is on it cannot be read; `purse gp unlock card --card {0}` unlocks it"
+    )]
+    Locked(u64),
     /// A purse of another issuer.
     #[error("purse {0} is not of this scheme; name its directory with --data")]
     ForeignPurse(IepId),
@@ -62,6 +67,19 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// An order file that cannot be carried out. Nothing of it was written.
+    #[error("{}, line {line}: {reason}; nothing was written", path.display())]
+    OrderFile {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// Why.
+        reason: String,
+    },
+    /// What a card refuses, in words.
+    #[error("{0}")]
+    Refused(String),
     /// A sum that should be the same and is not.
     #[error("{0}")]
     Mismatch(String),

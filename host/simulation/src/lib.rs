@@ -2,7 +2,7 @@
 //!
 //! [`world`] keeps it and carries out what a person at a terminal does; [`collection`]
 //! moves batches and acknowledgements; [`day`] is a business day, [`replay`] lives real
-//! statements on our cards; [`equation`] counts the money on both sides. [`model`] is the
+//! statements on our cards; [`issuance`] is the personalisation line; [`equation`] counts the money on both sides. [`model`] is the
 //! whole system without keys and bytes, the oracle of [`faults`] and of the tests.
 //!
 //! *Now* is an argument and randomness comes in from outside, so that the same seed
@@ -14,6 +14,7 @@ pub mod day;
 pub mod equation;
 pub mod error;
 pub mod faults;
+pub mod issuance;
 pub mod model;
 pub mod replay;
 pub mod scheme;

@@ -28,7 +28,7 @@ pub struct Scheme {
     pub transfer_card: u32,
     /// Payment terminals.
     pub terminals: Vec<TerminalEntry>,
-    /// Purses issued so far; they are numbered from 1.
+    /// The last number that was given to a purse in turn, from 1; orders may name others.
     pub purses: u64,
 }
 

@@ -7,9 +7,11 @@
 //! background.db       the background system
 //! cards/purse-N.card  purses      sams/N.card  PSAMs      transfer/N.card  transfer card
 //! terminals/N/        journal and outbox of a terminal
+//! orders/             what personalisation lines remember of their orders
 //! ```
 
 mod issue;
+mod manage;
 mod tap;
 
 use std::collections::BTreeMap;
@@ -31,9 +33,11 @@ use rand_core::{Rng, SeedableRng};
 use crate::Error;
 use crate::scheme::{Connection, Scheme};
 pub use issue::Limits;
+pub(crate) use issue::name_card;
+pub use manage::Which;
 
 /// Key group of all PSAMs of a world.
-const GROUP: u8 = 1;
+pub(crate) const GROUP: u8 = 1;
 /// Key version that a new world begins with.
 const VERSION: u8 = 1;
 /// File that is locked while a process works in the directory; the first one made, so
@@ -214,7 +218,14 @@ impl World {
     /// Numbers of the purses that have a card here.
     #[must_use]
     pub fn purse_numbers(&self) -> Vec<u64> {
-        (1..=self.scheme.purses).filter(|number| self.purse_path(*number).exists()).collect()
+        let number = |entry: std::io::Result<std::fs::DirEntry>| {
+            let name = entry.ok()?.file_name();
+            name.to_str()?.strip_prefix("purse-")?.strip_suffix(".card")?.parse().ok()
+        };
+        let entries = std::fs::read_dir(self.directory.join("cards"));
+        let mut numbers: Vec<u64> = entries.into_iter().flatten().filter_map(number).collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     /// The identity of a purse.

@@ -91,11 +91,7 @@ pub struct SecurityDomain<R> {
 impl<R: Reader> SecurityDomain<R> {
     /// Selects the security domain and opens a channel with it.
     pub fn open(mut reader: R, access: &Access, random: &mut dyn Rng) -> Result<Self, Error> {
-        match select(&mut reader, Aid::SECURITY_DOMAIN) {
-            // Locked: it is selected all the same.
-            Err(error) if error.status() == Some(StatusWord::BLOCKED) => {}
-            other => other?,
-        }
+        select_domain(&mut reader)?;
         Ok(Self { reader: SecureReader::open(reader, &access.keys, access.wish, random)? })
     }
 
@@ -220,8 +216,16 @@ impl<R: Reader> SecurityDomain<R> {
     }
 }
 
-/// The content of GET DATA, without tag and length.
-fn data(reader: &mut dyn Reader, wanted: u16) -> Result<Vec<u8>, Error> {
+/// Selects the security domain; also of a card that is locked.
+pub fn select_domain(reader: &mut dyn Reader) -> Result<(), Error> {
+    match select(reader, Aid::SECURITY_DOMAIN) {
+        Err(error) if error.status() == Some(StatusWord::BLOCKED) => Ok(()),
+        other => other,
+    }
+}
+
+/// The content of GET DATA of the security domain that is selected, without tag and length.
+pub fn data(reader: &mut dyn Reader, wanted: u16) -> Result<Vec<u8>, Error> {
     let malformed = || Error::Answer { command: GetData::ROW.name };
     let object = execute::<GetData>(reader, &GetDataRequest { tag: wanted })?.object;
     // Read as bytes: production data are no template, though their tag has the looks.
@@ -256,6 +260,14 @@ pub fn key_information(reader: &mut dyn Reader) -> Result<Vec<KeyInformation>, E
         _ => Err(malformed()),
     });
     keys.collect()
+}
+
+/// The versions of the keys of the security domain that is selected.
+pub fn key_versions(reader: &mut dyn Reader) -> Result<Vec<u8>, Error> {
+    let mut versions: Vec<u8> = key_information(reader)?.into_iter().map(|key| key.version).collect();
+    versions.sort_unstable();
+    versions.dedup();
+    Ok(versions)
 }
 
 /// The lines of GET STATUS.

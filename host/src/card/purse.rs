@@ -2,12 +2,13 @@
 
 use apdu_spec::aid::Aid;
 use apdu_spec::crypto::Key;
-use apdu_spec::element::{Amount, Counter, Kind, Search};
+use apdu_spec::element::{Amount, Counter, Kind, Pin, Search};
 use apdu_spec::purse::{
-    BalanceResponse, Cancel, CreditCancellation, CreditLoad, DebitIep, DebitUnload, Execute, Executed,
-    GetBalance, GetPurseData, InitializeIep, InitializeLoad, InitializePurchase, InitializeTransfer,
-    InitializeUnload, Initialized, LogLine, PreviousByNt, PreviousByNv, PreviousRequest, PreviousSignature,
-    PurseInformation, ReadLog, ReadRecord,
+    BalanceResponse, Cancel, ChangePin, ChangePinRequest, CreditCancellation, CreditLoad, DebitIep,
+    DebitUnload, Execute, Executed, GetBalance, GetPurseData, InitializeIep, InitializeLoad,
+    InitializePurchase, InitializeTransfer, InitializeUnload, Initialized, LogLine, PresentPin, PreviousByNt,
+    PreviousByNv, PreviousRequest, PreviousSignature, PurseInformation, ReadLog, ReadRecord, ResetPin,
+    VerifyPin,
 };
 use apdu_spec::record::Counterpart;
 use apdu_spec::{Command as _, StatusWord};
@@ -22,6 +23,7 @@ pub const LOAD_GROUP: u8 = 0;
 /// A purse whose application is selected.
 pub struct PurseCard<'r> {
     reader: &'r mut dyn Reader,
+    blocked: bool,
 }
 
 impl std::fmt::Debug for PurseCard<'_> {
@@ -31,15 +33,53 @@ impl std::fmt::Debug for PurseCard<'_> {
 }
 
 impl<'r> PurseCard<'r> {
-    /// Selects the purse.
+    /// Selects the purse. One that is blocked is selected all the same: it answers questions.
     pub fn select(reader: &'r mut dyn Reader) -> Result<Self, Error> {
-        select(reader, Aid::PURSE)?;
-        Ok(Self { reader })
+        let selected = select(reader, Aid::PURSE);
+        Self::after(selected, reader)
+    }
+
+    /// What SELECT has made current, with its result.
+    pub fn after(selected: Result<(), Error>, reader: &'r mut dyn Reader) -> Result<Self, Error> {
+        let blocked = match selected {
+            Err(error) if error.status() == Some(StatusWord::BLOCKED) => true,
+            other => other.map(|()| false)?,
+        };
+        Ok(Self { reader, blocked })
+    }
+
+    /// Whether the purse has said that it is blocked.
+    #[must_use]
+    pub const fn is_blocked(&self) -> bool {
+        self.blocked
     }
 
     /// A purse that is selected already, behind a secure channel.
     pub fn selected(reader: &'r mut dyn Reader) -> Self {
-        Self { reader }
+        Self { reader, blocked: false }
+    }
+
+    /// For what a blocked purse refuses without saying why.
+    const fn in_use(&self) -> Result<(), Error> {
+        if self.blocked { Err(Error::Blocked) } else { Ok(()) }
+    }
+
+    /// VERIFY.
+    pub fn verify_pin(&mut self, pin: &Pin) -> Result<(), Error> {
+        self.in_use()?;
+        execute::<VerifyPin>(self.reader, &PresentPin { pin: pin.clone() }).map_err(of_pin)
+    }
+
+    /// CHANGE REFERENCE DATA.
+    pub fn change_pin(&mut self, old: &Pin, new: &Pin) -> Result<(), Error> {
+        self.in_use()?;
+        let request = ChangePinRequest { old: old.clone(), new: new.clone() };
+        execute::<ChangePin>(self.reader, &request).map_err(of_pin)
+    }
+
+    /// RESET RETRY COUNTER, in the issuer's channel alone.
+    pub fn reset_pin(&mut self, pin: &Pin) -> Result<(), Error> {
+        execute::<ResetPin>(self.reader, &PresentPin { pin: pin.clone() }).map_err(of_pin)
     }
 
     /// INITIALIZE IEP for Purchase.
@@ -49,6 +89,7 @@ impl<'r> PurseCard<'r> {
         version: u8,
         counterpart: Counterpart,
     ) -> Result<Initialized, Error> {
+        self.in_use()?;
         execute::<InitializeIep>(self.reader, &InitializePurchase { group, version, counterpart })
     }
 
@@ -60,10 +101,16 @@ impl<'r> PurseCard<'r> {
         counterpart: Counterpart,
         amount: Amount,
     ) -> Result<Initialized, Error> {
+        self.in_use()?;
         let request = InitializeTransfer { version, counterpart, amount };
         match kind {
             Kind::Unload => execute::<InitializeUnload>(self.reader, &request),
-            _ => execute::<InitializeLoad>(self.reader, &request),
+            _ => match execute::<InitializeLoad>(self.reader, &request) {
+                Err(error) if error.status() == Some(StatusWord::SECURITY_NOT_SATISFIED) => {
+                    Err(Error::PinWanted)
+                }
+                other => other,
+            },
         }
     }
 
@@ -112,6 +159,16 @@ impl<'r> PurseCard<'r> {
             }
         }
         Ok(lines)
+    }
+}
+
+/// What a refused PIN means.
+fn of_pin(error: Error) -> Error {
+    match error.status() {
+        Some(StatusWord::AUTHENTICATION_BLOCKED) => Error::PinBlocked,
+        Some(StatusWord::REFERENCE_NOT_FOUND) => Error::NoPin,
+        Some(status) => status.tries_left().map_or(error, Error::WrongPin),
+        None => error,
     }
 }
 

@@ -3,10 +3,11 @@
 //! [`virtual_reader`] runs the card in this process, [`image`] is the memory of such a
 //! card in a file, `pcsc` (feature) drives real readers, [`remote`] a card that another process serves.
 //! Our card in a reader of others: [`serve`] over sockets, [`vpcd`] its protocol, [`atr`] what it
-//! says first.
+//! says first. [`meter`] counts what passes.
 
 pub mod atr;
 pub mod image;
+pub mod meter;
 #[cfg(feature = "pcsc")]
 pub mod pcsc;
 pub mod remote;

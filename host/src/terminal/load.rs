@@ -5,7 +5,7 @@
 //! next S1 tells whether it took place. [`LoadTerminal::resolve`] asks at once.
 
 use apdu_spec::StatusWord;
-use apdu_spec::element::{Amount, Counter, Kind, Mac, Random, SamId, Search, Time};
+use apdu_spec::element::{Amount, Counter, Kind, Mac, Pin, Random, SamId, Search, Time};
 use apdu_spec::purse::{Execute, Executed, Initialized, PreviousRequest, PreviousSignature};
 use apdu_spec::record::{Counterpart, LogEntry, ValueRecord};
 use rand_core::Rng;
@@ -66,6 +66,7 @@ pub struct LoadTerminal<'a> {
     id: SamId,
     authority: &'a mut dyn LoadAuthority,
     random: &'a mut dyn Rng,
+    pin: Option<&'a Pin>,
 }
 
 impl std::fmt::Debug for LoadTerminal<'_> {
@@ -86,7 +87,14 @@ pub struct Transferred {
 impl<'a> LoadTerminal<'a> {
     /// A terminal of this identity.
     pub fn new(id: SamId, authority: &'a mut dyn LoadAuthority, random: &'a mut dyn Rng) -> Self {
-        Self { id, authority, random }
+        Self { id, authority, random, pin: None }
+    }
+
+    /// The same, where the holder has typed a PIN: the purse is shown it before a load.
+    #[must_use]
+    pub const fn with_pin(mut self, pin: Option<&'a Pin>) -> Self {
+        self.pin = pin;
+        self
     }
 
     /// Loads the purse in the reader.
@@ -133,6 +141,9 @@ impl<'a> LoadTerminal<'a> {
     ) -> Result<Transferred, Error> {
         let counterpart = self.counterpart();
         let mut purse = PurseCard::select(purse)?;
+        if let Some(pin) = self.pin.filter(|_| kind == Kind::Load) {
+            purse.verify_pin(pin)?;
+        }
         let initialized = purse.initialize_transfer(kind, u8::MAX, counterpart, amount)?;
         let request = TransferRequest { kind, funding, initialized, counterpart, amount, time };
         let execute = self.authority.authorise(&request)?;

@@ -97,6 +97,7 @@ impl Real {
             groups: vec![GROUP],
             versions: vec![VERSION],
             legacy: None,
+            pin: None,
         };
         let blocks = background.issue_purse(&order, NOW).expect("issued");
         let purse = card(AppletKind::Purse, Aid::PURSE, &blocks, 1_000);

@@ -10,7 +10,7 @@ use apdu_spec::crypto::derivation::Holder;
 use apdu_spec::crypto::secure_channel::KeySet;
 use apdu_spec::element::{Amount, Balance, Currency, Date, IepId, KeyReference, ProviderId, SamId, Time};
 use apdu_spec::personalisation::{
-    DataGroup, Function, KeyData, LegacyView, PurseParameters, SamParameters, TransferParameters,
+    DataGroup, Function, KeyData, LegacyView, PinPolicy, PurseParameters, SamParameters, TransferParameters,
 };
 use apdu_spec::record::Identity;
 use apdu_spec::security_domain::DataBlock;
@@ -50,6 +50,8 @@ pub struct PurseOrder {
     pub versions: Vec<u8>,
     /// As which older cards it can be read besides.
     pub legacy: Option<LegacyView>,
+    /// The holder's PIN, where it has one.
+    pub pin: Option<PinPolicy>,
 }
 
 /// A security module of a payment terminal to be issued.
@@ -89,6 +91,41 @@ pub struct TransferOrder {
 impl Background {
     /// Issues a purse.
     pub fn issue_purse(&mut self, order: &PurseOrder, now: Time) -> Result<Vec<DataBlock>, Error> {
+        let blocks = self.purse_blocks(order)?;
+        match self.register_purse(order, now)? {
+            true => Ok(blocks),
+            false => Err(Error::AlreadyRegistered(format!("purse {}", order.iep))),
+        }
+    }
+
+    /// Registers a purse. False: the same one is registered already.
+    pub fn register_purse(&mut self, order: &PurseOrder, now: Time) -> Result<bool, Error> {
+        let PurseOrder { iep, currency, expiry, maximum, overdraft, .. } = *order;
+        self.store.transaction("register purse", |tx| {
+            if tx.issuer(iep.provider)?.is_none() {
+                return Err(Error::NotRegistered(format!("issuer {}", iep.provider)));
+            }
+            if tx.insert_purse(&Purse::new(iep, currency, expiry, maximum, overdraft), now)? {
+                return Ok(true);
+            }
+            let alike = |known: Purse| {
+                (known.currency, known.expiry, known.maximum, known.overdraft)
+                    == (currency, expiry, maximum, overdraft)
+            };
+            match tx.purse(iep)? {
+                Some(known) if alike(known) => Ok(false),
+                _ => Err(Error::AlreadyRegistered(format!("purse {iep}"))),
+            }
+        })
+    }
+
+    /// Whether a purse of this number is registered.
+    pub fn knows_purse(&mut self, iep: IepId) -> Result<bool, Error> {
+        self.store.transaction("look a purse up", |tx| Ok(tx.purse(iep)?.is_some()))
+    }
+
+    /// The data blocks that personalise a purse; the same order gets the same ones again.
+    pub fn purse_blocks(&self, order: &PurseOrder) -> Result<Vec<DataBlock>, Error> {
         let floor = lowest(&order.versions)?;
         let keys = purse_keys(&self.vault, order)?;
         let PurseOrder { iep, currency, expiry, maximum, overdraft, purchase_limit, .. } = *order;
@@ -98,16 +135,10 @@ impl Background {
         if let Some(view) = &order.legacy {
             contents.push((DataGroup::View, content(view)?));
         }
-        let blocks = blocks(contents, &keys)?;
-        self.store.transaction("issue purse", |tx| {
-            if tx.issuer(iep.provider)?.is_none() {
-                return Err(Error::NotRegistered(format!("issuer {}", iep.provider)));
-            }
-            match tx.insert_purse(&Purse::new(iep, currency, expiry, maximum, overdraft), now)? {
-                true => Ok(blocks),
-                false => Err(Error::AlreadyRegistered(format!("purse {iep}"))),
-            }
-        })
+        if let Some(pin) = &order.pin {
+            contents.push((DataGroup::Pin, content(pin)?));
+        }
+        blocks(contents, &keys)
     }
 
     /// Issues a security module. `rng` makes the cancellation key, which is not kept.
@@ -151,6 +182,20 @@ impl Background {
         let place = version.checked_sub(1).filter(|place| *place < CHANNEL_VERSIONS);
         let place = place.ok_or(Error::BadOrder("card management has key versions 1 to 16"))?;
         Ok((CHANNEL_VERSION + place, keys))
+    }
+
+    /// All that a card's own keys of card management can be, newest first.
+    #[must_use]
+    pub fn all_channel_keys(&self, holder: impl Into<Holder>) -> Vec<(u8, KeySet)> {
+        let holder = holder.into();
+        let keys = |place| Some((CHANNEL_VERSION + place, self.vault.channel_keys(holder, place + 1).ok()?));
+        (0..CHANNEL_VERSIONS).rev().filter_map(keys).collect()
+    }
+
+    /// Whether a version on a card is one of an issuer's own keys of card management.
+    #[must_use]
+    pub const fn is_own_version(version: u8) -> bool {
+        version >= CHANNEL_VERSION && version < CHANNEL_VERSION + CHANNEL_VERSIONS
     }
 
     fn issue_module(&mut self, sam: SamId, module: &Module, name: &str, now: Time) -> Result<(), Error> {

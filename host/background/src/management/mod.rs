@@ -2,5 +2,5 @@
 
 pub mod hotlist;
 pub mod issuance;
-pub(crate) mod keys;
+pub mod keys;
 pub mod participants;

@@ -23,7 +23,7 @@ use crate::error::Error;
 const CHANNEL: [Function; 3] = [Function::ChannelEncryption, Function::ChannelMac, Function::ChannelData];
 
 /// Which master key: function, group, version.
-pub(super) type Slot = (u8, u8, u8);
+pub(crate) type Slot = (u8, u8, u8);
 
 /// A master key with its algorithm.
 pub(super) struct Master {
@@ -144,6 +144,11 @@ impl Vault {
             let [a, b, c, ..] = MacKey::new(&master.key, master.algorithm).mac(&[0; 16]).0;
             (*slot, name(master.function, slot.1, slot.2), [a, b, c])
         })
+    }
+
+    /// The algorithm of a key version.
+    pub(crate) fn algorithm(&self, slot: Slot) -> Option<Algorithm> {
+        self.masters.get(&slot).map(|master| master.algorithm)
     }
 
     fn master(&self, function: Function, reference: KeyReference) -> Result<&Key, Error> {

@@ -100,6 +100,7 @@ impl World {
             groups: vec![GROUP],
             versions: vec![1],
             legacy: None,
+            pin: None,
         };
         let blocks = self.background.issue_purse(&order, NOW).expect("issued");
         let identity =

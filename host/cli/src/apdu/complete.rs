@@ -106,12 +106,12 @@ mod tests {
         assert_eq!(at("getb"), (0, "GetBalance".into()));
         assert_eq!(
             at("re"),
-            (0, "ReadRecord |ReadTrailer |ReadParcel |ReadDownload |ReleaseRecords |ReadBinary |ReadFileRecord |reset".into())
+            (0, "ReadRecord |ResetPin |ReadTrailer |ReadParcel |ReadDownload |ReleaseRecords |ReadBinary |ReadFileRecord |reset".into())
         );
         assert_eq!(at("Select "), (7, "occurrence=|aid=".into()));
         assert_eq!(at("Select aid=purse "), (17, "occurrence=".into()));
         assert_eq!(at("Select aid=p"), (11, "purse |psam ".into()));
-        assert_eq!(at("StoreData group=K"), (16, "Key ".into()));
+        assert_eq!(at("StoreData group=K"), (16, "KeyFloor |Key ".into()));
         assert_eq!(at("InitializeIep counterpart.s").1, "counterpart.sam.acquirer=|counterpart.sam.number=");
         for line in ["zz ", "GetBalance ", "Select aid=purse x.y=", "Select é=é", "Sélect aid="] {
             assert!(at(line).1.len() < 20, "{line}");

@@ -160,6 +160,7 @@ impl System {
             groups: vec![GROUP],
             versions: vec![VERSION],
             legacy: None,
+            pin: None,
         };
         let blocks = self.office.background.issue_purse(&order, START)?;
         let range = (-Minor::from(overdraft), MAXIMUM.into());

@@ -3,18 +3,22 @@
 use std::path::Path;
 
 use apdu_spec::crypto::derivation::Holder;
-use apdu_spec::element::{Amount, Balance, Date, Time};
-use apdu_spec::personalisation::LegacyView;
+use apdu_spec::element::{Amount, Balance, Date, Pin, Time};
+use apdu_spec::personalisation::DomainParameters;
 use apdu_spec::security_domain::DataBlock;
 use background::{PurseOrder, SamOrder, TransferOrder};
 use card_os::applets::AppletKind;
 use host::card::domain::Access;
+use host::reader::Reader;
 use host::reader::virtual_reader::VirtualReader;
-use host::terminal::personalise::{personalise, replace_keys};
+use host::terminal::personalise::{Personalisation, Personalised};
 use host::trace::CardKind;
 
-use super::{GROUP, VERSION, World};
+use super::{AnyReader, GROUP, VERSION, World};
 use crate::Error;
+use crate::issuance::job::{known, synchronise};
+use crate::issuance::line::newest;
+use crate::issuance::{CardOrder, PinOrder};
 use crate::scheme::Scheme;
 
 /// Cards and PSAMs are issued for five years.
@@ -91,47 +95,146 @@ impl World {
         }
         let reader = VirtualReader::create(&blank, kind, randomness)?;
         let mut reader = self.watched(label, number, reader);
-        let (version, keys) = self.background.channel_keys(holder)?;
-        let (initial, own) = (Access::initial(), Access::with(keys, version));
-        personalise(&mut reader, &initial, kind.aid(), blocks, &mut self.random)?;
-        replace_keys(&mut reader, &initial, &own, &mut self.random)?;
+        let ready = Ready { kind, holder, blocks: blocks.to_vec(), domain: None };
+        self.personalise(&mut reader, &ready, &Access::initial())?;
         drop(reader);
         std::fs::rename(&blank, path).map_err(Error::file(path))
     }
 
     /// Issues the next purse: registered, personalised, ready. Its number.
     pub fn issue_purse(&mut self, limits: Limits, now: Time) -> Result<u64, Error> {
-        self.issue_readable_purse(limits, None, now)
-    }
-
-    /// The same, for a purse that can be read as older cards besides.
-    pub fn issue_readable_purse(
-        &mut self,
-        limits: Limits,
-        legacy: Option<LegacyView>,
-        now: Time,
-    ) -> Result<u64, Error> {
         let too_large = || Error::Order("a limit is above 2,147,483,647 minor units".into());
         let amount = |minor| Amount::new(minor).ok_or_else(too_large);
-        let number = self.scheme.purses + 1;
-        let order = PurseOrder {
-            iep: self.iep(number)?,
-            currency: self.scheme.currency(),
-            expiry: expiry(now),
-            maximum: Balance(amount(limits.maximum)?.signed()),
-            overdraft: amount(limits.overdraft)?,
-            purchase_limit: amount(limits.purchase)?,
-            groups: vec![GROUP],
-            versions: vec![VERSION],
-            legacy,
-        };
-        // The number is used up first: a crash leaves a gap, never two cards of one number.
-        self.scheme.purses = number;
-        self.scheme.write(&self.directory.join("scheme.json"))?;
-        let blocks = self.background.issue_purse(&order, now)?;
-        self.make_card(&self.purse_path(number), AppletKind::Purse, (number, order.iep.into()), &blocks)?;
+        let order =
+            CardOrder::new(amount(limits.maximum)?, amount(limits.overdraft)?, amount(limits.purchase)?);
+        self.issue_card(&order, now)
+    }
+
+    /// The same, as it is ordered; a PIN must be given.
+    pub fn issue_card(&mut self, order: &CardOrder, now: Time) -> Result<u64, Error> {
+        let given = |pin: &PinOrder| pin.pin.clone().ok_or(Error::Order("which PIN?".into()));
+        let pin = order.pin.as_ref().map(given).transpose()?;
+        let number = self.reserve(&[None])?.into_iter().next().ok_or(Error::NoPurse(0))?;
+        let Ready { blocks, holder, kind, .. } = self.prepare(number, order, pin, now)?;
+        self.make_card(&self.purse_path(number), kind, (number, holder), &blocks)?;
         Ok(number)
     }
+
+    /// Uses up numbers: the wanted ones, and where none is wanted the next that is free.
+    pub(crate) fn reserve(&mut self, wanted: &[Option<u64>]) -> Result<Vec<u64>, Error> {
+        let (mut taken, _) = known(&self.jobs())?;
+        taken.extend(wanted.iter().flatten());
+        let mut next = self.scheme.purses;
+        let mut numbers = Vec::new();
+        for number in wanted {
+            if number.is_none() {
+                next += 1;
+                while taken.contains(&next) || self.is_issued(next)? {
+                    next += 1;
+                }
+            }
+            numbers.push(number.unwrap_or(next));
+        }
+        if next != self.scheme.purses {
+            self.scheme.purses = next;
+            self.scheme.write(&self.directory.join("scheme.json"))?;
+        }
+        Ok(numbers)
+    }
+
+    /// Whether there is a purse of this number already.
+    pub(crate) fn is_issued(&mut self, number: u64) -> Result<bool, Error> {
+        let iep = self.iep(number)?;
+        Ok(self.background.knows_purse(iep)?)
+    }
+
+    /// Registers a purse as it is ordered, and gives what personalises its card. The same order
+    /// again, after an interruption, gets the same.
+    pub(crate) fn prepare(
+        &mut self,
+        number: u64,
+        order: &CardOrder,
+        pin: Option<Pin>,
+        now: Time,
+    ) -> Result<Ready, Error> {
+        let versions =
+            if order.versions.is_empty() { newest(self.background.vault()) } else { order.versions.clone() };
+        let purse = PurseOrder {
+            iep: self.iep(number)?,
+            currency: self.scheme.currency(),
+            expiry: order.expiry.unwrap_or_else(|| expiry(now)),
+            maximum: Balance(order.maximum.signed()),
+            overdraft: order.overdraft,
+            purchase_limit: order.limit,
+            groups: vec![GROUP],
+            versions,
+            legacy: order.legacy,
+            pin: order.pin.as_ref().zip(pin).map(|(order, pin)| order.policy(pin)),
+        };
+        let blocks = self.background.purse_blocks(&purse)?;
+        self.background.register_purse(&purse, now)?;
+        Ok(Ready { kind: AppletKind::Purse, holder: purse.iep.into(), blocks, domain: order.domain() })
+    }
+
+    /// Brings a card to what is ready for it, from whatever it is. `initial` are the keys that
+    /// it came with.
+    pub(crate) fn personalise(
+        &mut self,
+        reader: &mut dyn Reader,
+        ready: &Ready,
+        initial: &Access,
+    ) -> Result<Personalised, host::Error> {
+        let own = self.own_access(ready.holder);
+        let Ready { kind, blocks, domain, .. } = ready;
+        let (name, domain) = (kind.aid(), *domain);
+        let card = Personalisation { kind: *kind, name, blocks, domain, initial, own: &own };
+        card.carry_out(reader, &mut self.random)
+    }
+
+    /// The card that is to be a purse's image: one that an interruption has left, else a new
+    /// one. It gets its name with [`World::name_card`].
+    pub(crate) fn unnamed_card(&mut self, path: &Path, number: u64) -> Result<AnyReader, Error> {
+        let blank = path.with_extension("blank");
+        if path.exists() {
+            let reader = VirtualReader::open(path, self.randomness(), false)?;
+            return Ok(self.watched(CardKind::Purse, number, reader));
+        }
+        let left = VirtualReader::open(&blank, self.randomness(), false);
+        let reader = match left {
+            Ok(left) => left,
+            Err(_) => {
+                match std::fs::remove_file(&blank) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        Err(Error::file(&blank)(error))?
+                    }
+                    _ => {}
+                }
+                VirtualReader::create(&blank, AppletKind::Purse, self.randomness())?
+            }
+        };
+        Ok(self.watched(CardKind::Purse, number, reader))
+    }
+}
+
+/// Gives an image its name, and makes it durable.
+pub(crate) fn name_card(path: &Path) -> Result<(), Error> {
+    let blank = path.with_extension("blank");
+    if !path.exists() {
+        // Writing as well: some systems synchronise no other files.
+        let file = std::fs::OpenOptions::new().read(true).write(true).open(&blank);
+        file.and_then(|file| file.sync_all()).map_err(Error::file(&blank))?;
+        std::fs::rename(&blank, path).map_err(Error::file(path))?;
+    }
+    path.parent().map_or(Ok(()), synchronise)
+}
+
+/// What personalises a card.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    kind: AppletKind,
+    holder: Holder,
+    blocks: Vec<DataBlock>,
+    domain: Option<DomainParameters>,
 }
 
 /// Last day of what is issued now.

@@ -1,6 +1,6 @@
 //! What people do with a purse at a terminal: pay, cancel, load, unload.
 
-use apdu_spec::element::{Amount, Counter, Time};
+use apdu_spec::element::{Amount, Counter, Pin, Time};
 use host::reader::Reader;
 use host::terminal::PaymentTerminal;
 use host::terminal::journal::Intent;
@@ -58,7 +58,7 @@ impl World {
     /// Asks the purse what became of its session `nt` at the load terminal; whether value
     /// moved.
     pub fn resolve(&mut self, number: u64, nt: Counter, now: Time) -> Result<bool, Error> {
-        self.at_load_terminal(number, now, |terminal, purse| terminal.resolve(purse, nt))
+        self.at_load_terminal(number, now, None, |terminal, purse| terminal.resolve(purse, nt))
     }
 
     /// The purse is loaded at the load terminal, over the line.
@@ -69,7 +69,19 @@ impl World {
         funding: Funding,
         now: Time,
     ) -> Result<Transferred, Error> {
-        self.at_load_terminal(number, now, |terminal, purse| terminal.load(purse, amount, funding, now))
+        self.load_with_pin(number, amount, funding, None, now)
+    }
+
+    /// The same, with the PIN that the holder has typed.
+    pub fn load_with_pin(
+        &mut self,
+        number: u64,
+        amount: Amount,
+        funding: Funding,
+        pin: Option<&Pin>,
+        now: Time,
+    ) -> Result<Transferred, Error> {
+        self.at_load_terminal(number, now, pin, |terminal, purse| terminal.load(purse, amount, funding, now))
     }
 
     /// The purse is unloaded at the load terminal, over the line.
@@ -80,13 +92,16 @@ impl World {
         funding: Funding,
         now: Time,
     ) -> Result<Transferred, Error> {
-        self.at_load_terminal(number, now, |terminal, purse| terminal.unload(purse, amount, funding, now))
+        self.at_load_terminal(number, now, None, |terminal, purse| {
+            terminal.unload(purse, amount, funding, now)
+        })
     }
 
     fn at_load_terminal<T>(
         &mut self,
         number: u64,
         now: Time,
+        pin: Option<&Pin>,
         action: impl FnOnce(&mut LoadTerminal<'_>, &mut dyn Reader) -> Result<T, host::Error>,
     ) -> Result<T, Error> {
         self.purse(number)?;
@@ -94,6 +109,6 @@ impl World {
         let Self { background, random, purses, .. } = self;
         let purse = purses.get_mut(&number).ok_or(Error::NoPurse(number))?;
         let mut authority = LinkAuthority(Direct(background.at(now)));
-        Ok(action(&mut LoadTerminal::new(id, &mut authority, random), purse)?)
+        Ok(action(&mut LoadTerminal::new(id, &mut authority, random).with_pin(pin), purse)?)
     }
 }

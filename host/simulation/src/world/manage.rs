@@ -1,0 +1,230 @@
+//! Card management: the cards of a world by themselves, and the keys that manage them.
+
+use std::path::PathBuf;
+
+use apdu_spec::StatusWord;
+use apdu_spec::aid::Aid;
+use apdu_spec::crypto::derivation::Holder;
+use apdu_spec::element::{Algorithm, IepId, Pin};
+use background::management::keys::floor;
+use card_os::applets::AppletKind;
+use host::card::domain::{Access, SecurityDomain, diversification, key_versions, select_domain};
+use host::card::purse::PurseCard;
+use host::card::secure::SecureReader;
+use host::card::select;
+use host::reader::Reader;
+use host::reader::virtual_reader::VirtualReader;
+use host::trace::{CardKind, CardLabel, Watched};
+use rand_core::Rng;
+
+use super::{AnyReader, GROUP, World};
+use crate::Error;
+use crate::issuance::job;
+
+/// A card of a world.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Which {
+    /// The purse of this number.
+    Purse(u64),
+    /// The PSAM of the terminal of this name.
+    Sam(String),
+    /// The transfer card.
+    Transfer,
+}
+
+impl World {
+    /// A card's image, in a reader of its own, and whose keys it has.
+    pub fn card(&mut self, which: &Which) -> Result<(AnyReader, Holder), Error> {
+        let holder = self.holder(which)?;
+        let (path, kind, number) = match which {
+            Which::Purse(number) => {
+                let path = self.purse_path(*number);
+                if !path.exists() {
+                    return Err(Error::NoPurse(*number));
+                }
+                (path, CardKind::Purse, *number)
+            }
+            Which::Sam(name) => {
+                let number = self.scheme.terminal(name)?.sam;
+                (self.sam_path(number), CardKind::Sam, number.into())
+            }
+            Which::Transfer => {
+                let number = self.scheme.transfer_card;
+                (self.transfer_path(), CardKind::Transfer, number.into())
+            }
+        };
+        let reader = VirtualReader::open(&path, self.randomness(), self.durable)?;
+        Ok((self.watched(kind, number, reader), holder))
+    }
+
+    /// The purse on a purse's card, selected; nothing where it was deleted.
+    pub fn purse_card(&mut self, number: u64) -> Result<Option<PurseCard<'_>>, Error> {
+        let selected = select(self.purse(number)?, Aid::PURSE);
+        let missing = |error: &host::Error| error.status() == Some(StatusWord::APPLICATION_NOT_FOUND);
+        if !selected.as_ref().is_err_and(missing) {
+            return Ok(Some(PurseCard::after(selected, self.purse(number)?)?));
+        }
+        match select(self.purse(number)?, Aid::SECURITY_DOMAIN) {
+            Err(error) if error.status() == Some(StatusWord::BLOCKED) => Err(Error::Locked(number)),
+            other => Ok(other.map(|()| None)?),
+        }
+    }
+
+    /// Blocks a purse, or takes it into use again.
+    pub fn block(&mut self, number: u64, blocked: bool) -> Result<(), Error> {
+        let name = name(AppletKind::Purse)?;
+        self.managed(&Which::Purse(number), |reader, access, random| {
+            SecurityDomain::open(reader, access, random)?.block(&name, blocked)
+        })
+    }
+
+    /// Gives a purse another PIN with all its tries, in the issuer's channel.
+    pub fn reset_pin(&mut self, number: u64, pin: &Pin) -> Result<(), Error> {
+        self.managed(&Which::Purse(number), |reader, access, random| {
+            if PurseCard::select(&mut *reader)?.is_blocked() {
+                return Err(host::Error::Blocked);
+            }
+            let mut channel = SecureReader::open(reader, &access.keys, access.wish, random)?;
+            PurseCard::selected(&mut channel).reset_pin(pin)
+        })
+    }
+
+    /// Brings a purse or a PSAM the keys of a version, and the newest keys of card management.
+    pub fn rekey(&mut self, which: &Which, version: u8) -> Result<(), Error> {
+        let (kind, block) = match which {
+            Which::Purse(number) => {
+                let iep = self.iep(*number)?;
+                (AppletKind::Purse, self.background.purse_generation(iep, &[GROUP], version)?)
+            }
+            Which::Sam(_) => (AppletKind::Sam, self.background.sam_generation(GROUP, version)?),
+            Which::Transfer => {
+                return Err(Error::Order("a transfer card keeps its keys for its life".into()));
+            }
+        };
+        let newest = self.own_access(self.holder(which)?).into_iter().next();
+        let name = name(kind)?;
+        let brought = self.managed(which, |reader, access, random| {
+            let mut domain = SecurityDomain::open(&mut *reader, access, random)?;
+            domain.personalise(&name, &[block])?;
+            if let Some(newest) = newest.filter(|newest| newest.wish != access.wish) {
+                domain.put_keys(domain.key_version(), newest.wish.key_version, &newest.keys)?;
+                SecurityDomain::open(reader, &newest, random)?;
+            }
+            Ok(())
+        });
+        brought.map_err(refusal)
+    }
+
+    /// Retires the keys of a purse or a PSAM up to a version.
+    pub fn retire(&mut self, which: &Which, version: u8) -> Result<(), Error> {
+        let kind = if matches!(which, Which::Sam(_)) { AppletKind::Sam } else { AppletKind::Purse };
+        let name = name(kind)?;
+        let above =
+            version.checked_add(1).ok_or_else(|| Error::Order("there is no version above this".into()))?;
+        let block = floor(above)?;
+        let retired = self.managed(which, |reader, access, random| {
+            SecurityDomain::open(reader, access, random)?.personalise(&name, &[block])
+        });
+        retired.map_err(refusal)
+    }
+
+    /// Does something with a card and its own keys of card management.
+    fn managed<T>(
+        &mut self,
+        which: &Which,
+        action: impl FnOnce(&mut dyn Reader, &Access, &mut dyn Rng) -> Result<T, host::Error>,
+    ) -> Result<T, Error> {
+        let holder = self.holder(which)?;
+        // A terminal that runs would go on with what its PSAM was.
+        if let Which::Sam(name) = which {
+            self.terminals.remove(&self.scheme.terminal(name)?.sam);
+        }
+        let mut reader = match which {
+            Which::Purse(number) => {
+                self.purse(*number)?;
+                self.purses.remove(number).ok_or(Error::NoPurse(*number))?
+            }
+            _ => self.card(which)?.0,
+        };
+        let done = select_domain(&mut reader).and_then(|()| {
+            let versions = key_versions(&mut reader)?;
+            let own = self.own_access(holder);
+            let access = own.iter().find(|own| versions.contains(&own.wish.key_version));
+            let access = access.ok_or(host::Error::ForeignKeys(versions))?;
+            action(&mut reader, access, &mut self.random)
+        });
+        if let Which::Purse(number) = which {
+            self.purses.insert(*number, reader);
+        }
+        Ok(done?)
+    }
+
+    fn holder(&self, which: &Which) -> Result<Holder, Error> {
+        Ok(match which {
+            Which::Purse(number) => self.iep(*number)?.into(),
+            Which::Sam(name) => self.scheme.module(self.scheme.terminal(name)?.sam).into(),
+            Which::Transfer => self.scheme.module(self.scheme.transfer_card).into(),
+        })
+    }
+
+    /// A new version of every key. Its number.
+    pub fn add_key_version(&mut self, algorithm: Algorithm) -> Result<u8, Error> {
+        let file = self.directory.join("vault.json");
+        Ok(self.background.add_key_version(&file, algorithm, &[GROUP], &mut self.random)?)
+    }
+
+    /// A reader with a card of which nothing is known, under the observer's eyes.
+    pub fn unknown(&self, reader: AnyReader) -> AnyReader {
+        Box::new(Watched::new(reader, CardLabel::UNKNOWN, self.observer.clone()))
+    }
+
+    /// All that the own management keys of a card can be, newest first.
+    #[must_use]
+    pub fn own_access(&self, holder: Holder) -> Vec<Access> {
+        let keys = self.background.all_channel_keys(holder);
+        keys.into_iter().map(|(version, keys)| Access::with(keys, version)).collect()
+    }
+
+    /// Whose management keys the card in `reader` has: a purse of this scheme says so itself; of
+    /// one that is being made a personalisation line knows it.
+    pub fn holder_of(&self, reader: &mut dyn Reader) -> Result<Option<Holder>, Error> {
+        let told = PurseCard::select(&mut *reader).and_then(|mut purse| purse.information());
+        if let Ok(information) = told {
+            let iep = information.identity.iep;
+            return Ok(Some(Holder::from(iep)).filter(|_| iep.provider == self.scheme.provider()));
+        }
+        select_domain(reader)?;
+        let card: String = diversification(reader)?.iter().map(|byte| format!("{byte:02X}")).collect();
+        let (_, cards) = job::known(&self.jobs())?;
+        let iep = |number: &u64| -> Result<IepId, Error> { self.iep(*number) };
+        Ok(cards.get(&card).map(iep).transpose()?.map(Holder::from))
+    }
+
+    /// Where personalisation lines remember their orders.
+    pub(crate) fn jobs(&self) -> PathBuf {
+        self.directory.join("orders")
+    }
+}
+
+fn name(kind: AppletKind) -> Result<Aid, Error> {
+    Aid::new(kind.aid()).map_err(|_| Error::Order("an application has no name".into()))
+}
+
+/// Why a card refuses keys, or to retire some.
+fn refusal(error: Error) -> Error {
+    let status = if let Error::Card(error) = &error { error.status() } else { None };
+    let why = match status {
+        Some(StatusWord::REFERENCE_NOT_FOUND) => {
+            "the card has no keys above this version; `rekey` brings them first"
+        }
+        Some(StatusWord::WRONG_DATA) => "the card has retired this version, or newer ones",
+        Some(StatusWord::CONDITIONS_NOT_SATISFIED) => {
+            "not now: a purse must not be blocked, and no purchase be open at a PSAM whose keys are retired"
+        }
+        Some(StatusWord::NOT_ENOUGH_MEMORY) => {
+            "the card has no room for another version; retire old ones first"
+        }
+        _ => return error,
+    };
+    Error::Refused(why.into())
+}
