@@ -253,8 +253,8 @@ fn begin(world: &mut World, files: &Files, lines: &[OrderLine], name: &str, now:
         }
     }
     let wanted: Vec<_> = lines.iter().map(|line| line.number).collect();
-    // Used up first: a crash leaves a gap, never two cards of one number.
-    let numbers = world.reserve(&wanted)?;
+    // What an order has is given to nobody else, so that the plan alone uses numbers up.
+    let numbers = world.free_numbers(&wanted)?;
     let numbers = lines.iter().map(|line| line.line).zip(numbers).collect();
     std::fs::create_dir_all(&directory).map_err(Error::file(&directory))?;
     Job::begin(&directory, name, numbers, now)

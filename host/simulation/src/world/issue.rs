@@ -114,14 +114,16 @@ impl World {
     pub fn issue_card(&mut self, order: &CardOrder, now: Time) -> Result<u64, Error> {
         let given = |pin: &PinOrder| pin.pin.clone().ok_or(Error::Order("which PIN?".into()));
         let pin = order.pin.as_ref().map(given).transpose()?;
-        let number = self.reserve(&[None])?.into_iter().next().ok_or(Error::NoPurse(0))?;
+        let number = self.free_numbers(&[None])?.into_iter().next().ok_or(Error::NoPurse(0))?;
+        self.use_up(number)?;
         let Ready { blocks, holder, kind, .. } = self.prepare(number, order, pin, now)?;
         self.make_card(&self.purse_path(number), kind, (number, holder), &blocks)?;
         Ok(number)
     }
 
-    /// Uses up numbers: the wanted ones, and where none is wanted the next that is free.
-    pub(crate) fn reserve(&mut self, wanted: &[Option<u64>]) -> Result<Vec<u64>, Error> {
+    /// Numbers for purses: the wanted ones, and where none is wanted the next that no purse and
+    /// no order has.
+    pub(crate) fn free_numbers(&mut self, wanted: &[Option<u64>]) -> Result<Vec<u64>, Error> {
         let (mut taken, _) = known(&self.jobs())?;
         taken.extend(wanted.iter().flatten());
         let mut next = self.scheme.purses;
@@ -135,11 +137,16 @@ impl World {
             }
             numbers.push(number.unwrap_or(next));
         }
-        if next != self.scheme.purses {
-            self.scheme.purses = next;
+        Ok(numbers)
+    }
+
+    /// The numbers up to this one are used up: a crash leaves a gap, never two cards of one number.
+    pub(crate) fn use_up(&mut self, number: u64) -> Result<(), Error> {
+        if number > self.scheme.purses {
+            self.scheme.purses = number;
             self.scheme.write(&self.directory.join("scheme.json"))?;
         }
-        Ok(numbers)
+        Ok(())
     }
 
     /// Whether there is a purse of this number already.
@@ -192,7 +199,7 @@ impl World {
     }
 
     /// The card that is to be a purse's image: one that an interruption has left, else a new
-    /// one. It gets its name with [`World::name_card`].
+    /// one. It gets its name with [`name_card`].
     pub(crate) fn unnamed_card(&mut self, path: &Path, number: u64) -> Result<AnyReader, Error> {
         let blank = path.with_extension("blank");
         if path.exists() {
