@@ -183,7 +183,7 @@ fn a_session_does_not_come_again_where_its_keys_are_put_again() {
     let recorded: Vec<_> = line.passed.iter().map(|(command, _)| command.clone()).collect();
     let version = access.wish.key_version;
     let mut domain = SecurityDomain::open(&mut line, &access, &mut random()).unwrap();
-    domain.put_keys(0, 0x3F, &issuer::aes(0x3F)).unwrap();
+    domain.put_keys(0, 0x3F, &aes(0x3F)).unwrap();
     domain.delete_keys(version).unwrap();
     domain.put_keys(0, version, &access.keys).unwrap();
     line.reset().unwrap();
