@@ -126,10 +126,10 @@ impl<X: Protections> Applet<X> {
         self.views().find(|name| *name == Aid::GELDKARTE)
     }
 
-    /// It was selected under this name.
-    pub fn select(&mut self, name: &[u8]) {
+    /// It was selected under the name of one of its views, or under its own.
+    pub fn select(&mut self, view: Option<&[u8]>) {
         if let Self::Purse(purse) = self {
-            purse.select(name);
+            purse.select(view);
         }
     }
 

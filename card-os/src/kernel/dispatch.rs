@@ -3,17 +3,18 @@
 
 use apdu_spec::crypto::secure_channel::{KeySet, KeyType};
 use apdu_spec::declare::{Command, Row, refusal};
-use apdu_spec::interindustry::{self, InterindustryCommand, SelectRequest};
+use apdu_spec::interindustry::InterindustryCommand;
 use apdu_spec::legacy::SelectMaster;
-use apdu_spec::life_cycle::{CardState, LifeCycle};
+use apdu_spec::life_cycle::LifeCycle;
 use apdu_spec::protections::{All, Protections};
 use apdu_spec::security_domain::{ExternalAuthenticate, InitializeUpdate};
-use apdu_spec::{Apdu, Element, StatusWord, aid::Aid};
+use apdu_spec::{Apdu, Element, StatusWord};
 
 use super::area::Area;
 use super::domain::{self, Managed, SecurityDomain};
 use super::memory::{Memory, MemoryError};
-use super::registry::{Application, Registry};
+use super::registry::Registry;
+use super::select::Selected;
 use crate::applets::AppletKind;
 use crate::platform::Platform;
 
@@ -24,26 +25,18 @@ pub type Response = heapless::Vec<u8, 258>;
 const MASTER_FILE: Row = SelectMaster::ROW;
 /// The commands of the security domain that an application passes on to it.
 const CHANNEL: &[Row] = &[InitializeUpdate::ROW, ExternalAuthenticate::ROW];
-/// The label of the security domain in its FCI.
-const DOMAIN_LABEL: &str = "ISD";
-
-/// What is selected.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Selected {
-    /// The issuer security domain, as after power-up.
-    Domain,
-    /// The application in this place.
-    Application(usize),
-}
+/// The classes of the kernel's own commands. Most of an application's are of another one.
+const CLASSES: [u8; 3] =
+    [InterindustryCommand::ROWS[0].cla, InitializeUpdate::ROW.cla, ExternalAuthenticate::ROW.cla];
 
 /// A card that is powered. What it checks is a type; [`All`] of it, unless a simulation says
 /// otherwise.
 #[derive(Debug)]
 pub struct Card<P, X = All> {
     memory: Memory<P>,
-    domain: SecurityDomain,
-    registry: Registry<X>,
-    selected: Selected,
+    pub(super) domain: SecurityDomain,
+    pub(super) registry: Registry<X>,
+    pub(super) selected: Selected,
 }
 
 impl<P: Platform> Card<P> {
@@ -127,27 +120,48 @@ impl<P: Platform, X: Protections> Card<P, X> {
 
     fn dispatch(&mut self, command: &[u8], response: &mut Response) -> Result<StatusWord, StatusWord> {
         let apdu = Apdu::parse(command)?;
-        if let Some(command) = InterindustryCommand::decode(&apdu, LifeCycle::Personalized) {
-            let InterindustryCommand::Select(request) = command?;
-            return self.select(&request, response);
-        }
-        if MASTER_FILE.matches(&apdu) {
-            self.select_master();
-        }
-        if ExternalAuthenticate::ROW.matches(&apdu) {
-            ExternalAuthenticate::decode(&apdu)?;
-            return self.domain.external_authenticate(command, &mut self.memory).map(|()| StatusWord::OK);
+        if CLASSES.contains(&apdu.cla)
+            && let Some(result) = self.serve_itself(&apdu, command, response)
+        {
+            return result;
         }
         match self.selected {
-            Selected::Application(place) if !InitializeUpdate::ROW.matches(&apdu) => {
-                self.serve(place, &apdu, response)
-            }
-            _ => {
-                let Self { memory, registry, domain, .. } = self;
-                domain.process(&apdu, &mut Managed { storage: memory, registry }, response)
-            }
+            Selected::Application(place) => self.serve(place, &apdu, response),
+            Selected::Domain => self.manage(&apdu, response),
         }
         .map(|()| StatusWord::OK)
+    }
+
+    /// A command that is the kernel's whatever is selected; nothing where it is another one.
+    fn serve_itself(
+        &mut self,
+        apdu: &Apdu<'_>,
+        command: &[u8],
+        response: &mut Response,
+    ) -> Option<Result<StatusWord, StatusWord>> {
+        if let Some(command) = InterindustryCommand::decode(apdu, LifeCycle::Personalized) {
+            return Some(
+                command.and_then(|InterindustryCommand::Select(request)| self.select(&request, response)),
+            );
+        }
+        if MASTER_FILE.matches(apdu) {
+            self.select_master();
+        }
+        let served = if ExternalAuthenticate::ROW.matches(apdu) {
+            ExternalAuthenticate::decode(apdu)
+                .and_then(|_| self.domain.external_authenticate(command, &mut self.memory))
+        } else if InitializeUpdate::ROW.matches(apdu) {
+            self.manage(apdu, response)
+        } else {
+            return None;
+        };
+        Some(served.map(|()| StatusWord::OK))
+    }
+
+    /// A command of the security domain.
+    fn manage(&mut self, apdu: &Apdu<'_>, response: &mut Response) -> Result<(), StatusWord> {
+        let Self { memory, registry, domain, .. } = self;
+        domain.process(apdu, &mut Managed { storage: memory, registry }, response)
     }
 
     /// A command of the application that is selected. Wrong MACs slow it down.
@@ -161,89 +175,6 @@ impl<P: Platform, X: Protections> Card<P, X> {
         }
         let rows = application.applet.rows();
         result.unwrap_or_else(|| Err(refusal(&[InterindustryCommand::ROWS, CHANNEL, rows], apdu)))
-    }
-
-    /// SELECT (ISO/IEC 7816-4, 11.2.2). The application that was selected loses its
-    /// session, also where the same one is selected again.
-    fn select(&mut self, request: &SelectRequest, response: &mut Response) -> Result<StatusWord, StatusWord> {
-        let wanted = request.aid.as_slice();
-        let first = match (request.occurrence, self.selected) {
-            (interindustry::FIRST | interindustry::FIRST_QUIET, _) => 0,
-            (interindustry::NEXT, Selected::Domain) => 1,
-            (interindustry::NEXT, Selected::Application(place)) => place + 2,
-            _ => return Err(StatusWord::WRONG_P1_P2),
-        };
-        let quiet = request.occurrence == interindustry::FIRST_QUIET;
-        if first == 0 && Aid::SECURITY_DOMAIN.starts_with(wanted) {
-            self.make_current(Selected::Domain, &[]);
-            describe(Aid::SECURITY_DOMAIN, DOMAIN_LABEL, quiet, response);
-            return Ok(match self.domain.state() {
-                CardState::Locked | CardState::Terminated => StatusWord::BLOCKED,
-                _ => StatusWord::OK,
-            });
-        }
-        if matches!(self.domain.state(), CardState::Locked | CardState::Terminated) {
-            return Err(StatusWord::APPLICATION_NOT_FOUND);
-        }
-        let (place, name) = self.find(wanted, first).ok_or(StatusWord::APPLICATION_NOT_FOUND)?;
-        self.make_current(Selected::Application(place), name.as_slice());
-        let application = self.registry.get_mut(place).ok_or(StatusWord::INTERNAL_ERROR)?;
-        describe(name.as_slice(), application.applet.label(), quiet, response);
-        Ok(match application.state {
-            LifeCycle::Blocked => StatusWord::BLOCKED,
-            _ => StatusWord::OK,
-        })
-    }
-
-    /// The application of this name, its place at least `first`, counted with the security
-    /// domain; where there is none, the one whose name begins so.
-    fn find(&self, wanted: &[u8], first: usize) -> Option<(usize, Aid)> {
-        let named = |is_meant: fn(&[u8], &[u8]) -> bool| {
-            self.registry.iter().filter(|(place, _)| place + 1 >= first).find_map(|(place, application)| {
-                let name = application.names().find(|name| is_meant(name, wanted))?;
-                Some((place, Aid::new(name).ok()?))
-            })
-        };
-        named(|name, wanted| name == wanted).or_else(|| named(|name, wanted| name.starts_with(wanted)))
-    }
-
-    /// Makes an application current under one of its names.
-    fn make_current(&mut self, selected: Selected, name: &[u8]) {
-        self.domain.deselect();
-        if let Selected::Application(before) = self.selected
-            && let Some(before) = self.registry.get_mut(before)
-        {
-            before.applet.deselect();
-        }
-        self.selected = selected;
-        if let Selected::Application(place) = selected
-            && let Some(application) = self.registry.get_mut(place)
-        {
-            application.applet.select(name);
-        }
-    }
-
-    /// SELECT of the master file: the files of the first application that has some. It answers
-    /// to the command then; where none has, nothing is changed.
-    fn select_master(&mut self) {
-        let files = |application: &Application<X>| {
-            application.applet.master_file().filter(|_| application.state == LifeCycle::Personalized)
-        };
-        let found = self.registry.iter().find_map(|(place, application)| Some((place, files(application)?)));
-        if self.domain.state().of_domain() == LifeCycle::Personalized
-            && let Some((place, name)) = found
-        {
-            self.make_current(Selected::Application(place), name);
-        }
-    }
-}
-
-/// Appends the FCI, where one is wanted.
-fn describe(name: &[u8], label: &str, quiet: bool, response: &mut Response) {
-    if !quiet {
-        let mut buffer = [0; 64];
-        let fci = apdu_spec::tlv::fci(name, label, &mut buffer).unwrap_or_default();
-        let _ = response.extend_from_slice(fci);
     }
 }
 

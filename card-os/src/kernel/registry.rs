@@ -229,12 +229,6 @@ impl<X: Protections> Application<X> {
         self.instance.name.as_slice()
     }
 
-    /// All names under which it can be selected: its own, then those of its views.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &[u8]> {
-        let views = self.applet.views().map(|view| -> &[u8] { view });
-        core::iter::once(self.name()).chain(views).filter(|_| self.state != LifeCycle::Installed)
-    }
-
     /// Changes its life cycle. What its applet keeps in RAM is read again.
     pub(crate) fn set_state(&mut self, state: LifeCycle, area: &mut Area<'_>) -> Result<(), StatusWord> {
         if state != self.state {
@@ -258,6 +252,9 @@ impl<X: Protections> Application<X> {
     /// Before a command: where it checks a MAC and the last ones were wrong, the card takes its
     /// time, also over power-ups.
     pub(crate) fn slow_down(&self, apdu: &Apdu<'_>, area: &mut Area<'_>) {
+        if self.wrong_macs.count == 0 {
+            return;
+        }
         let Some(doublings) = self.wrong_macs(area).checked_sub(1) else { return };
         let checks = |row: &Row| row.matches(apdu) && row.status.contains(&StatusWord::WRONG_MAC);
         if self.applet.rows().iter().any(checks) {

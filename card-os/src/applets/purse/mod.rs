@@ -88,9 +88,9 @@ impl<X: Protections> Purse<X> {
         view::names(self.legacy.map_or(0, |legacy| legacy.views))
     }
 
-    /// It was selected under one of its names.
-    pub fn select(&mut self, name: &[u8]) {
-        self.view = View::named(name);
+    /// It was selected under the name of one of its views, or under its own.
+    pub fn select(&mut self, view: Option<&[u8]>) {
+        self.view = view.and_then(View::named);
     }
 
     /// Whether it is being read through a view.

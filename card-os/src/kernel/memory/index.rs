@@ -5,8 +5,8 @@ use crate::platform::BLOCKS_MAX;
 
 /// Logs of a card: two for each of two applications.
 pub(super) const LOGS: usize = 4;
-/// Most cells of a card.
-const CELLS_MAX: usize = 64;
+/// Cells of a card: 32 of the kernel and of each of two applications.
+const CELLS: usize = 3 * 32;
 
 /// Where a value is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,14 +27,23 @@ struct Range {
 /// A cell: where its value is, and how often it was counted up since that was written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cell {
-    pub(super) tag: u8,
     pub(super) place: Place,
     pub(super) ticks: u32,
 }
 
+/// A cell that was never set. No value is at the beginning of a chip: an opening is.
+const UNSET: Cell = Cell { place: Place { address: 0, length: 0 }, ticks: 0 };
+
+impl Cell {
+    const fn is_set(&self) -> bool {
+        self.place.address != 0
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Index {
-    cells: heapless::Vec<Cell, CELLS_MAX>,
+    /// By their tags.
+    cells: [Cell; CELLS],
     ranges: [[Range; LOGS]; BLOCKS_MAX],
     /// Where each block was opened: what stands before was torn. Of a clean block, how far
     /// torn openings have touched it.
@@ -51,7 +60,7 @@ pub(super) fn log_of(tag: u8) -> usize {
 impl Index {
     pub(super) const fn new() -> Self {
         Self {
-            cells: heapless::Vec::new(),
+            cells: [UNSET; CELLS],
             ranges: [[Range { first: 0, end: 0 }; LOGS]; BLOCKS_MAX],
             starts: [0; BLOCKS_MAX],
             next: [1; LOGS],
@@ -64,11 +73,8 @@ impl Index {
         let address = item.place.address + u32::try_from(body).unwrap_or(u32::MAX);
         let place = Place { address, length: item.place.length };
         if item.is_cell() {
-            let new = Cell { tag: item.tag, place, ticks: 0 };
-            match self.cells.iter_mut().find(|cell| cell.tag == item.tag) {
-                Some(cell) => *cell = new,
-                // The kernel's tags are fewer than the capacity.
-                None => drop(self.cells.push(new)),
+            if let Some(cell) = self.cells.get_mut(usize::from(item.tag)) {
+                *cell = Cell { place, ticks: 0 };
             }
         } else if let Some(tag) = item.counter() {
             self.count_up(tag);
@@ -79,7 +85,7 @@ impl Index {
 
     /// Counts a cell up.
     pub(super) fn count_up(&mut self, tag: u8) {
-        if let Some(cell) = self.cells.iter_mut().find(|cell| cell.tag == tag) {
+        if let Some(cell) = self.cells.get_mut(usize::from(tag)).filter(|cell| cell.is_set()) {
             cell.ticks += 1;
         }
     }
@@ -101,12 +107,13 @@ impl Index {
     }
 
     pub(super) fn cell(&self, tag: u8) -> Option<Cell> {
-        self.cells.iter().find(|cell| cell.tag == tag).copied()
+        self.cells.get(usize::from(tag)).filter(|cell| cell.is_set()).copied()
     }
 
-    /// The cells whose last value lies at these addresses.
-    pub(super) fn cells_at(&self, addresses: core::ops::Range<usize>) -> impl Iterator<Item = &Cell> {
-        self.cells.iter().filter(move |cell| addresses.contains(&(cell.place.address as usize)))
+    /// The cells whose last value lies at these addresses, with their tags.
+    pub(super) fn cells_at(&self, addresses: core::ops::Range<usize>) -> impl Iterator<Item = (u8, Cell)> {
+        let all = (0..).zip(self.cells.iter().copied());
+        all.filter(move |(_, cell)| cell.is_set() && addresses.contains(&(cell.place.address as usize)))
     }
 
     /// Tag and number of the records that a block may hold and that are wanted.

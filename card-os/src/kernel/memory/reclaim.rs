@@ -3,7 +3,7 @@
 use core::ops::{Range, RangeInclusive};
 
 use super::entry::{self, Body, ENTRY_MAX, Entry, HEADER, Item};
-use super::index::{Cell, Place};
+use super::index::Place;
 use super::{Memory, MemoryError};
 use crate::platform::{Platform, UNIT};
 
@@ -125,7 +125,7 @@ impl<P: Platform> Memory<P> {
             let size = entry::size(5 + usize::from(length));
             (all, largest) = (all + size, largest.max(size));
         };
-        self.index.cells_at(self.addresses(sequence)).for_each(|cell| add(cell.place.length));
+        self.index.cells_at(self.addresses(sequence)).for_each(|(_, cell)| add(cell.place.length));
         if self.index.wanted_in(self.block_of(sequence)).next().is_some() {
             self.walk(sequence, &mut |item| {
                 if self.is_live(sequence, item) {
@@ -207,8 +207,8 @@ impl<P: Platform> Memory<P> {
     /// whose last value is here, or a wanted record that is nowhere else.
     fn next_live(&mut self) -> Option<Item> {
         let oldest = self.oldest();
-        if let Some(cell) = self.index.cells_at(self.addresses(oldest)).next() {
-            return Some(Item { tag: cell.tag, number: 0, place: cell.place });
+        if let Some((tag, cell)) = self.index.cells_at(self.addresses(oldest)).next() {
+            return Some(Item { tag, number: 0, place: cell.place });
         }
         self.index.wanted_in(self.block_of(oldest)).next()?;
         let mut found = None;
@@ -242,17 +242,17 @@ impl<P: Platform> Memory<P> {
     /// it, so that they need no more room than by themselves; how many.
     fn copy_cells(&mut self, limit: usize) -> Result<usize, MemoryError> {
         let addresses = self.addresses(self.oldest());
-        let cells = self.index.cells_at(addresses).take(limit).copied();
-        let cells: heapless::Vec<Cell, ITEMS_PER_ANSWER> = cells.take(ITEMS_PER_ANSWER).collect();
+        let cells = self.index.cells_at(addresses).take(limit.min(ITEMS_PER_ANSWER));
+        let cells: heapless::Vec<_, ITEMS_PER_ANSWER> = cells.collect();
         let (mut body, mut copied) = (Body::default(), 0);
-        for cell in cells {
+        for (tag, cell) in cells {
             let size = entry::size(body.length() + 2 + usize::from(cell.place.length));
             let fits = size <= ENTRY_MAX && self.tail + 2 * size + RESERVE <= self.platform.block_size();
             if copied > 0 && !fits {
                 break;
             }
             // The copy has counted; ticks before it are dead.
-            self.put_value(&mut body, cell.tag, &[], cell.place, cell.ticks)?;
+            self.put_value(&mut body, tag, &[], cell.place, cell.ticks)?;
             copied += 1;
         }
         self.write(&mut body)?;
