@@ -1,4 +1,4 @@
-//! Application identifiers (ISO/IEC 7816-4 clause 12.2.3).
+//! Application identifiers (ISO/IEC 7816-4 clause 12.2.3), and the kinds of applications.
 //!
 //! Ours begin with F0 (proprietary, not registered) and have six bytes, because every byte of
 //! a SELECT is sent at every tap. Those of the file views are their schemes' own.
@@ -65,5 +65,63 @@ impl Element for Aid {
     }
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         Self::new(reader.rest())
+    }
+}
+
+/// What kinds of applications there are, with their codes in a card's registry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum ApplicationKind {
+    /// The purse.
+    Purse = 0x01,
+    /// The security module of a payment terminal.
+    Sam = 0x02,
+    /// The transfer card.
+    Transfer = 0x03,
+}
+
+impl ApplicationKind {
+    /// The kind of a code.
+    #[must_use]
+    pub const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            0x01 => Some(Self::Purse),
+            0x02 => Some(Self::Sam),
+            0x03 => Some(Self::Transfer),
+            _ => None,
+        }
+    }
+
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Purse, Self::Sam, Self::Transfer];
+
+    /// The executable load file that it is installed from.
+    #[must_use]
+    pub const fn load_file(self) -> &'static [u8] {
+        match self {
+            Self::Purse => b"\xF0PURSE.file",
+            Self::Sam => b"\xF0PSAM1.file",
+            Self::Transfer => b"\xF0TRANS.file",
+        }
+    }
+
+    /// The module in its load file.
+    #[must_use]
+    pub const fn module(self) -> &'static [u8] {
+        match self {
+            Self::Purse => b"\xF0PURSE.module",
+            Self::Sam => b"\xF0PSAM1.module",
+            Self::Transfer => b"\xF0TRANS.module",
+        }
+    }
+
+    /// The name of its application, where none is given.
+    #[must_use]
+    pub const fn aid(self) -> &'static [u8] {
+        match self {
+            Self::Purse => Aid::PURSE,
+            Self::Sam => Aid::PSAM,
+            Self::Transfer => Aid::TRANSFER,
+        }
     }
 }

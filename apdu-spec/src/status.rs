@@ -21,7 +21,7 @@ macro_rules! status_words {
 // else project-defined.
 status_words! {
     OK = 0x9000, "done";
-    BLOCKED = 0x6283, "blocked by the issuer: it answers questions and moves no value";
+    BLOCKED = 0x6283, "selected, and blocked: the application moves no value, or the card is locked";
     AUTHENTICATION_FAILED = 0x6300, "the cryptogram of the host is wrong";
     WRONG_PIN = 0x63C0, "the PIN is wrong; the last digit says how many tries are left";
     MEMORY_FAILURE = 0x6581, "the memory failed while writing; nothing was changed or the card must be reset";

@@ -43,9 +43,7 @@ pub trait Platform {
 
     /// Lets this time pass before the command goes on: what a card asks for after wrong MACs. A
     /// chip waits; what stands for one may note it.
-    fn delay(&mut self, milliseconds: u32) {
-        let _ = milliseconds;
-    }
+    fn delay(&mut self, milliseconds: u32);
 
     /// CRC-32/ISCSI (Castagnoli). A platform that has a unit or an instruction for it uses
     /// that; the result is always the same.

@@ -226,6 +226,9 @@ mod shared {
         fn random(&mut self, buffer: &mut [u8]) {
             self.0.borrow_mut().random(buffer);
         }
+        fn delay(&mut self, milliseconds: u32) {
+            self.0.borrow_mut().delay(milliseconds);
+        }
     }
 }
 

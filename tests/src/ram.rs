@@ -36,6 +36,7 @@ impl Platform for Nothing {
         Err(ChipError)
     }
     fn random(&mut self, _: &mut [u8]) {}
+    fn delay(&mut self, _: u32) {}
 }
 
 /// Card, response and command buffer. The card has room for two applications, each as

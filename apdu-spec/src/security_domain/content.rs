@@ -182,7 +182,7 @@ layout! {
         subset: u8,
         /// The new state (P2).
         state: u8,
-        /// The application; without meaning for the card.
+        /// The application; ignored where P1 is 80, the card.
         application: Aid,
     }
 }

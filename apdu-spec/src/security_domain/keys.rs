@@ -2,10 +2,10 @@
 
 use core::fmt;
 
-use crate::crypto::secure_channel::{EncryptedKey, KeyType};
+use crate::crypto::secure_channel::{ChannelKey, EncryptedKey, Error, HostChannel, KeySet, KeyType};
 use crate::form::Form;
-use crate::layout;
 use crate::wire::{Element, Malformed, Octets, Reader, Writer};
+use crate::{layout, tlv};
 
 /// P2 of PUT KEY: the first key is number 1, and more than one follows.
 pub const KEY_IDENTIFIER: u8 = 0x81;
@@ -40,6 +40,40 @@ layout! {
     }
 }
 
+layout! {
+    /// A key of a security domain, as key information tells it: the value of an object `C0`
+    /// (Card Specification 2.3.1, table 11-29).
+    #[derive(Copy)]
+    pub struct KeyInformation {
+        /// Number: 1 encryption, 2 MACs, 3 data.
+        number: u8,
+        /// Version.
+        version: u8,
+        /// Type: a [`KeyType`], or one that only other cards have.
+        kind: u8,
+        /// Length in bytes.
+        length: u8,
+    }
+}
+
+impl KeyInformation {
+    /// Tag of one key.
+    pub const TAG: u16 = 0xC0;
+
+    /// What is told of a key.
+    #[must_use]
+    pub fn of(number: u8, version: u8, key: &ChannelKey) -> Self {
+        // 32 bytes at most.
+        let length = u8::try_from(key.expose().len()).unwrap_or(u8::MAX);
+        Self { number, version, kind: key.kind() as u8, length }
+    }
+
+    /// Appends the object.
+    pub fn write(&self, writer: &mut Writer<'_>) -> Result<(), Malformed> {
+        tlv::put(writer, Self::TAG, self.to_slice(&mut [0; Self::MAX])?)
+    }
+}
+
 /// A key that is encrypted under the K-DEK, with its check value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedKey {
@@ -58,6 +92,18 @@ pub struct SealedKey {
 /// not, the key is as long as what is encrypted (Amendment D v1.2, table 7-2; tools differ).
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyBlocks(pub [SealedKey; KEYS]);
+
+impl KeyBlocks {
+    /// Keys under the K-DEK of a channel, with their check values.
+    pub fn seal(keys: &KeySet, channel: &HostChannel) -> Result<Self, Error> {
+        let seal = |key: &ChannelKey| -> Result<SealedKey, Error> {
+            let length = u8::try_from(key.expose().len()).map_err(|_| Error::Length)?;
+            let (kind, sealed) = (key.kind(), channel.encrypt_key(key)?);
+            Ok(SealedKey { kind, length, sealed, check: Some(key.check_value()) })
+        };
+        Ok(Self([seal(&keys.enc)?, seal(&keys.mac)?, seal(&keys.dek)?]))
+    }
+}
 
 impl SealedKey {
     /// The blocks alone, as old tools send them.

@@ -14,7 +14,7 @@ pub use content::{
     SetStatusRequest, StatusForm, StatusRequest, StatusResponse, purpose, subset,
 };
 pub use data::{DataBlock, DataObject, GetDataRequest, LAST, MORE, tag};
-pub use keys::{KEY_IDENTIFIER, KeyBlocks, PutKeyRequest, PutKeyResponse, SealedKey};
+pub use keys::{KEY_IDENTIFIER, KeyBlocks, KeyInformation, PutKeyRequest, PutKeyResponse, SealedKey};
 
 use crate::crypto::secure_channel::{Level, Opening, Token};
 use crate::wire::Octets;
@@ -58,9 +58,9 @@ layout! {
 }
 
 command_set! {
-    /// Commands of a security domain, served under CLA 00 as well. All but the first two, GET DATA and GET STATUS want a
-    /// secure channel with C-MAC at least; while the card is locked, only those that can unlock
-    /// it are served.
+    /// Commands of a security domain, served under CLA 00 as well. All but the first two, GET
+    /// DATA and GET STATUS want a secure channel with C-MAC at least; while the card is locked,
+    /// INSTALL, DELETE, PUT KEY and STORE DATA are refused.
     pub enum SecurityDomainCommand {
         /// INITIALIZE UPDATE: begins a secure channel, ends the one before. With an application
         /// selected it is the application's channel, under the same keys.
@@ -97,7 +97,8 @@ command_set! {
                 CONDITIONS_NOT_SATISFIED, NOT_ENOUGH_MEMORY],
             "GlobalPlatform Card Specification 2.3.1, 11.2";
         /// PUT KEY: three keys of one version at once. Those that they replace work until a
-        /// channel has been opened with the new ones. Answers version and key check values.
+        /// channel has been opened with the new ones; under their own version they are replaced at
+        /// once. Answers version and key check values.
         PutKey = [0x80 0xD8 * *] PutKeyRequest => PutKeyResponse,
             in [Selectable, Personalized], status [SECURITY_NOT_SATISFIED, WRONG_P1_P2, WRONG_DATA,
                 REFERENCE_NOT_FOUND, NOT_ENOUGH_MEMORY],

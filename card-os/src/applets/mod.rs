@@ -9,6 +9,7 @@ pub mod purse;
 pub mod sam;
 pub mod transfer;
 
+pub use apdu_spec::aid::ApplicationKind as AppletKind;
 use apdu_spec::declare::Row;
 use apdu_spec::legacy::FileCommand;
 use apdu_spec::life_cycle::LifeCycle;
@@ -24,64 +25,6 @@ use crate::kernel::area::Area;
 use purse::Purse;
 use sam::Sam;
 use transfer::Transfer;
-
-/// What kinds of applets there are, with their codes in the card's registry.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum AppletKind {
-    /// The purse.
-    Purse = 0x01,
-    /// The security module of a payment terminal.
-    Sam = 0x02,
-    /// The transfer card.
-    Transfer = 0x03,
-}
-
-impl AppletKind {
-    /// The kind of a code.
-    #[must_use]
-    pub const fn from_byte(byte: u8) -> Option<Self> {
-        match byte {
-            0x01 => Some(Self::Purse),
-            0x02 => Some(Self::Sam),
-            0x03 => Some(Self::Transfer),
-            _ => None,
-        }
-    }
-
-    /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Purse, Self::Sam, Self::Transfer];
-
-    /// The executable load file that it is installed from.
-    #[must_use]
-    pub const fn load_file(self) -> &'static [u8] {
-        match self {
-            Self::Purse => b"\xF0PURSE.file",
-            Self::Sam => b"\xF0PSAM1.file",
-            Self::Transfer => b"\xF0TRANS.file",
-        }
-    }
-
-    /// The module in its load file.
-    #[must_use]
-    pub const fn module(self) -> &'static [u8] {
-        match self {
-            Self::Purse => b"\xF0PURSE.module",
-            Self::Sam => b"\xF0PSAM1.module",
-            Self::Transfer => b"\xF0TRANS.module",
-        }
-    }
-
-    /// The name of its application, where none is given.
-    #[must_use]
-    pub const fn aid(self) -> &'static [u8] {
-        match self {
-            Self::Purse => Aid::PURSE,
-            Self::Sam => Aid::PSAM,
-            Self::Transfer => Aid::TRANSFER,
-        }
-    }
-}
 
 /// An applet with its state in RAM.
 #[derive(Debug)]
@@ -201,6 +144,16 @@ impl<X: Protections> Applet<X> {
             Self::Purse(purse) => purse.is_complete(area),
             Self::Sam(sam) => sam.is_complete(area),
             Self::Transfer(transfer) => transfer.is_complete(area),
+        }
+    }
+
+    /// A number that only a right MAC raises.
+    #[must_use]
+    pub fn proofs(&self, area: &Area<'_>) -> u32 {
+        match self {
+            Self::Purse(_) => Purse::<X>::proofs(area),
+            Self::Sam(_) => Sam::<X>::proofs(area),
+            Self::Transfer(transfer) => transfer.proofs(),
         }
     }
 

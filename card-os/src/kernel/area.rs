@@ -1,4 +1,5 @@
-//! What an applet sees of the card: its own cells and logs, and randomness.
+//! What an applet sees of the card: its own cells and logs, randomness, and whether a command
+//! came through the issuer's channel.
 //!
 //! [`Storage`] erases the platform's type, so that applets need no generic.
 
@@ -77,7 +78,9 @@ impl From<MemoryError> for StatusWord {
     }
 }
 
-/// A cell of an application, 0 to 31.
+/// A cell of a part of memory, 0 to 31. Of an application 0 to 7 are its applet's own, 8 to 19
+/// its keys (`keys`), 30 and 31 the kernel's: wrong MACs and life cycle (`registry`). Of the
+/// kernel's own part 0 to 3 are the registry's, 4 to 10 the security domain's (`domain`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cell(pub u8);
 
@@ -131,7 +134,7 @@ impl<'m> Area<'m> {
     /// Whether the issuer has authenticated itself, and command data are encrypted.
     #[must_use]
     pub fn is_confidential(&self) -> bool {
-        self.level.is_some_and(|level| level.c_mac() && level.c_decryption())
+        self.level.is_some_and(Level::is_confidential)
     }
 
     const fn cell_tag(&self, cell: Cell) -> u8 {
@@ -219,7 +222,7 @@ impl<'m> Area<'m> {
     }
 
     /// Asks the platform for a delay.
-    pub fn delay(&mut self, milliseconds: u32) {
+    pub(super) fn delay(&mut self, milliseconds: u32) {
         self.storage.delay(milliseconds);
     }
 

@@ -127,7 +127,7 @@ impl<P: Platform, X: Protections> Card<P, X> {
         }
         match self.selected {
             Selected::Application(place) => self.serve(place, &apdu, response),
-            Selected::Domain => self.manage(&apdu, response),
+            Selected::Domain => self.manage(&apdu, command, response),
         }
         .map(|()| StatusWord::OK)
     }
@@ -140,28 +140,20 @@ impl<P: Platform, X: Protections> Card<P, X> {
         response: &mut Response,
     ) -> Option<Result<StatusWord, StatusWord>> {
         if let Some(command) = InterindustryCommand::decode(apdu, LifeCycle::Personalized) {
-            return Some(
-                command.and_then(|InterindustryCommand::Select(request)| self.select(&request, response)),
-            );
+            let select = |InterindustryCommand::Select(request)| self.select(&request, response);
+            return Some(command.and_then(select));
         }
         if MASTER_FILE.matches(apdu) {
             self.select_master();
         }
-        let served = if ExternalAuthenticate::ROW.matches(apdu) {
-            ExternalAuthenticate::decode(apdu)
-                .and_then(|_| self.domain.external_authenticate(command, &mut self.memory))
-        } else if InitializeUpdate::ROW.matches(apdu) {
-            self.manage(apdu, response)
-        } else {
-            return None;
-        };
-        Some(served.map(|()| StatusWord::OK))
+        let opens_channel = CHANNEL.iter().any(|row| row.matches(apdu));
+        opens_channel.then(|| self.manage(apdu, command, response).map(|()| StatusWord::OK))
     }
 
     /// A command of the security domain.
-    fn manage(&mut self, apdu: &Apdu<'_>, response: &mut Response) -> Result<(), StatusWord> {
+    fn manage(&mut self, apdu: &Apdu<'_>, command: &[u8], response: &mut Response) -> Result<(), StatusWord> {
         let Self { memory, registry, domain, .. } = self;
-        domain.process(apdu, &mut Managed { storage: memory, registry }, response)
+        domain.process(apdu, command, &mut Managed { storage: memory, registry }, response)
     }
 
     /// A command of the application that is selected. Wrong MACs slow it down.

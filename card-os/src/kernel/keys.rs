@@ -44,8 +44,8 @@ impl KeyDirectory {
         self.store_all(area, core::slice::from_ref(&data))
     }
 
-    /// Stores all keys of a version, or none of them: one for each function and group that is
-    /// rolled over, and no others. A purse that had a part of them could not pay.
+    /// Stores all keys of a version, or none of them: at least one for each function and group
+    /// that is held and rolled over. A purse that had a part of them could not pay.
     pub fn store_generation(
         &mut self,
         area: &mut Area<'_>,
@@ -65,16 +65,18 @@ impl KeyDirectory {
         self.store_all(area, keys)
     }
 
-    /// Stores keys in one commit.
+    /// Stores keys in one commit. Where that fails, the directory names what is in memory.
     fn store_all(&mut self, area: &mut Area<'_>, keys: &[KeyData]) -> Result<(), StatusWord> {
-        let mut change = area.change();
-        for data in keys {
-            let cell = self.place(data)?;
-            change.set(cell, data);
-        }
-        let _ = change.commit()?;
+        let stored = self.place_all(keys, &mut area.change());
         *self = Self::load(area);
-        Ok(())
+        stored
+    }
+
+    fn place_all(&mut self, keys: &[KeyData], change: &mut AreaChange<'_, '_>) -> Result<(), StatusWord> {
+        for data in keys {
+            change.set(self.place(data)?, data);
+        }
+        change.commit().map(drop)
     }
 
     /// The cell of a key, which the directory then names.

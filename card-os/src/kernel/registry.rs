@@ -9,7 +9,7 @@ use apdu_spec::life_cycle::LifeCycle;
 use apdu_spec::protections::Protections;
 use apdu_spec::{Apdu, Element as _, StatusWord};
 
-use super::area::{Area, Cell, LOGS, Log, Storage};
+use super::area::{Area, Cell, LOGS, Storage};
 use super::memory::MemoryError;
 use crate::applets::{Applet, AppletKind, purse};
 
@@ -45,14 +45,14 @@ layout! {
 }
 
 layout! {
-    /// Wrong MACs in a row. They are forgotten with the next record of the first log, which only
-    /// a right MAC makes: so a right one costs no write.
+    /// Wrong MACs in a row. They are forgotten when something has happened that only a right one
+    /// brings about: so a right one costs no write.
     #[derive(Copy)]
     pub struct WrongMacs {
         /// How many.
         count: u8,
-        /// Number that the log's next record had then.
-        next: u32,
+        /// [`Applet::proofs`] then.
+        proofs: u32,
     }
 }
 
@@ -79,7 +79,7 @@ fn instance_cell(place: usize) -> Cell {
     Cell(INSTANCES + u8::try_from(place).unwrap_or(0))
 }
 
-/// A damaged registry, as power-up reports it.
+/// The kinds in all places. Without them the chip was never formatted.
 fn kinds(storage: &mut dyn Storage) -> Result<[u8; APPLICATIONS_MAX], MemoryError> {
     Area::kernel(storage).get(KINDS).ok_or(MemoryError::NotFormatted)
 }
@@ -215,7 +215,7 @@ impl<X: Protections> Application<X> {
                 .map_err(|_| MemoryError::Damaged("an application is in no state that there is"))?,
             None => LifeCycle::Selectable,
         };
-        let wrong_macs = area.get(WRONG_MACS).unwrap_or(WrongMacs { count: 0, next: 0 });
+        let wrong_macs = area.get(WRONG_MACS).unwrap_or(WrongMacs { count: 0, proofs: 0 });
         let applet = Applet::attach(kind, &mut area).map_err(MemoryError::Damaged)?;
         Ok(Self { applet, state, instance, wrong_macs })
     }
@@ -246,7 +246,7 @@ impl<X: Protections> Application<X> {
 
     /// Wrong MACs in a row.
     fn wrong_macs(&self, area: &Area<'_>) -> u8 {
-        if self.wrong_macs.next == area.next(Log(0)) { self.wrong_macs.count } else { 0 }
+        if self.wrong_macs.proofs == self.applet.proofs(area) { self.wrong_macs.count } else { 0 }
     }
 
     /// Before a command: where it checks a MAC and the last ones were wrong, the card takes its
@@ -265,7 +265,7 @@ impl<X: Protections> Application<X> {
     /// A MAC was wrong.
     pub(crate) fn count_wrong_mac(&mut self, area: &mut Area<'_>) -> Result<(), StatusWord> {
         let count = (self.wrong_macs(area) + 1).min(WRONG_MACS_MAX);
-        let counted = WrongMacs { count, next: area.next(Log(0)) };
+        let counted = WrongMacs { count, proofs: self.applet.proofs(area) };
         if counted != self.wrong_macs {
             let _ = area.change().set(WRONG_MACS, &counted).commit()?;
             self.wrong_macs = counted;

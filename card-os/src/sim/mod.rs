@@ -54,6 +54,7 @@ pub struct SimulatedChip<const BLOCKS: usize, const SIZE: usize> {
     written: usize,
     writes: usize,
     erased: [usize; BLOCKS],
+    delayed: u64,
     random: u64,
 }
 
@@ -84,8 +85,15 @@ impl<const BLOCKS: usize, const SIZE: usize> SimulatedChip<BLOCKS, SIZE> {
             written: 0,
             writes: 0,
             erased: [0; BLOCKS],
+            delayed: 0,
             random: 1,
         }
+    }
+
+    /// Milliseconds that a card has asked it to wait. Nobody waits here.
+    #[must_use]
+    pub const fn delayed(&self) -> u64 {
+        self.delayed
     }
 
     /// What it is made of.
@@ -326,6 +334,10 @@ impl<const BLOCKS: usize, const SIZE: usize> Platform for SimulatedChip<BLOCKS, 
 
     fn sync(&mut self) -> Result<(), ChipError> {
         Ok(())
+    }
+
+    fn delay(&mut self, milliseconds: u32) {
+        self.delayed += u64::from(milliseconds);
     }
 
     /// A counting generator: protocols must hold even with this.

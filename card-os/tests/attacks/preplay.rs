@@ -67,6 +67,9 @@ impl Platform for Weak {
     fn sync(&mut self) -> Result<(), ChipError> {
         self.chip.sync()
     }
+    fn delay(&mut self, milliseconds: u32) {
+        self.chip.delay(milliseconds);
+    }
     fn random(&mut self, buffer: &mut [u8]) {
         self.drawn += 1;
         let number = match self.generator {

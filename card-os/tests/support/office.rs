@@ -94,7 +94,7 @@ impl Office {
         self.execute::<StoreData>(line, block)
     }
 
-    /// A key as PUT KEY carries it.
+    /// The channel itself, which encrypts keys for PUT KEY.
     pub fn channel(&self) -> &HostChannel {
         &self.0
     }

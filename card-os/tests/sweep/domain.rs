@@ -1,7 +1,7 @@
 //! Card management and the holder's PIN: a purse that has one, on a card with room for another.
 
 use apdu_spec::aid::Aid;
-use apdu_spec::crypto::secure_channel::{ChannelKey, HostChannel, KeySet};
+use apdu_spec::crypto::secure_channel::{ChannelKey, KeySet};
 use apdu_spec::element::{Algorithm, KeyReference, Pin};
 use apdu_spec::life_cycle::CardState;
 use apdu_spec::personalisation::{
@@ -11,7 +11,7 @@ use apdu_spec::purse::{ChangePin, ChangePinRequest, GetBalance, PresentPin, Rese
 use apdu_spec::security_domain::{
     Delete, DeleteRequest, Deletion, GetData, GetDataRequest, GetStatus, INITIAL_KEY_VERSION,
     InitializeUpdate, Install, InstallData, InstallRequest, KEY_IDENTIFIER, KeyBlocks, LOCKED, PutKey,
-    PutKeyRequest, SealedKey, SetStatus, SetStatusRequest, StatusRequest, purpose, subset, tag,
+    PutKeyRequest, SetStatus, SetStatusRequest, StatusRequest, purpose, subset, tag,
 };
 use apdu_spec::wire::{List, Octets};
 use apdu_spec::{Element, StatusWord};
@@ -72,15 +72,8 @@ fn open_purse(station: &mut Station) -> Result<Office, StatusWord> {
 
 fn put(station: &mut Station, replaced: u8, version: u8) -> Outcome {
     let mut office = open(station)?;
-    let keys = keys(version);
-    let seal = |channel: &HostChannel, key: &ChannelKey| SealedKey {
-        kind: key.kind(),
-        length: 16,
-        sealed: channel.encrypt_key(key).unwrap(),
-        check: Some(key.check_value()),
-    };
-    let blocks = [&keys.enc, &keys.mac, &keys.dek].map(|key| seal(office.channel(), key));
-    let request = PutKeyRequest { replaced, identifier: KEY_IDENTIFIER, version, keys: KeyBlocks(blocks) };
+    let keys = KeyBlocks::seal(&keys(version), office.channel()).unwrap();
+    let request = PutKeyRequest { replaced, identifier: KEY_IDENTIFIER, version, keys };
     office.execute::<PutKey>(station, &request).map(drop)
 }
 

@@ -124,6 +124,9 @@ impl Platform for Recorder {
     fn random(&mut self, buffer: &mut [u8]) {
         self.chip.random(buffer);
     }
+    fn delay(&mut self, milliseconds: u32) {
+        self.chip.delay(milliseconds);
+    }
     fn checksum(&self, bytes: &[u8]) -> u32 {
         crc32c::crc32c(bytes)
     }

@@ -4,17 +4,17 @@
 //! [`SecurityDomain::open`] selects it and opens the channel. What anybody may know, the free
 //! functions ask: [`recognition`], [`key_information`], [`diversification`].
 
-use apdu_spec::aid::Aid;
-use apdu_spec::crypto::secure_channel::{ChannelKey, KeySet, KeyType, Level, Mode};
+use apdu_spec::aid::{Aid, ApplicationKind};
+use apdu_spec::crypto::secure_channel::{KeySet, KeyType, Level, Mode};
 use apdu_spec::life_cycle::CardState;
+pub use apdu_spec::security_domain::KeyInformation;
 use apdu_spec::security_domain::{
     DataBlock, Delete, DeleteRequest, Deletion, GetData, GetDataRequest, GetStatus, INITIAL_KEY_VERSION,
-    Install, InstallData, InstallRequest, KEY_IDENTIFIER, KeyBlocks, LOCKED, PutKey, PutKeyRequest,
-    SealedKey, SetStatus, SetStatusRequest, StatusRequest, StoreData, purpose, subset, tag,
+    Install, InstallData, InstallRequest, KEY_IDENTIFIER, LOCKED, PutKey, PutKeyRequest, SetStatus,
+    SetStatusRequest, StatusRequest, StoreData, purpose, subset, tag,
 };
 use apdu_spec::wire::Octets;
-use apdu_spec::{Command as _, StatusWord};
-use card_os::applets::AppletKind;
+use apdu_spec::{Command as _, Element as _, StatusWord};
 use iso7816_tlv::ber::{Tag, Tlv, Value};
 use rand_core::Rng;
 
@@ -68,19 +68,6 @@ pub struct Entry {
     pub modules: Vec<Aid>,
 }
 
-/// One key of a security domain, as key information tells it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct KeyInformation {
-    /// Number: 1 encryption, 2 MACs, 3 data.
-    pub number: u8,
-    /// Version.
-    pub version: u8,
-    /// Type, 88 AES, 80 Triple DES.
-    pub kind: u8,
-    /// Length in bytes.
-    pub length: u8,
-}
-
 /// An issuer security domain behind its secure channel. Dropped, the channel is only
 /// forgotten: the next SELECT ends it on the card.
 #[derive(Debug)]
@@ -103,7 +90,6 @@ impl<R: Reader> SecurityDomain<R> {
 
     /// State of the card.
     pub fn card_state(&mut self) -> Result<CardState, Error> {
-        use apdu_spec::Element as _;
         let malformed = || Error::Answer { command: GetStatus::ROW.name };
         let domain = self.status(subset::DOMAIN)?.into_iter().next().ok_or_else(malformed)?;
         CardState::from_bytes(&[domain.state]).map_err(|_| malformed())
@@ -131,7 +117,7 @@ impl<R: Reader> SecurityDomain<R> {
     }
 
     /// Installs an application of a kind under a name, and makes it selectable.
-    pub fn install(&mut self, kind: AppletKind, name: &Aid) -> Result<(), Error> {
+    pub fn install(&mut self, kind: ApplicationKind, name: &Aid) -> Result<(), Error> {
         let aid = |bytes| Aid::new(bytes).map_err(|_| Error::Answer { command: Install::ROW.name });
         let data = InstallData {
             load_file: aid(kind.load_file())?,
@@ -177,22 +163,12 @@ impl<R: Reader> SecurityDomain<R> {
     }
 
     /// Puts keys of a version; those of version `replaced` (00 for none) work until a channel has
-    /// been opened with the new ones. The card's check values are compared.
+    /// been opened with the new ones, unless it is the same version. The card's check values are compared.
     pub fn put_keys(&mut self, replaced: u8, version: u8, keys: &KeySet) -> Result<(), Error> {
-        let seal = |key: &ChannelKey| -> Result<SealedKey, Error> {
-            let length = u8::try_from(key.expose().len()).unwrap_or(u8::MAX);
-            let sealed = self.reader.encrypt_key(key)?;
-            Ok(SealedKey { kind: key.kind(), length, sealed, check: Some(key.check_value()) })
-        };
-        let all = [&keys.enc, &keys.mac, &keys.dek];
-        let blocks = KeyBlocks([seal(all[0])?, seal(all[1])?, seal(all[2])?]);
-        let request = PutKeyRequest { replaced, identifier: KEY_IDENTIFIER, version, keys: blocks };
+        let sealed = self.reader.seal(keys)?;
+        let request = PutKeyRequest { replaced, identifier: KEY_IDENTIFIER, version, keys: sealed };
         let answer = execute::<PutKey>(&mut self.reader, &request)?;
-        let right = answer.version == version
-            && answer
-                .check_values
-                .chunks(3)
-                .eq(all.map(|key| key.check_value()).iter().map(<[u8; 3]>::as_slice));
+        let right = (answer.version, answer.check_values) == (version, keys.check_values());
         if right { Ok(()) } else { Err(Error::Answer { command: PutKey::ROW.name }) }
     }
 
@@ -254,10 +230,8 @@ pub fn key_information(reader: &mut dyn Reader) -> Result<Vec<KeyInformation>, E
     let malformed = || Error::Answer { command: GetData::ROW.name };
     let value = data(reader, tag::KEY_INFORMATION)?;
     let keys = Tlv::parse_all(&value).into_iter().map(|key| match key.value() {
-        Value::Primitive(bytes) if bytes.len() == 4 => {
-            Ok(KeyInformation { number: bytes[0], version: bytes[1], kind: bytes[2], length: bytes[3] })
-        }
-        _ => Err(malformed()),
+        Value::Primitive(bytes) => KeyInformation::from_bytes(bytes).map_err(|_| malformed()),
+        Value::Constructed(_) => Err(malformed()),
     });
     keys.collect()
 }

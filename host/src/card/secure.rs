@@ -9,9 +9,11 @@
 //! is made with its `selected`, not with its `select`.
 
 use apdu_spec::crypto::secure_channel::{
-    ChannelKey, EncryptedKey, Error as ChannelError, HostChannel, HostOpening, KeySet, Level, Mode, Token,
+    Error as ChannelError, HostChannel, HostOpening, KeySet, Level, Mode, Token,
 };
-use apdu_spec::security_domain::{ExternalAuthenticate, InitializeUpdate, InitializeUpdateRequest};
+use apdu_spec::security_domain::{
+    ExternalAuthenticate, InitializeUpdate, InitializeUpdateRequest, KeyBlocks,
+};
 use apdu_spec::{Command as _, StatusWord};
 use rand_core::Rng;
 
@@ -74,9 +76,9 @@ impl<R: Reader> SecureReader<R> {
         Ok(self.channel()?.command_limit()?)
     }
 
-    /// A key as PUT KEY carries it: under the K-DEK in SCP03, under the session's in SCP02.
-    pub fn encrypt_key(&self, key: &ChannelKey) -> Result<EncryptedKey, Error> {
-        Ok(self.channel()?.encrypt_key(key)?)
+    /// Keys as PUT KEY carries them: under the K-DEK in SCP03, under the session's in SCP02.
+    pub fn seal(&self, keys: &KeySet) -> Result<KeyBlocks, Error> {
+        Ok(KeyBlocks::seal(keys, self.channel()?)?)
     }
 
     /// Encrypts sensitive data of STORE DATA in place: whole blocks.

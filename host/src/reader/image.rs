@@ -33,6 +33,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use card_os::platform::{BLOCKS_MAX, ChipError, Platform};
 use crc::{CRC_32_ISO_HDLC, Crc};
@@ -83,6 +84,7 @@ pub struct Image {
     file: Option<(File, PathBuf)>,
     durable: bool,
     written: u64,
+    delay: Duration,
     random: Randomness,
 }
 
@@ -98,7 +100,8 @@ impl Image {
     #[must_use]
     pub fn in_ram(geometry: Geometry, random: Randomness) -> Self {
         let bytes = vec![0xFF; geometry.block_size * geometry.blocks];
-        Self { version: VERSION, geometry, bytes, file: None, durable: false, written: 0, random }
+        let (written, delay) = (0, Duration::ZERO);
+        Self { version: VERSION, geometry, bytes, file: None, durable: false, written, delay, random }
     }
 
     /// An erased memory in a new file; a file that is there already is an error.
@@ -149,9 +152,13 @@ impl Image {
         if !fits || bytes.len() != geometry.block_size * geometry.blocks {
             return Err(refuse("the image is cut short or has grown; restore it from a copy"));
         }
-        let bytes = bytes.to_vec();
         let file = Some((file, path.into()));
-        Ok(Self { version, geometry, bytes, file, durable: false, written: 0, random })
+        Ok(Self { version, bytes: bytes.to_vec(), file, ..Self::in_ram(geometry, random) })
+    }
+
+    /// How long the card has asked to wait since the last time it was looked at.
+    pub const fn take_delay(&mut self) -> Duration {
+        core::mem::replace(&mut self.delay, Duration::ZERO)
     }
 
     /// Whether each commit waits for the disk.
@@ -258,6 +265,10 @@ impl Platform for Image {
 
     fn random(&mut self, buffer: &mut [u8]) {
         self.random.fill_bytes(buffer);
+    }
+
+    fn delay(&mut self, milliseconds: u32) {
+        self.delay += Duration::from_millis(milliseconds.into());
     }
 
     fn checksum(&self, bytes: &[u8]) -> u32 {

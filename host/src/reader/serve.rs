@@ -224,8 +224,11 @@ impl Inserted for ImageCard {
     fn power_off(&mut self) {
         self.reader.power_off();
     }
+    /// A card that is served takes its time after wrong MACs, as a chip does.
     fn process(&mut self, command: &[u8]) -> Result<&[u8], Error> {
-        self.reader.process(command)
+        self.reader.process(command)?;
+        std::thread::sleep(self.reader.take_delay());
+        Ok(self.reader.response())
     }
     fn housekeep(&mut self) {
         self.reader.housekeep();

@@ -1,6 +1,7 @@
 //! A reader whose card runs in this process: the same card code as on a chip.
 
 use std::path::Path;
+use std::time::Duration;
 
 use card_os::Card;
 use card_os::applets::AppletKind;
@@ -97,6 +98,21 @@ impl VirtualReader {
         };
         card.process(command, &mut self.response);
         Ok(&self.response)
+    }
+
+    /// How long the card has asked to wait since the last time it was looked at. In process
+    /// nobody waits.
+    pub fn take_delay(&mut self) -> Duration {
+        match &mut self.state {
+            State::On(card) => card.platform().take_delay(),
+            State::Off(_) | State::Dead => Duration::ZERO,
+        }
+    }
+
+    /// The last response.
+    #[must_use]
+    pub fn response(&self) -> &[u8] {
+        &self.response
     }
 
     /// What a card has left to do after an answer.

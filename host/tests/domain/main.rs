@@ -18,7 +18,7 @@ use apdu_spec::life_cycle::CardState;
 use apdu_spec::personalisation::DomainParameters;
 use apdu_spec::security_domain::{
     Delete, DeleteRequest, Deletion, GetStatus, InitializeUpdate, InitializeUpdateRequest, Install,
-    InstallData, InstallRequest, KEY_IDENTIFIER, KeyBlocks, PutKey, PutKeyRequest, SealedKey, SetStatus,
+    InstallData, InstallRequest, KEY_IDENTIFIER, KeyBlocks, PutKey, PutKeyRequest, SetStatus,
     SetStatusRequest, StatusRequest, StoreData, purpose, subset,
 };
 use apdu_spec::wire::Octets;
@@ -107,12 +107,7 @@ fn commands(channel: &HostChannel) -> Vec<(&'static str, Vec<u8>)> {
 /// PUT KEY, as in this channel: in SCP03 it is the same in all that are opened with the same
 /// keys.
 fn put_key(channel: &HostChannel, replaced: u8, version: u8, keys: &KeySet) -> Vec<u8> {
-    let keys = KeyBlocks([&keys.enc, &keys.mac, &keys.dek].map(|key| SealedKey {
-        kind: key.kind(),
-        length: u8::try_from(key.expose().len()).unwrap(),
-        sealed: channel.encrypt_key(key).unwrap(),
-        check: Some(key.check_value()),
-    }));
+    let keys = KeyBlocks::seal(keys, channel).unwrap();
     encoded::<PutKey>(&PutKeyRequest { replaced, identifier: KEY_IDENTIFIER, version, keys })
 }
 

@@ -68,6 +68,8 @@ impl Platform for Ram {
         Ok(())
     }
 
+    fn delay(&mut self, _: u32) {}
+
     /// Not random: this card is never used.
     fn random(&mut self, buffer: &mut [u8]) {
         for byte in buffer {

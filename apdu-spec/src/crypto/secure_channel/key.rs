@@ -130,6 +130,15 @@ impl KeySet {
         Self { enc: key.clone(), mac: key.clone(), dek: key }
     }
 
+    /// The check values of the three keys, one behind the other.
+    #[must_use]
+    pub fn check_values(&self) -> [u8; 9] {
+        let [a, b, c] = [&self.enc, &self.mac, &self.dek].map(ChannelKey::check_value);
+        let mut values = [0; 9];
+        values.iter_mut().zip([a, b, c].as_flattened()).for_each(|(place, byte)| *place = *byte);
+        values
+    }
+
     /// What type they are, where they belong together.
     pub fn kind(&self) -> Result<KeyType, Error> {
         let form = |key: &ChannelKey| (key.kind(), key.expose().len());

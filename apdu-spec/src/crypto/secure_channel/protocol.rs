@@ -53,6 +53,12 @@ impl Level {
         self.has(0x20)
     }
 
+    /// Whether commands can be neither read nor changed on their way.
+    #[must_use]
+    pub const fn is_confidential(self) -> bool {
+        self.c_mac() && self.c_decryption()
+    }
+
     /// Whether everything that `other` asks for is given here as well.
     #[must_use]
     pub const fn covers(self, other: Self) -> bool {

@@ -131,6 +131,12 @@ impl<X: Protections> Purse<X> {
         nv.get() == 0 || (balance.0 == 0 && nv.since(freed).is_some_and(|held| held <= 1) && unloaded())
     }
 
+    /// Value commits so far.
+    #[must_use]
+    pub fn proofs(area: &Area<'_>) -> u32 {
+        area.next(LOG)
+    }
+
     /// Retires the keys below a version, in one commit.
     fn raise_key_floor(&mut self, area: &mut Area<'_>, content: &[u8]) -> Result<(), StatusWord> {
         let mut parameters = self.parameters()?;

@@ -161,6 +161,12 @@ impl<X: Protections> Sam<X> {
             && area.next(ENTRIES) == self.batch.first_entry
     }
 
+    /// Purchases opened so far.
+    #[must_use]
+    pub fn proofs(area: &Area<'_>) -> u32 {
+        area.next(OPENINGS)
+    }
+
     /// Retires the purchase keys below a version, in one commit. Purchases that are open need
     /// theirs.
     fn raise_key_floor(&mut self, area: &mut Area<'_>, content: &[u8]) -> Result<(), StatusWord> {

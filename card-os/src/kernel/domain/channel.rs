@@ -5,9 +5,10 @@
 //! keys, so that no loss of power gives one back or makes a session come twice.
 
 use apdu_spec::crypto::secure_channel::{Error, Freshness, KeyType, Level, Protocol};
+use apdu_spec::interindustry::Select;
 use apdu_spec::personalisation::DomainParameters;
-use apdu_spec::security_domain::{InitializeUpdateRequest, InitializeUpdateResponse};
-use apdu_spec::{Apdu, StatusWord, aid::Aid, layout};
+use apdu_spec::security_domain::{InitializeUpdate, InitializeUpdateRequest, InitializeUpdateResponse};
+use apdu_spec::{Apdu, Command as _, StatusWord, aid::Aid, layout};
 use zeroize::Zeroize as _;
 
 use super::{AUTHENTICATION, DIVERSIFICATION, PARAMETERS, SecurityDomain, keys};
@@ -18,8 +19,9 @@ use crate::kernel::memory::Committed;
 
 /// The longest command that passes through a channel.
 const COMMAND_MAX: usize = 5 + 255 + 1;
-/// INS of SELECT and INITIALIZE UPDATE: they end a session, secured or not.
-const ENDS_SESSION: [[u8; 2]; 2] = [[0x00, 0xA4], [0x80, 0x50]];
+/// SELECT and INITIALIZE UPDATE end a session and are no part of it.
+const ENDS_SESSION: [[u8; 2]; 2] =
+    [[Select::ROW.cla, Select::ROW.ins], [InitializeUpdate::ROW.cla, InitializeUpdate::ROW.ins]];
 
 /// A command without its securing. Erased when it is dropped.
 pub(in crate::kernel) struct Plain {
@@ -119,7 +121,7 @@ impl SecurityDomain {
     }
 
     /// EXTERNAL AUTHENTICATE, the whole APDU.
-    pub(in crate::kernel) fn external_authenticate(
+    pub(super) fn external_authenticate(
         &mut self,
         command: &[u8],
         storage: &mut dyn Storage,
@@ -146,12 +148,7 @@ impl SecurityDomain {
     fn confirm(version: u8, area: &mut Area<'_>) -> Result<(), StatusWord> {
         let sessions = authentication(area).sessions.saturating_add(1);
         let right = Authentication { attempts: parameters(area).attempts, sessions };
-        let held = keys::find(version, area)?;
-        let replaced = keys::replaced(&held, area);
-        let mut change = area.change();
-        change.set(AUTHENTICATION, &right);
-        keys::confirm(held, replaced, &mut change);
-        change.commit().map(drop)
+        keys::confirm(version, (AUTHENTICATION, &right), area)
     }
 
     /// Takes the securing off a command. An error ends the session.

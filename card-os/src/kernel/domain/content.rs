@@ -14,7 +14,7 @@ use crate::applets::AppletKind;
 use crate::kernel::Response;
 use crate::kernel::area::Area;
 use crate::kernel::dispatch::answer;
-use crate::kernel::registry::Registry;
+use crate::kernel::registry::{Application, Registry};
 
 /// Privileges of the issuer security domain: security domain, card lock, card terminate,
 /// selected after power-up (Card Specification 2.3.1, table 6-1).
@@ -156,16 +156,9 @@ pub(super) fn status<X: Protections>(
     };
     match request.subset {
         subset::DOMAIN => line(of_domain(state)),
-        subset::APPLICATIONS => registry.iter().for_each(|(_, application)| {
-            line(ApplicationStatus {
-                aid: application.name(),
-                state: application.state as u8,
-                privileges: Some([0; 3]),
-                load_file: Some(application.applet.kind().load_file()),
-                module: None,
-                domain: Some(Aid::SECURITY_DOMAIN),
-            });
-        }),
+        subset::APPLICATIONS => {
+            registry.iter().for_each(|(_, application)| line(of_application(application)));
+        }
         subset::LOAD_FILES => AppletKind::ALL.into_iter().for_each(|kind| line(of_file(kind, None))),
         subset::LOAD_FILES_AND_MODULES => {
             AppletKind::ALL.into_iter().for_each(|kind| line(of_file(kind, Some(kind.module()))));
@@ -187,6 +180,17 @@ fn of_domain(state: CardState) -> ApplicationStatus<'static> {
         load_file: None,
         module: None,
         domain: None,
+    }
+}
+
+fn of_application<X: Protections>(application: &Application<X>) -> ApplicationStatus<'_> {
+    ApplicationStatus {
+        aid: application.name(),
+        state: application.state as u8,
+        privileges: Some([0; 3]),
+        load_file: Some(application.applet.kind().load_file()),
+        module: None,
+        domain: Some(Aid::SECURITY_DOMAIN),
     }
 }
 

@@ -1,5 +1,6 @@
 //! STORE DATA, for applications and for the security domain itself, and GET DATA.
 
+use apdu_spec::crypto::secure_channel::Level;
 use apdu_spec::life_cycle::LifeCycle;
 use apdu_spec::personalisation::{DataGroup, DomainParameters};
 use apdu_spec::protections::Protections;
@@ -32,8 +33,8 @@ impl SecurityDomain {
             return Err(StatusWord::WRONG_P1_P2);
         }
         let content = block.content().map_err(|Malformed| StatusWord::WRONG_DATA)?;
-        let encrypted = self.level().is_some_and(|level| level.c_decryption());
-        if SECRET.contains(&block.group) && !encrypted {
+        let confidential = self.level().is_some_and(Level::is_confidential);
+        if SECRET.contains(&block.group) && !confidential {
             return Err(StatusWord::SECURITY_NOT_SATISFIED);
         }
         match self.target {

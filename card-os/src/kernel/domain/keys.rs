@@ -3,12 +3,12 @@
 //! A key set that replaces another one stands beside it until a channel has been opened with
 //! it: who loses power or keys on the way still gets in with the old ones.
 
+use apdu_spec::StatusWord;
 use apdu_spec::crypto::secure_channel::{ChannelKey, Error, KeySet, KeyType};
 use apdu_spec::security_domain::{
-    INITIAL_KEY_VERSION, KEY_IDENTIFIER, KeyBlocks, PutKeyRequest, PutKeyResponse, SealedKey,
+    INITIAL_KEY_VERSION, KEY_IDENTIFIER, KeyBlocks, KeyInformation, PutKeyRequest, PutKeyResponse, SealedKey,
 };
 use apdu_spec::wire::{Element, Malformed, Reader, Writer};
-use apdu_spec::{StatusWord, tlv};
 
 use super::{KEY_SETS, SecurityDomain};
 use crate::kernel::Response;
@@ -22,16 +22,7 @@ const VERSION_MAX: u8 = 0x7F;
 
 /// A key set as it is kept: version (1), version that it replaces, else 00 (1), running
 /// number (2), type (1), length of a key (1), three keys.
-struct Stored {
-    version: u8,
-    replaces: Option<u8>,
-    number: u16,
-    keys: KeySet,
-}
-
-/// A key set in its place.
 pub(super) struct Held {
-    pub(super) place: u8,
     pub(super) version: u8,
     /// The version that goes when this one is confirmed.
     replaces: Option<u8>,
@@ -39,7 +30,7 @@ pub(super) struct Held {
     pub(super) keys: KeySet,
 }
 
-impl Element for Stored {
+impl Element for Held {
     const MIN: usize = 6 + 3 * 16;
     const MAX: usize = 6 + 3 * 32;
     fn encode(&self, writer: &mut Writer<'_>) {
@@ -66,62 +57,63 @@ fn key_set_cell(place: u8) -> Cell {
     Cell(KEY_SETS + place)
 }
 
-/// The key sets of the card.
-fn all(area: &Area<'_>) -> impl Iterator<Item = Held> {
-    (0..KEY_SETS_MAX).filter_map(|place| {
-        let Stored { version, replaces, number, keys } = area.get(key_set_cell(place))?;
-        Some(Held { place, version, replaces, number, keys })
-    })
+/// The key sets of the card, with their places.
+fn all(area: &Area<'_>) -> impl Iterator<Item = (u8, Held)> {
+    (0..KEY_SETS_MAX).filter_map(|place| Some((place, area.get(key_set_cell(place))?)))
+}
+
+fn of_version(version: u8, area: &Area<'_>) -> Option<(u8, Held)> {
+    all(area).find(|(_, held)| held.version == version)
 }
 
 /// The key set of a version; of version 00 the newest.
 pub(super) fn find(version: u8, area: &Area<'_>) -> Result<Held, StatusWord> {
-    let found = match version {
-        0 => all(area).max_by_key(|held| held.number),
-        version => all(area).find(|held| held.version == version),
-    };
-    found.ok_or(StatusWord::REFERENCE_NOT_FOUND)
-}
-
-/// The key set that goes when this one is confirmed. Keys that were put after it, under the
-/// version of those that it was to replace, are not those.
-pub(super) fn replaced(held: &Held, area: &Area<'_>) -> Option<Held> {
-    all(area).find(|old| Some(old.version) == held.replaces && old.number < held.number)
+    let newest = || all(area).max_by_key(|(_, held)| held.number);
+    let found = if version == 0 { newest() } else { of_version(version, area) };
+    found.map(|(_, held)| held).ok_or(StatusWord::REFERENCE_NOT_FOUND)
 }
 
 /// The key set of a new card.
 pub(super) fn initialize(change: &mut AreaChange<'_, '_>, keys: &KeySet) {
-    let stored = Stored { version: INITIAL_KEY_VERSION, replaces: None, number: 0, keys: keys.clone() };
-    change.set(key_set_cell(0), &stored);
+    let held = Held { version: INITIAL_KEY_VERSION, replaces: None, number: 0, keys: keys.clone() };
+    change.set(key_set_cell(0), &held);
 }
 
-/// A channel was opened with a key set: what it replaces goes.
-pub(super) fn confirm(held: Held, replaced: Option<Held>, change: &mut AreaChange<'_, '_>) {
-    let Held { place, version, number, keys, replaces } = held;
-    if replaces.is_some() {
-        change.set(key_set_cell(place), &Stored { version, replaces: None, number, keys });
+/// A channel was opened with a key set: what it replaces goes, in the same commit as `first`.
+/// Keys that were put after it, under the version of those that it was to replace, stay.
+pub(super) fn confirm<E: Element>(
+    version: u8,
+    first: (Cell, &E),
+    area: &mut Area<'_>,
+) -> Result<(), StatusWord> {
+    let (place, held) = of_version(version, area).ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
+    let is_old = |old: &Held| Some(old.version) == held.replaces && old.number < held.number;
+    let replaced = all(area).find(|(_, old)| is_old(old));
+    let mut change = area.change();
+    change.set(first.0, first.1);
+    if held.replaces.is_some() {
+        change.set(key_set_cell(place), &Held { replaces: None, ..held });
     }
-    if let Some(old) = replaced {
-        change.clear(key_set_cell(old.place));
+    if let Some((old, _)) = replaced {
+        change.clear(key_set_cell(old));
     }
+    change.commit().map(drop)
 }
 
 /// DELETE of a key set; the last one stays.
 pub(super) fn delete(version: u8, area: &mut Area<'_>) -> Result<(), StatusWord> {
-    let old = all(area).find(|held| held.version == version).ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
+    let (place, _) = of_version(version, area).ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
     if all(area).count() < 2 {
         return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
     }
-    let mut change = area.change();
-    change.clear(key_set_cell(old.place)).commit().map(drop)
+    area.change().clear(key_set_cell(place)).commit().map(drop)
 }
 
-/// Key information: for each key `C0`, its number (1), version (1), type (1), length (1).
+/// Key information, a key after the other.
 pub(super) fn write_information(area: &Area<'_>, writer: &mut Writer<'_>) -> Result<(), Malformed> {
-    for Held { version, keys: KeySet { enc, mac, dek }, .. } in all(area) {
+    for (_, Held { version, keys: KeySet { enc, mac, dek }, .. }) in all(area) {
         for (number, key) in (1..).zip([enc, mac, dek]) {
-            let length = u8::try_from(key.expose().len()).map_err(|_| Malformed)?;
-            tlv::put(writer, 0xC0, &[number, version, key.kind() as u8, length])?;
+            KeyInformation::of(number, version, &key).write(writer)?;
         }
     }
     Ok(())
@@ -129,7 +121,7 @@ pub(super) fn write_information(area: &Area<'_>, writer: &mut Writer<'_>) -> Res
 
 /// Protocols that the keys of the card are for: Triple DES, AES.
 pub(super) fn kinds(area: &Area<'_>) -> [bool; 2] {
-    let has = |kind| all(area).any(|held| held.keys.enc.kind() == kind);
+    let has = |kind| all(area).any(|(_, held)| held.keys.enc.kind() == kind);
     [has(KeyType::TripleDes), has(KeyType::Aes)]
 }
 
@@ -148,9 +140,7 @@ impl SecurityDomain {
             return Err(StatusWord::WRONG_DATA);
         }
         let keys = self.decrypt(keys)?;
-        let [a, b, c] = [&keys.enc, &keys.mac, &keys.dek].map(ChannelKey::check_value);
-        let mut check_values = [0; 9];
-        check_values.iter_mut().zip([a, b, c].as_flattened()).for_each(|(place, byte)| *place = *byte);
+        let check_values = keys.check_values();
         put(*replaced, *version, keys, &mut Area::kernel(storage))?;
         answer(response, &PutKeyResponse { version: *version, check_values })
     }
@@ -177,13 +167,10 @@ impl SecurityDomain {
 /// Keeps a key set, in one commit. The initial keys are replaced by whatever comes first. The
 /// same keys again, as after an answer that was lost, change nothing.
 fn put(replaced: u8, version: u8, keys: KeySet, area: &mut Area<'_>) -> Result<(), StatusWord> {
-    let initial = || all(area).any(|held| held.version == INITIAL_KEY_VERSION);
-    let replaces = match replaced {
-        0 => initial().then_some(INITIAL_KEY_VERSION),
-        replaced => Some(replaced),
-    };
-    let same = all(area).find(|held| held.version == version);
-    if same.as_ref().is_some_and(|held| held.keys == keys) {
+    let initial = || of_version(INITIAL_KEY_VERSION, area).map(|(_, held)| held.version);
+    let replaces = if replaced == 0 { initial() } else { Some(replaced) };
+    let same = of_version(version, area);
+    if same.as_ref().is_some_and(|(_, held)| held.keys == keys) {
         return Ok(());
     }
     if replaced != 0 {
@@ -191,15 +178,14 @@ fn put(replaced: u8, version: u8, keys: KeySet, area: &mut Area<'_>) -> Result<(
     }
     let (place, replaces) = match same {
         // In the place of its own version there is nothing to wait for.
-        Some(held) if replaced == version => (held.place, held.replaces),
+        Some((place, held)) if replaced == version => (place, held.replaces),
         Some(_) => return Err(StatusWord::WRONG_DATA),
         None => {
-            let is_free = |place: &u8| all(area).all(|held| held.place != *place);
+            let is_free = |place: &u8| all(area).all(|(taken, _)| taken != *place);
             ((0..KEY_SETS_MAX).find(is_free).ok_or(StatusWord::NOT_ENOUGH_MEMORY)?, replaces)
         }
     };
-    let number = all(area).map(|held| held.number).max().unwrap_or(0).saturating_add(1);
-    let stored = Stored { version, replaces, number, keys };
-    let mut change = area.change();
-    change.set(key_set_cell(place), &stored).commit().map(drop)
+    let number = all(area).map(|(_, held)| held.number).max().unwrap_or(0).saturating_add(1);
+    let held = Held { version, replaces, number, keys };
+    area.change().set(key_set_cell(place), &held).commit().map(drop)
 }

@@ -68,10 +68,12 @@ impl SecurityDomain {
         self.state
     }
 
-    /// Serves a command of its set, which came through the channel where there is one.
+    /// Serves a command of its set, which came through the channel where there is one. Beside
+    /// what the APDU is made of it takes the APDU as a whole, which the MAC of one covers.
     pub(super) fn process<X: Protections>(
         &mut self,
         apdu: &Apdu<'_>,
+        whole: &[u8],
         card: &mut Managed<'_, X>,
         response: &mut Response,
     ) -> Result<(), StatusWord> {
@@ -82,8 +84,7 @@ impl SecurityDomain {
         let refused = || Err(refusal(&[InterindustryCommand::ROWS, C::ROWS], &apdu));
         match &C::decode(&apdu, self.state.of_domain()).unwrap_or_else(refused)? {
             C::InitializeUpdate(request) => self.initialize_update(request, card.storage, response),
-            // Takes the APDU as a whole: see `external_authenticate`.
-            C::ExternalAuthenticate(_) => Err(StatusWord::CONDITIONS_NOT_SATISFIED),
+            C::ExternalAuthenticate(_) => self.external_authenticate(whole, card.storage),
             C::GetData(request) => data::get(*request, interindustry, card.storage, response),
             C::GetStatus(request) => {
                 self.level().ok_or(StatusWord::SECURITY_NOT_SATISFIED)?;

@@ -277,6 +277,9 @@ impl Platform for Chip {
         }
     }
 
+    /// Time is the simulation's own, and has steps.
+    fn delay(&mut self, _: u32) {}
+
     fn checksum(&self, bytes: &[u8]) -> u32 {
         crc32c::crc32c(bytes)
     }
