@@ -125,7 +125,7 @@ fn list(world: &mut World, as_json: bool) -> Result<(), Error> {
         let shadow = known.map(|line| line.shadow.minor);
         let shown = shadow.map_or("unknown".into(), |minor| output::money(minor, currency));
         let hotlisted = known.is_some_and(|line| line.hotlisted);
-        let mut card = match world.purse_card(number) {
+        let mut card = match world.personalised_card(number) {
             Ok(Some(card)) => card,
             Ok(None) => continue,
             // One card that cannot be read hides no other.
@@ -171,7 +171,8 @@ fn show(world: &mut World, number: u64, image: bool, as_json: bool) -> Result<()
     let path = image.then(|| world.purse_path(number));
     let mut card = process::purse_card(world, number)?;
     let blocked = card.is_blocked();
-    let (balance, information) = (card.balance()?, card.information()?);
+    let told = card.balance().and_then(|balance| Ok((balance, card.information()?)));
+    let (balance, information) = told.map_err(|error| world.explained(number, error))?;
     let known = shadow_of(world, number)?;
     let (identity, currency) = (information.identity, information.identity.currency);
     if as_json {

@@ -103,6 +103,27 @@ fn a_purse_that_was_deleted_leaves_the_sums_right() {
 }
 
 #[test]
+fn a_card_of_the_scheme_that_was_made_blank_is_nobodys() {
+    let place = Place::after_a_day(1);
+    place.json(&["card", "issue"]);
+    place.json(&["gp", "reset", "--card", "5"]);
+    assert_eq!(place.json(&["card", "list"]).as_array().expect("purses").len(), 4);
+    assert_eq!(place.json(&["report"])["world"]["difference"], 0);
+    for command in [&["load", "5", "1"][..], &["pay", "5", "1", "--at", "kiosk"], &["card", "show", "5"]] {
+        place.fails(1, command, &["no purse on card 5", "deleted"]);
+    }
+    // Another purse under its number would be taken for it.
+    let order = place.file("orders.csv", "provider,currency,maximum,limit\n9276,EUR,20,20\n");
+    let image = place.data().join("cards/purse-5.card");
+    let issue = ["issue", "--order", argument(&order), "--blank", argument(&image)];
+    place.fails(1, &issue, &["the scheme's own", "move it elsewhere"]);
+    let moved = place.data().join("other.card");
+    fs::rename(&image, &moved).expect("moved");
+    place.json(&["issue", "--order", argument(&order), "--blank", argument(&moved)]);
+    assert_eq!(place.json(&["report"])["world"]["difference"], 0);
+}
+
+#[test]
 fn a_card_at_its_end_takes_no_report_with_it() {
     let place = Place::after_a_day(1);
     place.json(&["load", "2", "7.50"]);
@@ -193,7 +214,8 @@ fn keys_are_shown_nowhere() {
 fn a_card_is_made_blank_again() {
     let place = Place::after_a_day(1);
     place.json(&["card", "issue"]);
-    let image = place.card(5);
+    let image = place.data().join("other.card");
+    fs::rename(place.card(5), &image).expect("moved");
     let image = argument(&image);
     place.json(&["gp", "reset", "--image", image]);
     let list = place.json(&["gp", "list", "--image", image]);

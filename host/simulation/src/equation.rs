@@ -158,7 +158,7 @@ impl World {
         for number in self.purse_numbers() {
             let iep = self.iep(number)?;
             // A purse that was deleted held no value, and what it did is in the books.
-            let mut card = match self.purse_card(number) {
+            let mut card = match self.personalised_card(number) {
                 Err(Error::Terminated(_)) => {
                     equation.unread += 1;
                     continue;

@@ -76,10 +76,21 @@ impl World {
         }
     }
 
-    /// Why a purse could not be selected, where that is why.
-    pub(crate) fn explained(&mut self, number: u64, error: host::Error) -> Error {
-        if error.status() == Some(StatusWord::APPLICATION_NOT_FOUND) {
-            match self.purse_card(number) {
+    /// The same; nothing too where it was installed again, and is nobody's as yet.
+    pub fn personalised_card(&mut self, number: u64) -> Result<Option<PurseCard<'_>>, Error> {
+        let Some(mut card) = self.purse_card(number)? else { return Ok(None) };
+        let told = card.information().map_err(|error| error.status());
+        if told.is_err_and(|status| status == Some(StatusWord::CONDITIONS_NOT_SATISFIED)) {
+            return Ok(None);
+        }
+        self.purse_card(number)
+    }
+
+    /// Why a purse refuses: it may not be there, or its card not serve.
+    pub fn explained(&mut self, number: u64, error: host::Error) -> Error {
+        let missing = [StatusWord::APPLICATION_NOT_FOUND, StatusWord::CONDITIONS_NOT_SATISFIED];
+        if error.status().is_some_and(|status| missing.contains(&status)) {
+            match self.personalised_card(number) {
                 Ok(None) => return Error::Deleted(number),
                 Err(why @ (Error::Locked(_) | Error::Terminated(_))) => return why,
                 _ => {}
