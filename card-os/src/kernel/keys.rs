@@ -96,11 +96,13 @@ impl KeyDirectory {
     }
 
     /// Erases the keys below a version, with a change that says so; not where a function that
-    /// is rolled over would be left without one.
+    /// is rolled over would be left without one. Those that are still needed for what was done
+    /// under them stay until the next time: nothing new is begun with them.
     pub fn retire(
         &self,
         floor: u8,
         rolled: impl Fn(Function) -> bool,
+        needed: impl Fn(Function, KeyReference) -> bool,
         change: &mut AreaChange<'_, '_>,
     ) -> Result<(), StatusWord> {
         let held = || self.0.iter().filter(|held| rolled(held.0));
@@ -108,7 +110,7 @@ impl KeyDirectory {
         if !held().all(|held| survives(held.0)) {
             return Err(StatusWord::REFERENCE_NOT_FOUND);
         }
-        for old in held().filter(|held| held.1.version < floor) {
+        for old in held().filter(|held| held.1.version < floor && !needed(held.0, held.1)) {
             change.clear(old.2);
         }
         change.commit().map(drop)

@@ -122,21 +122,37 @@ fn list(world: &mut World, as_json: bool) -> Result<(), Error> {
     for number in world.purse_numbers() {
         let name = world.iep(number)?.to_string();
         let known = shadows.iter().find(|line| line.purse == name);
-        let Some(mut card) = world.purse_card(number)? else { continue };
+        let shadow = known.map(|line| line.shadow.minor);
+        let shown = shadow.map_or("unknown".into(), |minor| output::money(minor, currency));
+        let hotlisted = known.is_some_and(|line| line.hotlisted);
+        let mut card = match world.personalised_card(number) {
+            Ok(Some(card)) => card,
+            Ok(None) => continue,
+            // One card that cannot be read hides no other.
+            Err(error @ (Error::Locked(_) | Error::Terminated(_))) => {
+                let state = if matches!(error, Error::Locked(_)) { "card locked" } else { "TERMINATED" };
+                values.push(json!({
+                    "purse": number, "id": name, "balance": null, "shadow": shadow, "hotlisted": hotlisted,
+                    "unread": state,
+                }));
+                let dash = || "-".to_owned();
+                rows.push([number.to_string(), name, dash(), shown, dash(), dash(), state.into()]);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let blocked = card.is_blocked();
         let (balance, information) = (card.balance()?, card.information()?);
-        let shadow = known.map(|line| line.shadow.minor);
         values.push(json!({
             "purse": number, "id": name, "balance": balance.balance.0, "shadow": shadow,
             "sessions": information.nt.get(), "value_commits": information.nv.get(),
-            "receipts": information.receipts, "hotlisted": known.is_some_and(|line| line.hotlisted),
-            "blocked": blocked,
+            "receipts": information.receipts, "hotlisted": hotlisted, "blocked": blocked,
         }));
         rows.push([
             number.to_string(),
             name,
             output::money(balance.balance.0.into(), currency),
-            shadow.map_or("unknown".into(), |minor| output::money(minor, currency)),
+            shown,
             information.nv.to_string(),
             information.receipts.to_string(),
             if blocked { "blocked".into() } else { "in use".into() },
@@ -155,7 +171,8 @@ fn show(world: &mut World, number: u64, image: bool, as_json: bool) -> Result<()
     let path = image.then(|| world.purse_path(number));
     let mut card = process::purse_card(world, number)?;
     let blocked = card.is_blocked();
-    let (balance, information) = (card.balance()?, card.information()?);
+    let told = card.balance().and_then(|balance| Ok((balance, card.information()?)));
+    let (balance, information) = told.map_err(|error| world.explained(number, error))?;
     let known = shadow_of(world, number)?;
     let (identity, currency) = (information.identity, information.identity.currency);
     if as_json {

@@ -84,6 +84,7 @@ impl Issue {
             letters: self.letters.clone().unwrap_or_else(|| beside("pins.csv")),
         };
         let mut world = process::open_watched(global, watch::observer(global)?)?;
+        self.check_blanks(&world)?;
         let mut line = Line::open(&mut world, &files, &columns, self.keys.initial()?, process::now())?;
         let already = line.lines().len() - line.pending().len();
         let mut tally = Tally { already, ..Tally::default() };
@@ -129,6 +130,26 @@ impl Issue {
             tally.results.push(line.make_image(world, place, self.into.as_deref())?);
         }
         Ok(())
+    }
+
+    /// The scheme's own images have the numbers of their purses: another purse in one of them
+    /// would be taken for that of the number.
+    fn check_blanks(&self, world: &World) -> Result<(), Error> {
+        let own = world.purse_path(0).parent().and_then(|cards| cards.canonicalize().ok());
+        let is_own = |path: &&PathBuf| {
+            let parent = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_path_buf));
+            own.is_some() && parent == own
+        };
+        match self.blank.iter().find(is_own) {
+            None => Ok(()),
+            Some(path) => Err(Error::File {
+                path: path.clone(),
+                reason:
+                    "this image is the scheme's own, under the number of its purse; move it elsewhere to \
+                         make another card of it"
+                        .into(),
+            }),
+        }
     }
 
     fn blanks(

@@ -35,8 +35,7 @@ pub(crate) fn which(number: Option<u64>, presented: Option<u64>) -> u64 {
 
 /// The purse of this number, selected.
 pub(crate) fn purse_card(world: &mut World, number: u64) -> Result<PurseCard<'_>, Error> {
-    let deleted = || Error::Order(format!("there is no purse on card {number} any more: it was deleted"));
-    world.purse_card(number)?.ok_or_else(deleted)
+    world.purse_card(number)?.ok_or(Error::Deleted(number))
 }
 
 /// The world of `--data` with this observer, and without what is in the reader.

@@ -56,7 +56,7 @@ fn what_is_on_a_card() {
     gp(&["unlock", "card"]);
     fails(3, &["delete-key", "FF"], &["last keys"]);
     gp(&["state", "terminated", "--yes"]);
-    fails(1, &["list"], &["answers"]);
+    fails(3, &["list"], &["TERMINATED", "gp info"]);
     assert_eq!(gp(&["info"])["protocols"], serde_json::json!(["SCP03 i=70"]));
 }
 
@@ -94,7 +94,66 @@ fn a_purse_that_was_deleted_leaves_the_sums_right() {
     assert_eq!(place.json(&["report"])["world"]["difference"], 0);
     place.json(&["gp", "lock", "card", "--card", "2"]);
     place.fails(1, &["report"], &["card of purse 2 is locked", "gp unlock card"]);
+    for command in [&["pay", "2", "1", "--at", "kiosk"][..], &["load", "2", "1"], &["card", "show", "2"]] {
+        place.fails(1, command, &["card of purse 2 is locked", "gp unlock card"]);
+    }
+    assert_eq!(place.json(&["card", "list"])[1]["unread"], "card locked");
     place.json(&["gp", "unlock", "card", "--card", "2"]);
+    assert_eq!(place.json(&["report"])["world"]["difference"], 0);
+}
+
+#[test]
+fn a_card_of_the_scheme_that_was_made_blank_is_nobodys() {
+    let place = Place::after_a_day(1);
+    place.json(&["card", "issue"]);
+    place.json(&["gp", "reset", "--card", "5"]);
+    assert_eq!(place.json(&["card", "list"]).as_array().expect("purses").len(), 4);
+    assert_eq!(place.json(&["report"])["world"]["difference"], 0);
+    for command in [&["load", "5", "1"][..], &["pay", "5", "1", "--at", "kiosk"], &["card", "show", "5"]] {
+        place.fails(1, command, &["no purse on card 5", "deleted"]);
+    }
+    // Another purse under its number would be taken for it.
+    let order = place.file("orders.csv", "provider,currency,maximum,limit\n9276,EUR,20,20\n");
+    let image = place.data().join("cards/purse-5.card");
+    let issue = ["issue", "--order", argument(&order), "--blank", argument(&image)];
+    place.fails(1, &issue, &["the scheme's own", "move it elsewhere"]);
+    let moved = place.data().join("other.card");
+    fs::rename(&image, &moved).expect("moved");
+    place.json(&["issue", "--order", argument(&order), "--blank", argument(&moved)]);
+    assert_eq!(place.json(&["report"])["world"]["difference"], 0);
+}
+
+#[test]
+fn a_card_at_its_end_takes_no_report_with_it() {
+    let place = Place::after_a_day(1);
+    place.json(&["load", "2", "7.50"]);
+    let left = place.json(&["card", "show", "2"])["balance"].clone();
+    place.json(&["gp", "state", "terminated", "--yes", "--card", "2"]);
+    for command in [&["pay", "2", "1", "--at", "kiosk"][..], &["load", "2", "1"], &["card", "show", "2"]] {
+        place.fails(1, command, &["card of purse 2 is TERMINATED"]);
+    }
+    assert_eq!(place.json(&["card", "list"])[1]["unread"], "TERMINATED");
+    let world = place.json(&["report"])["world"].clone();
+    assert_eq!((&world["terms"]["unread"], &world["difference"]), (&1.into(), &left));
+}
+
+#[test]
+fn a_psam_that_was_deleted_takes_no_report_with_it() {
+    let place = Place::after_a_day(1);
+    for _ in 0..2 {
+        place.json(&["collect"]);
+        place.json(&["clear"]);
+    }
+    place.json(&["gp", "lock", "psam", "--sam", "kiosk"]);
+    place.fails(1, &["report"], &["PSAM of kiosk does not serve", "gp list --sam kiosk"]);
+    place.json(&["gp", "unlock", "psam", "--sam", "kiosk"]);
+    place.json(&["gp", "delete", "psam", "--sam", "kiosk"]);
+    assert_eq!(place.json(&["report"])["world"]["difference"], 0);
+    place.fails(1, &["pay", "1", "1", "--at", "kiosk"], &["PSAM of kiosk does not serve"]);
+    place.json(&["gp", "lock", "card", "--sam", "kiosk"]);
+    place.fails(1, &["report"], &["PSAM of kiosk does not serve"]);
+    place.json(&["gp", "unlock", "card", "--sam", "kiosk"]);
+    place.json(&["gp", "install", "psam", "--sam", "kiosk"]);
     assert_eq!(place.json(&["report"])["world"]["difference"], 0);
 }
 
@@ -155,7 +214,8 @@ fn keys_are_shown_nowhere() {
 fn a_card_is_made_blank_again() {
     let place = Place::after_a_day(1);
     place.json(&["card", "issue"]);
-    let image = place.card(5);
+    let image = place.data().join("other.card");
+    fs::rename(place.card(5), &image).expect("moved");
     let image = argument(&image);
     place.json(&["gp", "reset", "--image", image]);
     let list = place.json(&["gp", "list", "--image", image]);

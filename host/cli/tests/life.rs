@@ -19,9 +19,13 @@ fn a_blocked_purse_answers_questions_and_moves_no_value() {
     assert_eq!((&blocked["blocked"], &blocked["balance"]), (&true.into(), &before["balance"]));
     assert_eq!(place.json(&["card", "log", "1"])[0]["kind"], "load");
     assert_eq!(place.json(&["card", "list"])[0]["blocked"], true);
+    place.json(&["load", "2", "1"]);
+    place.json(&["pay", "2", "1", "--at", "kiosk"]);
+    place.json(&["card", "block", "2"]);
     for command in [&["pay", "1", "1", "--at", "kiosk"][..], &["load", "1", "1"], &["unload", "1", "1"]] {
         place.fails(3, command, &["blocked by its issuer", "card unblock"]);
     }
+    place.fails(3, &["cancel", "2", "--at", "kiosk"], &["blocked by its issuer", "card unblock"]);
     place.fails(3, &["card", "pin", "reset", "1", "--new", "1234"], &["blocked"]);
     place.fails(3, &["card", "rekey", "1"], &["must not be blocked"]);
     assert_eq!(place.json(&["resolve", "1"])["moved"], true);

@@ -39,9 +39,20 @@ pub enum Error {
     NoPurse(u64),
     /// A card of which nothing can be read.
     #[error(
-        "the card of purse {0} is locked, or at its end: what is on it cannot be read; `purse gp unlock card --card {0}` unlocks it"
+        "the card of purse {0} is locked: what is on it cannot be read; `purse gp unlock card --card {0}` unlocks it"
     )]
     Locked(u64),
+    /// A card of which nothing can be read any more.
+    #[error(
+        "the card of purse {0} is TERMINATED: what is on it cannot be read any more, and is worth nothing"
+    )]
+    Terminated(u64),
+    /// A purse that is on its card no more.
+    #[error("there is no purse on card {0} any more: it was deleted")]
+    Deleted(u64),
+    /// A PSAM that does not serve its terminal.
+    #[error("the PSAM of {0} does not serve: {1}; `purse gp list --sam {0}` shows what is on its card")]
+    Module(String, host::Error),
     /// A purse of another issuer.
     #[error("purse {0} is not of this scheme; name its directory with --data")]
     ForeignPurse(IepId),

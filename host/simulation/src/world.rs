@@ -272,7 +272,11 @@ impl World {
             let reader = VirtualReader::open(&self.sam_path(number), self.randomness(), self.durable)?;
             let journal = FileJournal::open(&self.terminal_home(number).join("journal"), self.durable)?;
             let reader = self.watched(CardKind::Sam, number.into(), reader);
-            let terminal = PaymentTerminal::start(reader, Box::new(journal))?;
+            let started = PaymentTerminal::start(reader, Box::new(journal));
+            let terminal = started.map_err(|error| match error.status() {
+                Some(_) => Error::Module(name.into(), error),
+                None => error.into(),
+            })?;
             self.terminals.insert(number, terminal);
         }
         Ok(number)

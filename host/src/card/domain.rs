@@ -5,13 +5,13 @@
 //! functions ask: [`recognition`], [`key_information`], [`diversification`].
 
 use apdu_spec::aid::{Aid, ApplicationKind};
-use apdu_spec::crypto::secure_channel::{KeySet, KeyType, Level, Mode};
+use apdu_spec::crypto::secure_channel::{KeySet, KeyType, Level, Mode, Token};
 use apdu_spec::life_cycle::CardState;
 pub use apdu_spec::security_domain::KeyInformation;
 use apdu_spec::security_domain::{
     DataBlock, Delete, DeleteRequest, Deletion, GetData, GetDataRequest, GetStatus, INITIAL_KEY_VERSION,
-    Install, InstallData, InstallRequest, KEY_IDENTIFIER, LOCKED, PutKey, PutKeyRequest, SetStatus,
-    SetStatusRequest, StatusRequest, StoreData, purpose, subset, tag,
+    InitializeUpdate, InitializeUpdateRequest, Install, InstallData, InstallRequest, KEY_IDENTIFIER, LOCKED,
+    PutKey, PutKeyRequest, SetStatus, SetStatusRequest, StatusRequest, StoreData, purpose, subset, tag,
 };
 use apdu_spec::wire::Octets;
 use apdu_spec::{Command as _, Element as _, StatusWord};
@@ -197,6 +197,18 @@ pub fn select_domain(reader: &mut dyn Reader) -> Result<(), Error> {
     match select(reader, Aid::SECURITY_DOMAIN) {
         Err(error) if error.status() == Some(StatusWord::BLOCKED) => Ok(()),
         other => other,
+    }
+}
+
+/// Whether the card is TERMINATED. Asks the security domain that is selected for a channel, which
+/// is then not opened: that costs no attempt, and a card at its end refuses it in any case.
+pub fn is_terminated(reader: &mut dyn Reader) -> Result<bool, Error> {
+    let host_challenge = Token::new(Mode::S8, [0; 16]);
+    let request = InitializeUpdateRequest { key_version: 0, host_challenge };
+    match execute::<InitializeUpdate>(reader, &request) {
+        Err(error) if error.status() == Some(StatusWord::CONDITIONS_NOT_SATISFIED) => Ok(true),
+        Err(error) if error.status().is_none() => Err(error),
+        _ => Ok(false),
     }
 }
 

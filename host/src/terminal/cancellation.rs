@@ -14,6 +14,10 @@ impl PaymentTerminal {
     /// happen, the background system refunds on the purse's evidence.
     pub fn cancel(&mut self, purse: &mut dyn Reader, nt_psam: Counter) -> Result<(), Error> {
         let mut purse = PurseCard::select(purse)?;
+        if purse.is_blocked() {
+            // It would not take the amount back, and the PSAM would have voided the payment.
+            return Err(Error::Blocked);
+        }
         let secret = self.sam.cancel(nt_psam)?.secret;
         purse.cancel(secret)?;
         // The cancellation's own receipt travels with this PSAM's next batch.

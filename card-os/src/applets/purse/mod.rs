@@ -20,10 +20,11 @@ pub(crate) use view::all as all_views;
 use core::marker::PhantomData;
 
 use apdu_spec::StatusWord;
-use apdu_spec::element::{Counter, Kind};
+use apdu_spec::element::{Counter, KeyReference, Kind};
 use apdu_spec::personalisation::{DataGroup, Function, LegacyView, PurseParameters};
 use apdu_spec::protections::Protections;
 use apdu_spec::purse::PurseCommand;
+use apdu_spec::record::LogEntry;
 
 use crate::kernel::Response;
 use crate::kernel::area::Area;
@@ -137,11 +138,22 @@ impl<X: Protections> Purse<X> {
         area.next(LOG)
     }
 
-    /// Retires the keys below a version, in one commit.
+    /// Retires the keys below a version, in one commit. A purchase that can still be taken back
+    /// is so under the keys that it was made with: its PSAM voids it first, and then the amount
+    /// must come back.
     fn raise_key_floor(&mut self, area: &mut Area<'_>, content: &[u8]) -> Result<(), StatusWord> {
         let mut parameters = self.parameters()?;
         parameters.key_floor = keys::floor(content, parameters.key_floor)?;
-        self.keys.retire(parameters.key_floor, |_| true, area.change().set(PARAMETERS, &parameters))?;
+        let last = log_entry(area, self.state.nv.get()).filter(|last| last.kind == Kind::Purchase);
+        let needed = |function, reference| {
+            last.is_some_and(|LogEntry { key, .. }| match function {
+                Function::Purchase => reference == key,
+                Function::Certificate => reference == KeyReference { group: 0, ..key },
+                _ => false,
+            })
+        };
+        let change = &mut area.change();
+        self.keys.retire(parameters.key_floor, |_| true, needed, change.set(PARAMETERS, &parameters))?;
         self.parameters = Some(parameters);
         self.keys = KeyDirectory::load(area);
         Ok(())

@@ -174,7 +174,7 @@ impl<X: Protections> Sam<X> {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
         }
         let floor = keys::floor(content, self.key_floor)?;
-        self.keys.retire(floor, is_rolled, area.change().set(KEY_FLOOR, &floor))?;
+        self.keys.retire(floor, is_rolled, |_, _| false, area.change().set(KEY_FLOOR, &floor))?;
         self.key_floor = floor;
         self.keys = KeyDirectory::load(area);
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use apdu_spec::StatusWord;
 use apdu_spec::crypto::derivation::Holder;
 use host::card::domain::{Access, KeyInformation, SecurityDomain, key_information, select_domain};
 use host::reader::Reader;
@@ -86,7 +87,15 @@ impl InHand {
         let held = held(&mut self.reader)?;
         let scheme = self.scheme.as_ref().and_then(|(world, holder)| Some((world, (*holder)?)));
         let access = keys.access(&held, scheme)?;
-        Ok(SecurityDomain::open(&mut self.reader as &mut dyn Reader, &access, &mut self.random)?)
+        SecurityDomain::open(&mut self.reader as &mut dyn Reader, &access, &mut self.random).map_err(
+            |error| match error.status() {
+                Some(StatusWord::CONDITIONS_NOT_SATISFIED) => Error::Refused(
+                    "the card is TERMINATED: nobody manages it any more; `purse gp info` shows what it was"
+                        .into(),
+                ),
+                _ => error.into(),
+            },
+        )
     }
 
     /// Opens a channel with keys that were put: what they replace is gone then.

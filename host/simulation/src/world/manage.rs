@@ -6,12 +6,15 @@ use apdu_spec::StatusWord;
 use apdu_spec::aid::Aid;
 use apdu_spec::crypto::derivation::Holder;
 use apdu_spec::element::{Algorithm, IepId, Pin};
+use apdu_spec::sam::GetSamData;
 use background::management::keys::floor;
 use card_os::applets::AppletKind;
-use host::card::domain::{Access, SecurityDomain, diversification, key_versions, select_domain};
+use host::card::domain::{
+    Access, SecurityDomain, diversification, is_terminated, key_versions, select_domain,
+};
 use host::card::purse::PurseCard;
 use host::card::secure::SecureReader;
-use host::card::select;
+use host::card::{execute, select};
 use host::reader::Reader;
 use host::reader::virtual_reader::VirtualReader;
 use host::trace::{CardKind, CardLabel, Watched};
@@ -65,8 +68,52 @@ impl World {
             return Ok(Some(PurseCard::after(selected, self.purse(number)?)?));
         }
         match select(self.purse(number)?, Aid::SECURITY_DOMAIN) {
-            Err(error) if error.status() == Some(StatusWord::BLOCKED) => Err(Error::Locked(number)),
+            Err(error) if error.status() == Some(StatusWord::BLOCKED) => {
+                let terminated = is_terminated(self.purse(number)?)?;
+                Err(if terminated { Error::Terminated(number) } else { Error::Locked(number) })
+            }
             other => Ok(other.map(|()| None)?),
+        }
+    }
+
+    /// The same; nothing too where it was installed again, and is nobody's as yet.
+    pub fn personalised_card(&mut self, number: u64) -> Result<Option<PurseCard<'_>>, Error> {
+        let Some(mut card) = self.purse_card(number)? else { return Ok(None) };
+        let told = card.information().map_err(|error| error.status());
+        if told.is_err_and(|status| status == Some(StatusWord::CONDITIONS_NOT_SATISFIED)) {
+            return Ok(None);
+        }
+        self.purse_card(number)
+    }
+
+    /// Why a purse refuses: it may not be there, or its card not serve.
+    pub fn explained(&mut self, number: u64, error: host::Error) -> Error {
+        let missing = [StatusWord::APPLICATION_NOT_FOUND, StatusWord::CONDITIONS_NOT_SATISFIED];
+        if error.status().is_some_and(|status| missing.contains(&status)) {
+            match self.personalised_card(number) {
+                Ok(None) => return Error::Deleted(number),
+                Err(why @ (Error::Locked(_) | Error::Terminated(_))) => return why,
+                _ => {}
+            }
+        }
+        error.into()
+    }
+
+    /// Whether the PSAM of a terminal is gone from its card, or new on it: either way there is
+    /// nothing on it, since no PSAM is deleted before everything has been taken over from it.
+    pub(crate) fn has_no_module(&mut self, terminal: &str) -> Result<bool, Error> {
+        let (mut reader, _) = self.card(&Which::Sam(terminal.into()))?;
+        let selected = select(&mut reader, Aid::PSAM).map_err(|error| error.status());
+        match selected {
+            Ok(()) => {
+                let told = execute::<GetSamData>(&mut reader, &()).map_err(|error| error.status());
+                Ok(told.is_err_and(|status| status == Some(StatusWord::CONDITIONS_NOT_SATISFIED)))
+            }
+            // Also where the whole card is locked.
+            Err(Some(StatusWord::APPLICATION_NOT_FOUND)) => {
+                Ok(select(&mut reader, Aid::SECURITY_DOMAIN).is_ok())
+            }
+            Err(_) => Ok(false),
         }
     }
 

@@ -25,10 +25,11 @@ impl World {
     /// The purse pays at the terminal.
     pub fn pay(&mut self, number: u64, terminal: &str, amount: Amount, now: Time) -> Result<Receipt, Error> {
         let (purse, terminal) = self.tap(number, terminal)?;
-        match terminal.pay(purse, amount, now)? {
-            Payment::Paid(receipt) => Ok(receipt),
-            Payment::Refused(status) => Err(Error::NotPaid(status)),
-            Payment::InDoubt(intent) => Err(Error::InDoubt(intent.iep)),
+        match terminal.pay(purse, amount, now) {
+            Ok(Payment::Paid(receipt)) => Ok(receipt),
+            Ok(Payment::Refused(status)) => Err(Error::NotPaid(status)),
+            Ok(Payment::InDoubt(intent)) => Err(Error::InDoubt(intent.iep)),
+            Err(error) => Err(self.explained(number, error)),
         }
     }
 
@@ -109,6 +110,7 @@ impl World {
         let Self { background, random, purses, .. } = self;
         let purse = purses.get_mut(&number).ok_or(Error::NoPurse(number))?;
         let mut authority = LinkAuthority(Direct(background.at(now)));
-        Ok(action(&mut LoadTerminal::new(id, &mut authority, random).with_pin(pin), purse)?)
+        action(&mut LoadTerminal::new(id, &mut authority, random).with_pin(pin), purse)
+            .map_err(|error| self.explained(number, error))
     }
 }
