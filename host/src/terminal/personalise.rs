@@ -72,9 +72,15 @@ pub enum Personalised {
 impl Personalisation<'_> {
     /// Makes the card what it is to be: own keys first, so that nobody else comes in between,
     /// then the application, its data, and the card's state SECURED. Interrupted anywhere, it
-    /// may be done again, and goes on.
-    pub fn carry_out(&self, reader: &mut dyn Reader, random: &mut dyn Rng) -> Result<Personalised, Error> {
-        let (own, begun) = self.take_over(&mut *reader, random)?;
+    /// may be done again, and goes on. `begin` is called once a card that nobody had begun with
+    /// has let us in, and before anything is changed on it.
+    pub fn carry_out(
+        &self,
+        reader: &mut dyn Reader,
+        begin: &mut dyn FnMut() -> Result<(), Error>,
+        random: &mut dyn Rng,
+    ) -> Result<Personalised, Error> {
+        let (own, begun) = self.take_over(&mut *reader, begin, random)?;
         let name = aid(self.name)?;
         let mut domain = SecurityDomain::open(reader, own, random)?;
         let state = self.install(&mut domain, &name)?;
@@ -95,7 +101,12 @@ impl Personalisation<'_> {
 
     /// Sees to it that the card has own keys, perhaps not confirmed yet. Which, and whether it
     /// had them before.
-    fn take_over(&self, reader: &mut dyn Reader, random: &mut dyn Rng) -> Result<(&Access, bool), Error> {
+    fn take_over(
+        &self,
+        reader: &mut dyn Reader,
+        begin: &mut dyn FnMut() -> Result<(), Error>,
+        random: &mut dyn Rng,
+    ) -> Result<(&Access, bool), Error> {
         select_domain(&mut *reader)?;
         let versions = key_versions(reader)?;
         if let Some(own) = self.own.iter().find(|own| versions.contains(&own.wish.key_version)) {
@@ -107,6 +118,7 @@ impl Personalisation<'_> {
             return Err(Error::ForeignKeys(versions));
         }
         let mut domain = SecurityDomain::open(reader, self.initial, random)?;
+        begin()?;
         if let Some(parameters) = self.domain {
             let mut buffer = [0; DomainParameters::MAX];
             let malformed = |_| Error::Answer { command: "StoreData" };

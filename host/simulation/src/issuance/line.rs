@@ -1,7 +1,7 @@
 //! The line itself: which card is which line's, and each card brought to what its line says.
 //!
-//! A number is used up before a card is begun, a card is written down before it is touched,
-//! and a result after it is done: so a line that is interrupted anywhere goes on with the same
+//! A number is used up before a card is begun, a card is written down before anything is changed
+//! on it, and a result after it is done: so a line that is interrupted anywhere goes on with the same
 //! command, and no card is personalised twice.
 
 use std::collections::BTreeSet;
@@ -172,16 +172,24 @@ impl Line {
             Err(error) => (String::new(), Outcome::Failed(error.to_string())),
             Ok(card) => {
                 let card = text(&card);
-                if remember {
-                    self.job.begin_card(number, &card)?;
-                }
                 let pin = order
                     .pin
                     .as_ref()
                     .map(|pin| self.pin(world, number, &id, pin.pin.clone()))
                     .transpose()?;
                 let ready = world.prepare(number, &order, pin, self.job.begun())?;
-                let outcome = match world.personalise(&mut reader, &ready, &self.initial) {
+                // A card that lets nobody in with these keys is no line's: another one takes its place.
+                let (job, mut noted) = (&mut self.job, Ok(()));
+                let mut begin = || {
+                    if remember {
+                        noted = job.begin_card(number, &card);
+                    }
+                    let stop = |error: &Error| host::Error::NoAnswer(error.to_string());
+                    noted.as_ref().copied().map_err(stop)
+                };
+                let personalised = world.personalise(&mut reader, &ready, &self.initial, &mut begin);
+                noted?;
+                let outcome = match personalised {
                     Ok(Personalised::New) => Outcome::Issued,
                     Ok(Personalised::Finished) => Outcome::Finished,
                     Ok(Personalised::Already) => Outcome::Already,

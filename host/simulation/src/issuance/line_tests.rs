@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use apdu_spec::crypto::secure_channel::{ChannelKey, KeySet, KeyType};
 use apdu_spec::element::Algorithm;
 use apdu_spec::element::Currency;
 use card_os::applets::AppletKind;
 use host::card::purse::PurseCard;
 use host::reader::virtual_reader::VirtualReader;
+use host::terminal::personalise::replace_keys;
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
 
@@ -138,6 +140,33 @@ fn cards_that_are_not_meant_are_left_alone() {
     let path = place.directory.path().join("blank.card");
     drop(VirtualReader::create(&path, AppletKind::Purse, Box::new(ChaCha12Rng::seed_from_u64(3))).unwrap());
     assert_eq!(line.meet(&mut card(&path, 1)).unwrap().0, Meant::Spare);
+}
+
+/// Some card of somebody else's in the reader, by mistake.
+#[test]
+fn a_card_that_lets_nobody_in_takes_no_line() {
+    let mut place = Place::new(1);
+    let make = |name: &str, seed| {
+        let path = place.directory.path().join(name);
+        let random = Box::new(ChaCha12Rng::seed_from_u64(seed));
+        drop(VirtualReader::create(&path, AppletKind::Purse, random).unwrap());
+        path
+    };
+    let (other, blank) = (make("other.card", 1), make("blank.card", 2));
+    let key = || ChannelKey::new(KeyType::Aes, &[7; 16]).unwrap();
+    let keys = KeySet { enc: key(), mac: key(), dek: key() };
+    let access = Access::with(keys, 0x55);
+    replace_keys(&mut card(&other, 3), &Access::initial(), &access, &mut ChaCha12Rng::seed_from_u64(4))
+        .unwrap();
+    let mut line = place.line();
+    assert_eq!(line.meet(&mut card(&other, 5)).unwrap().0, Meant::Line(0));
+    let refused = line.carry_out(&mut place.world, 0, Box::new(card(&other, 6)), true, || Ok(())).unwrap();
+    assert!(matches!(refused.outcome, Outcome::Failed(_)), "{refused:?}");
+    assert!(!line.is_begun(0));
+    let mut line = place.line();
+    assert_eq!(line.meet(&mut card(&blank, 7)).unwrap().0, Meant::Line(0));
+    let done = line.carry_out(&mut place.world, 0, Box::new(card(&blank, 8)), true, || Ok(())).unwrap();
+    assert_eq!((done.outcome, done.purse), (Outcome::Issued, refused.purse));
 }
 
 #[test]

@@ -125,8 +125,10 @@ fn places(headers: &csv::StringRecord, columns: &Columns) -> Result<BTreeMap<&'s
     for (index, name) in headers.iter().enumerate() {
         let field = FIELDS.into_iter().find(|field| columns.name(field) == name);
         let known = || FIELDS.map(|field| columns.name(field)).join(", ");
-        let field =
-            field.ok_or_else(|| format!("there is no column {name:?} in an order; there are {}", known()))?;
+        let field = field.ok_or_else(|| match name.contains([';', '\t']) {
+            true => "columns are separated by commas, amounts have a point: 200.00".to_owned(),
+            false => format!("there is no column {name:?} in an order; there are {}", known()),
+        })?;
         if places.insert(field, index).is_some() {
             return Err(format!("column {name:?} is there twice"));
         }

@@ -85,6 +85,7 @@ fn wrong_columns() {
     for (text, reason) in [
         ("provider,currency,maximum\n9276,EUR,1\n", "column \"limit\" is missing"),
         ("provider,currency,maximum,limit,pine\n", "there is no column \"pine\""),
+        ("provider;currency;maximum;limit\r\n9276;EUR;200,00;50,00\r\n", "separated by commas"),
         ("provider,currency,maximum,limit,limit\n", "column \"limit\" is there twice"),
         ("provider,currency,maximum,limit\n", "no line after the head"),
         ("", "column"),

@@ -96,7 +96,7 @@ impl World {
         let reader = VirtualReader::create(&blank, kind, randomness)?;
         let mut reader = self.watched(label, number, reader);
         let ready = Ready { kind, holder, blocks: blocks.to_vec(), domain: None };
-        self.personalise(&mut reader, &ready, &Access::initial())?;
+        self.personalise(&mut reader, &ready, &Access::initial(), &mut || Ok(()))?;
         drop(reader);
         std::fs::rename(&blank, path).map_err(Error::file(path))
     }
@@ -190,12 +190,13 @@ impl World {
         reader: &mut dyn Reader,
         ready: &Ready,
         initial: &Access,
+        begin: &mut dyn FnMut() -> Result<(), host::Error>,
     ) -> Result<Personalised, host::Error> {
         let own = self.own_access(ready.holder);
         let Ready { kind, blocks, domain, .. } = ready;
         let (name, domain) = (kind.aid(), *domain);
         let card = Personalisation { kind: *kind, name, blocks, domain, initial, own: &own };
-        card.carry_out(reader, &mut self.random)
+        card.carry_out(reader, begin, &mut self.random)
     }
 
     /// The card that is to be a purse's image: one that an interruption has left, else a new
