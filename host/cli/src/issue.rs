@@ -217,7 +217,7 @@ fn take(
             return Ok(true);
         }
     };
-    let result = line.carry_out(world, place, reader, true, || Ok(()))?;
+    let result = line.personalise_card(world, place, reader)?;
     match &result.outcome {
         Outcome::Failed(reason) => say(format_args!("purse {}: {reason}", result.purse)),
         outcome => say(format_args!("purse {} {}", result.purse, outcome.word())),

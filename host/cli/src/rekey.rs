@@ -2,7 +2,6 @@
 //! ones are retired.
 
 use serde_json::json;
-use simulation::issuance::line::newest;
 use simulation::world::Which;
 use simulation::{Error, World};
 
@@ -44,7 +43,7 @@ enum SamAction {
 impl NewKeys {
     /// Brings one card the keys, and retires what is to be retired.
     pub(crate) fn run(&self, world: &mut World, which: &Which, global: &Global) -> Result<u8, Error> {
-        let version = self.version.or_else(|| newest(world.background().vault()).last().copied());
+        let version = self.version.or_else(|| world.background().vault().newest_versions().pop());
         let version = version.ok_or_else(|| Error::Order("the vault has no keys".into()))?;
         world.rekey(which, version)?;
         if let Some(retired) = self.retire {

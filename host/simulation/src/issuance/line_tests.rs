@@ -91,7 +91,7 @@ fn a_card_that_is_pulled_anywhere_is_finished() {
         let (meant, _) = line.meet(&mut card(&path, 1)).unwrap();
         let Meant::Line(at) = meant else { panic!("{meant:?}") };
         let reader = Pulled { reader: card(&path, 2), left: cut.0, arrives: cut.1 };
-        let first = line.carry_out(&mut place.world, at, Box::new(reader), true, || Ok(())).unwrap();
+        let first = line.personalise_card(&mut place.world, at, Box::new(reader)).unwrap();
         if first.outcome == Outcome::Issued {
             whole += 1;
             continue;
@@ -103,7 +103,7 @@ fn a_card_that_is_pulled_anywhere_is_finished() {
         let (meant, _) = line.meet(&mut card(&path, 3)).unwrap();
         assert_eq!(meant, Meant::Line(at), "pulled at {cut:?}");
         let reader = Box::new(card(&path, 4));
-        let second = line.carry_out(&mut place.world, at, reader, true, || Ok(())).unwrap();
+        let second = line.personalise_card(&mut place.world, at, reader).unwrap();
         assert!(second.outcome.is_done(), "pulled at {cut:?}: {second:?}");
         assert_eq!(second.purse, first.purse);
         let mut reader = card(&path, 5);
@@ -152,7 +152,7 @@ fn an_order_is_done_once() {
     fs::remove_file(&place.files.results).unwrap();
     let job = fs::read_dir(place.world.jobs()).unwrap().next().unwrap().unwrap().path();
     let text = fs::read_to_string(&job).unwrap();
-    fs::write(&job, text.lines().next().unwrap().to_owned() + "\n{\"done").unwrap();
+    fs::write(&job, text.lines().next().unwrap().to_owned() + "\n{\"card").unwrap();
     let mut line = place.line();
     for at in line.pending() {
         assert_eq!(line.make_image(&mut place.world, at, None).unwrap().outcome, Outcome::Already);
