@@ -13,6 +13,7 @@ mod information;
 mod personalisation;
 
 use floor::Floor;
+use host::reader::meter::Traffic;
 use rustix::time::{ClockId, clock_gettime};
 use system_tests::personalisation as making;
 use system_tests::ram;

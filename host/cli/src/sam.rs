@@ -1,5 +1,5 @@
-//! `purse card rekey` and `purse sam rekey`: a generation of keys goes to cards in use, and old
-//! ones are retired.
+//! `purse sam rekey`: a generation of keys goes to PSAMs in use, and old ones are retired; one card
+//! after the other, as `purse card rekey` does it with a purse.
 
 use serde_json::json;
 use simulation::world::Which;
@@ -15,7 +15,7 @@ pub(crate) struct NewKeys {
     version: Option<u8>,
     /// Retire versions up to this one: the card takes them no more. There is no way back
     #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u8).range(1..))]
-    retire: Option<u8>,
+    pub(crate) retire: Option<u8>,
 }
 
 #[derive(clap::Args)]
@@ -80,15 +80,4 @@ impl Sam {
         }
         Ok(())
     }
-}
-
-/// `purse card rekey`.
-pub(crate) fn purse(rekey: &NewKeys, number: Option<u64>, global: &Global) -> Result<(), Error> {
-    let (mut world, presented) = process::open_with_purse(global)?;
-    let number = process::which(number, presented);
-    let version = rekey.run(&mut world, &Which::Purse(number), global)?;
-    if global.json {
-        output::json(&json!({ "purse": number, "version": version, "retired": rekey.retire }));
-    }
-    Ok(())
 }
