@@ -102,6 +102,31 @@ impl LegacyView {
     pub const GELDKARTE: u8 = 0x01;
     /// The view of a Quick card.
     pub const QUICK: u8 = 0x02;
+
+    /// A view; or what is wrong about it, where readers would not take it for one.
+    pub fn new(
+        views: u8,
+        short_bank: u64,
+        bank: u64,
+        account: u64,
+        country: u64,
+        since: Date,
+    ) -> Result<Self, &'static str> {
+        if !matches!(short_bank / 10_000, 21 | 22 | 25 | 26 | 29) {
+            return Err("the short bank code has 6 digits, the first two 21, 22, 25, 26 or 29");
+        }
+        if country > 999 {
+            return Err("the country has 3 digits at most");
+        }
+        Ok(Self {
+            views,
+            short_bank: Bcd::saturating(short_bank),
+            bank: Bcd::new(bank).ok_or("the bank code has 8 digits at most")?,
+            account: Bcd::new(account).ok_or("the account has 10 digits at most")?,
+            country: Bcd::saturating(country),
+            since,
+        })
+    }
 }
 
 layout! {

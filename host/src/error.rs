@@ -24,6 +24,12 @@ pub enum Error {
         /// Name of the command.
         command: &'static str,
     },
+    /// What is asked for has no place in the command; nothing was sent.
+    #[error("{command}: what is asked for does not fit the command")]
+    Request {
+        /// Name of the command.
+        command: &'static str,
+    },
     /// No answer came: the card was removed, or the reader failed.
     #[error("no answer from the card ({0}); put it back and try again")]
     NoAnswer(String),
@@ -63,6 +69,9 @@ pub enum Error {
     /// The card has other keys of card management than those that were expected.
     #[error("the card has keys of card management that are not known here: {}", versions(.0))]
     ForeignKeys(Vec<u8>),
+    /// An issuer without keys of card management: its vault is from before there were any.
+    #[error("the vault has no keys of card management; `purse keys add` makes them")]
+    NoManagementKeys,
     /// The issuer did not allow the load or unload; the purse is unchanged.
     #[error("the issuer refused")]
     RefusedByIssuer,

@@ -2,8 +2,8 @@
 //! both ends, which are in one process here.
 //!
 //! Two channels are needed: one with the keys that the card came with, and one that confirms
-//! the new ones. Counted from Amendment D and from the sizes of the declared layouts; nothing
-//! here was recorded from our own run. Keys are set up once a session.
+//! the new ones and personalises. Counted from Amendment D and from the sizes of the declared
+//! layouts; nothing here was recorded from our own run. Keys are set up once a session.
 
 use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
 use aes::{Aes128Enc, Block};
@@ -19,6 +19,10 @@ const BLOCK: usize = 16;
 /// Header and Lc, which a MAC covers; the status word, which it covers too.
 const HEADER: usize = 5;
 const STATUS: usize = 2;
+/// S-ENC, S-MAC and S-RMAC are derived, and two cryptograms.
+const DERIVATIONS: usize = 5;
+/// They themselves, and K-ENC and K-MAC that they are derived from, are set up.
+const SET_UPS: usize = 5;
 /// A derivation: label, separator, length, counter, and both challenges.
 const DERIVATION: usize = 32;
 /// The same of the card's challenge: sequence counter and AID in the place of challenges.
@@ -32,17 +36,17 @@ const INSTALL: usize = 6 + Aid::PURSE.len();
 /// Tag and length of a data group.
 const GROUP: usize = 3;
 
-/// Plain data of commands and answers in the first channel: it personalises and puts the keys.
-const FIRST: &[(usize, usize)] = &[
+/// Plain data of commands and answers in the first channel, which puts the keys.
+const FIRST: &[(usize, usize)] = &[(1 + 3 * SEALED, PutKeyResponse::MAX)];
+/// The second one personalises, and makes the card SECURED.
+const SECOND: &[(usize, usize)] = &[
     (INSTALL, Confirmation::MAX),
     (GROUP + PurseParameters::MAX, 0),
     (GROUP + KeyData::MAX, 0),
     (GROUP + KeyData::MAX, 0),
     (GROUP + KeyData::MAX, 0),
-    (1 + 3 * SEALED, PutKeyResponse::MAX),
+    (0, 0),
 ];
-/// The second one is opened, and that is all.
-const SECOND: &[(usize, usize)] = &[];
 
 /// Key set-ups and blocks of a personalisation.
 pub(crate) fn totals() -> (usize, usize) {
@@ -62,12 +66,10 @@ fn channel(passed: &[(usize, usize)]) -> (usize, usize) {
         let macs = blocks(BLOCK + HEADER + BLOCK * command) + blocks(BLOCK + BLOCK * answer + STATUS);
         encryption[0] + encryption[1] + macs
     };
-    // S-ENC, S-MAC and S-RMAC from K-ENC and K-MAC, and two cryptograms; where nothing follows,
-    // S-MAC from K-MAC alone. The challenge, and K-ENC for it, are the card's.
-    let (derivations, set_ups, for_challenge) = if passed.is_empty() { (3, 2, 1) } else { (5, 5, 0) };
-    let opening = derivations * blocks(DERIVATION) + blocks(BLOCK + HEADER + CRYPTOGRAM);
+    let opening = DERIVATIONS * blocks(DERIVATION) + blocks(BLOCK + HEADER + CRYPTOGRAM);
     let all = opening + passed.iter().map(secured).sum::<usize>();
-    (set_ups * ENDS + for_challenge, all * ENDS + blocks(CHALLENGE))
+    // The challenge is the card's alone.
+    (SET_UPS * ENDS, all * ENDS + blocks(CHALLENGE))
 }
 
 /// The calls on the bare cipher; a set-up is the schedule and a block, for CMAC's subkeys.

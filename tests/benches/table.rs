@@ -13,6 +13,7 @@ mod information;
 mod personalisation;
 
 use floor::Floor;
+use host::reader::meter::Traffic;
 use rustix::time::{ClockId, clock_gettime};
 use system_tests::personalisation as making;
 use system_tests::ram;
@@ -172,13 +173,13 @@ fn ram_row() {
 fn personalisation_rows() {
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     let mut state = aes::Block::default();
-    let mut passed = (0, 0);
+    let mut passed = Traffic::default();
     for _ in 0..ROUNDS {
         let blank = |number| (number, making::blank(number), making::blocks(number));
         let mut cards: Vec<_> = (1..=MADE).map(blank).collect();
         let make = || cards.iter_mut().for_each(|(number, line, blocks)| making::make(line, *number, blocks));
         ours.push(timed(make) / MADE as f64);
-        passed = (cards[0].1.apdus, cards[0].1.bytes);
+        passed = cards[0].1.traffic();
         bare.push(timed(|| (0..MADE).for_each(|_| personalisation::play(&mut state))) / MADE as f64);
     }
     std::hint::black_box(state);
@@ -193,7 +194,7 @@ fn personalisation_rows() {
     );
     let (set_ups, blocks) = personalisation::totals();
     println!("    floor: {set_ups} key set-ups, {blocks} blocks, card and issuer");
-    println!("    {} APDUs, {} bytes; {:.0} purses per CPU second", passed.0, passed.1, 1e9 / ours);
+    println!("    {} APDUs, {} bytes; {:.0} purses per CPU second", passed.apdus, passed.bytes, 1e9 / ours);
     println!("    state of a session on the card: {} bytes", ram::CHANNEL);
 }
 

@@ -115,6 +115,18 @@ fn a_generation_reaches_vault_file_database_and_cards() {
     assert!(Background::open(&world.database(), vault).is_ok());
 }
 
+#[test]
+fn there_are_as_many_generations_as_card_management_has_places() {
+    let mut world = World::new();
+    let mut rng = ChaCha20Rng::seed_from_u64(7);
+    let (file, iep) = (world.folder.path().join("vault.json"), order(5).iep);
+    let mut add = || world.background.add_key_version(&file, Algorithm::AesCmac, &[GROUP], &mut rng);
+    (2..=16).for_each(|version| assert_eq!(add().expect("added"), version));
+    let error = add().expect_err("the seventeenth");
+    assert!(error.to_string().contains("key versions 1 to 16"), "{error}");
+    assert_eq!(world.background.all_channel_keys(iep).first().map(|(place, _)| *place), Some(0x3F));
+}
+
 /// Design, Keys: a SAM never holds a load or certificate key.
 #[test]
 fn nobody_gets_a_key_that_is_not_theirs() {

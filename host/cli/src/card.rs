@@ -1,13 +1,14 @@
-//! `purse card list|show|log`: looks at purses; `block` and `unblock`. The other subcommands
+//! `purse card list|show|log`: looks at purses; `block`, `unblock` and `rekey`. The other subcommands
 //! have files of their own.
 
 use apdu_spec::element::Kind;
 use apdu_spec::purse::LogLine;
 use background::reports::PurseLine;
 use serde_json::json;
+use simulation::world::Which;
 use simulation::{Error, World};
 
-use crate::{Global, blank, card_issue, output, pin, process, reader, rekey, serve};
+use crate::{Global, blank, card_issue, output, pin, process, reader, sam, serve};
 
 #[derive(clap::Args)]
 #[command(
@@ -51,7 +52,7 @@ enum Action {
         /// Number of the purse; with --reader, the one in the reader
         purse: Option<u64>,
         #[command(flatten)]
-        rekey: rekey::NewKeys,
+        rekey: sam::NewKeys,
     },
     /// Issue new purses
     Issue(card_issue::CardIssue),
@@ -80,7 +81,7 @@ impl Card {
             Action::Block { purse } => block(*purse, true, global),
             Action::Unblock { purse } => block(*purse, false, global),
             Action::Pin(pin) => pin.run(global),
-            Action::Rekey { purse, rekey } => rekey::purse(rekey, *purse, global),
+            Action::Rekey { purse, rekey } => bring_keys(rekey, *purse, global),
             Action::Issue(issue) => {
                 reader::refuse(global)?;
                 issue.run(global)
@@ -242,4 +243,14 @@ pub(crate) const fn word(kind: Kind) -> &'static str {
         Kind::Cancellation => "cancellation",
         Kind::Recovery => "recovery",
     }
+}
+
+fn bring_keys(rekey: &sam::NewKeys, number: Option<u64>, global: &Global) -> Result<(), Error> {
+    let (mut world, presented) = process::open_with_purse(global)?;
+    let number = process::which(number, presented);
+    let version = rekey.run(&mut world, &Which::Purse(number), global)?;
+    if global.json {
+        output::json(&json!({ "purse": number, "version": version, "retired": rekey.retire }));
+    }
+    Ok(())
 }

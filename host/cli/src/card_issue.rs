@@ -1,11 +1,11 @@
 //! `purse card issue`: new purses of the scheme, which older readers can read besides, if wanted.
 //! One card is ordered as a line of `purse issue` orders it.
 
-use apdu_spec::element::{Bcd, Time};
+use apdu_spec::element::Time;
 use apdu_spec::personalisation::LegacyView;
 use serde_json::json;
 use simulation::Error;
-use simulation::issuance::CardOrder;
+use simulation::issuance::{COUNTRY, CardOrder, SHORT_BANK};
 
 use crate::{Global, output, process};
 
@@ -33,18 +33,16 @@ pub(crate) struct CardIssue {
     #[arg(long, value_enum, value_delimiter = ',')]
     view: Vec<View>,
     /// Short bank code that a Geldkarte shows: 6 digits, the first two 21, 22, 25, 26 or 29
-    #[arg(long, default_value_t = 250_000, value_parser = short_bank_code, requires = "view")]
+    #[arg(long, default_value_t = SHORT_BANK, requires = "view")]
     short_bank_code: u64,
     /// Bank code that a Geldkarte shows, 8 digits
-    #[arg(long, default_value_t = 0, requires = "view",
-        value_parser = clap::value_parser!(u64).range(..=Bcd::<4>::MAX))]
+    #[arg(long, default_value_t = 0, requires = "view")]
     bank_code: u64,
     /// Account that a Geldkarte shows, 10 digits
-    #[arg(long, default_value_t = 0, requires = "view",
-        value_parser = clap::value_parser!(u64).range(..=Bcd::<5>::MAX))]
+    #[arg(long, default_value_t = 0, requires = "view")]
     account: u64,
     /// Country that a Geldkarte shows, ISO 3166 numeric
-    #[arg(long, default_value_t = 280, requires = "view", value_parser = clap::value_parser!(u64).range(..=999))]
+    #[arg(long, default_value_t = COUNTRY, requires = "view")]
     country: u64,
 }
 
@@ -54,26 +52,15 @@ enum View {
     Quick,
 }
 
-/// Six digits that begin with the number of a group of banks.
-fn short_bank_code(text: &str) -> Result<u64, String> {
-    let code: u64 = text.parse().map_err(|_| "6 digits are expected".to_owned())?;
-    match code / 10_000 {
-        21 | 22 | 25 | 26 | 29 => Ok(code),
-        _ => Err("6 digits are expected, the first two 21, 22, 25, 26 or 29".into()),
-    }
-}
-
 impl CardIssue {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
         let mut world = process::open(global)?;
         let currency = world.scheme().currency();
         let amount = |text: &str| process::amount(text, currency);
         let mut order = CardOrder::new(amount(&self.maximum), amount(&self.overdraft), amount(&self.limit));
-        if !self.view.is_empty() && u64::from(order.maximum.get()) > Bcd::<3>::MAX {
-            process::usage("a view has six digits for the balance; lower --maximum");
-        }
         let now = process::now();
-        order.legacy = self.legacy(now);
+        order.legacy = self.legacy(now).unwrap_or_else(|reason| process::usage(reason));
+        let order = order.checked().unwrap_or_else(|reason| process::usage(reason));
         let mut issued = Vec::new();
         for _ in 0..self.count {
             let number = world.issue_card(&order, now)?;
@@ -89,20 +76,14 @@ impl CardIssue {
         Ok(())
     }
 
-    fn legacy(&self, now: Time) -> Option<LegacyView> {
+    fn legacy(&self, now: Time) -> Result<Option<LegacyView>, &'static str> {
         let bit = |view: &View| match view {
             View::Geldkarte => LegacyView::GELDKARTE,
             View::Quick => LegacyView::QUICK,
         };
         let views = self.view.iter().map(bit).fold(0, |views, bit| views | bit);
-        (views != 0).then(|| LegacyView {
-            views,
-            // What is typed has no more digits than its place.
-            short_bank: Bcd::saturating(self.short_bank_code),
-            bank: Bcd::saturating(self.bank_code),
-            account: Bcd::saturating(self.account),
-            country: Bcd::saturating(self.country),
-            since: now.date(),
-        })
+        let Self { short_bank_code, bank_code, account, country, .. } = *self;
+        let view = LegacyView::new(views, short_bank_code, bank_code, account, country, now.date())?;
+        Ok(Some(view).filter(|view| view.views != 0))
     }
 }

@@ -1,20 +1,22 @@
 //! `purse issue`: the personalisation line. An order becomes cards: images in the scheme's
 //! directory or in another one, blank images, or cards in a reader, one after the other.
 
+mod tally;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use host::reader::virtual_reader::VirtualReader;
-use serde_json::{Value, json};
 use simulation::issuance::line::{Files, Line, Meant};
 use simulation::issuance::order::{Columns, FIELDS, REQUIRED};
-use simulation::issuance::result::{CardResult, Outcome};
+use simulation::issuance::result::Outcome;
 use simulation::world::AnyReader;
 use simulation::{Error, World};
 
 use crate::gp::keys::Keys;
 use crate::progress::Progress;
 use crate::{Global, output, process, reader, watch};
+use tally::Tally;
 
 /// How often the reader is looked at for the next card.
 const RETRY: Duration = Duration::from_millis(500);
@@ -61,14 +63,6 @@ fn after_help() -> String {
         FIELDS.join(", "),
         REQUIRED.join(", ")
     )
-}
-
-/// What has been done so far.
-#[derive(Default)]
-struct Tally {
-    results: Vec<CardResult>,
-    /// Lines that were done before.
-    already: usize,
 }
 
 impl Issue {
@@ -238,7 +232,7 @@ fn take(
             return Ok(true);
         }
     };
-    let result = line.carry_out(world, place, reader, true, || Ok(()))?;
+    let result = line.personalise_card(world, place, reader)?;
     match &result.outcome {
         Outcome::Failed(reason) => say(format_args!("purse {}: {reason}", result.purse)),
         outcome => say(format_args!("purse {} {}", result.purse, outcome.word())),
@@ -246,64 +240,4 @@ fn take(
     let good = result.outcome.is_done();
     tally.results.push(result);
     Ok(good)
-}
-
-impl Tally {
-    fn count(&self, is: impl Fn(&Outcome) -> bool) -> usize {
-        self.results.iter().filter(|result| is(&result.outcome)).count()
-    }
-
-    fn tell(&self, files: &Files, remaining: usize, took: Duration, as_json: bool) {
-        let issued: Vec<_> = self.results.iter().filter(|result| result.outcome == Outcome::Issued).collect();
-        let count = issued.len() as u64;
-        let per_card = |total: u64| total.checked_div(count);
-        let apdus = per_card(issued.iter().map(|result| result.traffic.apdus).sum());
-        let bytes = per_card(issued.iter().map(|result| result.traffic.bytes).sum());
-        let done = self.count(Outcome::is_done);
-        let tenths = (done as u128 * 10_000).checked_div(took.as_millis()).filter(|_| done > 0);
-        let finished = self.count(|outcome| *outcome == Outcome::Finished);
-        let already = self.already + self.count(|outcome| *outcome == Outcome::Already);
-        let failed = self.count(|outcome| !outcome.is_done());
-        let letters = Some(&files.letters).filter(|path| path.exists());
-        if as_json {
-            output::json(&json!({
-                "issued": count, "finished": finished, "already": already, "failed": failed,
-                "remaining": remaining, "apdus_per_card": apdus, "bytes_per_card": bytes,
-                "cards_per_second": tenths.map(|tenths| f64::from(u32::try_from(tenths).unwrap_or(u32::MAX)) / 10.0),
-                "results": files.results, "letters": letters,
-                "cards": self.results.iter().map(to_json).collect::<Vec<_>>(),
-            }));
-            return;
-        }
-        for result in self.results.iter().filter(|result| !result.outcome.is_done()) {
-            if let Outcome::Failed(reason) = &result.outcome {
-                output::line(format_args!("line {}, purse {}: {reason}", result.line, result.purse));
-            }
-        }
-        let or_none = |number: Option<u64>| number.map_or("-".into(), |number| number.to_string());
-        let rate = tenths.map_or("-".into(), |tenths| format!("{}.{}", tenths / 10, tenths % 10));
-        let path = |path: &Path| path.display().to_string();
-        let mut rows = vec![
-            ["issued".into(), count.to_string()],
-            ["finished, after an interruption".into(), finished.to_string()],
-            ["already done".into(), already.to_string()],
-            ["failed".into(), failed.to_string()],
-            ["lines that wait for a card".into(), remaining.to_string()],
-            ["APDUs a card".into(), or_none(apdus)],
-            ["bytes a card".into(), or_none(bytes)],
-            ["cards a second".into(), rate],
-            ["results".into(), path(&files.results)],
-        ];
-        rows.extend(letters.map(|letters| ["PINs, for letters".into(), path(letters)]));
-        output::line(output::table(["order", &path(&files.order)], 1, rows));
-    }
-}
-
-fn to_json(result: &CardResult) -> Value {
-    let CardResult { line, purse, id, card, outcome, traffic } = result;
-    let reason = if let Outcome::Failed(reason) = outcome { Some(reason) } else { None };
-    json!({
-        "line": line, "purse": purse, "id": id, "card": card, "result": outcome.word(), "reason": reason,
-        "apdus": traffic.apdus, "bytes": traffic.bytes,
-    })
 }

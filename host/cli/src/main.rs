@@ -1,6 +1,6 @@
 //! The program `purse`: an electronic purse system on one machine.
 //!
-//! One file a subcommand; `output` prints, `progress` shows how far something is,
+//! One file or folder a subcommand; `output` prints, `progress` shows how far something is,
 //! `process` opens the world and says how the program ends, `watch` is `--trace` and `--pcap`.
 
 mod apdu;
@@ -22,10 +22,10 @@ mod process;
 mod progress;
 mod reader;
 mod readers;
-mod rekey;
 mod replay;
 mod report;
 mod resolve;
+mod sam;
 mod serve;
 mod simulate;
 mod spec;
@@ -91,7 +91,7 @@ enum Command {
     /// The key versions of the scheme
     Keys(keys::Keys),
     /// The PSAMs of terminals: bring them new keys
-    Sam(rekey::Sam),
+    Sam(sam::Sam),
     /// Load a purse, online
     Load(load::Load),
     /// Unload a purse, online

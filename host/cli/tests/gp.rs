@@ -44,6 +44,8 @@ fn what_is_on_a_card() {
     };
     fails(3, &["install", "purse", "F05055525332"], &["refuses", "this AID already"]);
     fails(3, &["install", "psam"], &["no room"]);
+    fails(2, &["delete", "isd"], &["security domain itself"]);
+    fails(2, &["delete", "F0"], &["purse, psam, transfer"]);
     gp(&["delete", "F05055525332"]);
     fails(3, &["delete", "F05055525332"], &["nothing of this name"]);
     fails(3, &["lock", "purse"], &["must be personalised"]);

@@ -107,7 +107,7 @@ impl<R: Reader> SecurityDomain<R> {
 
     fn status(&mut self, subset: u8) -> Result<Vec<Entry>, Error> {
         let everything =
-            Octets::new(&[0x4F, 0x00]).map_err(|_| Error::Answer { command: GetStatus::ROW.name })?;
+            Octets::new(&[0x4F, 0x00]).map_err(|_| Error::Request { command: GetStatus::ROW.name })?;
         let request = StatusRequest { subset, form: OBJECTS, search: everything };
         match execute::<GetStatus>(&mut self.reader, &request) {
             Ok(response) => entries(response.lines.as_slice()),
@@ -118,7 +118,7 @@ impl<R: Reader> SecurityDomain<R> {
 
     /// Installs an application of a kind under a name, and makes it selectable.
     pub fn install(&mut self, kind: ApplicationKind, name: &Aid) -> Result<(), Error> {
-        let aid = |bytes| Aid::new(bytes).map_err(|_| Error::Answer { command: Install::ROW.name });
+        let aid = |bytes| Aid::new(bytes).map_err(|_| Error::Request { command: Install::ROW.name });
         let data = InstallData {
             load_file: aid(kind.load_file())?,
             module: aid(kind.module())?,

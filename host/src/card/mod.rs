@@ -24,7 +24,7 @@ const COMMAND_MAX: usize = 261;
 pub fn execute<C: Command>(reader: &mut dyn Reader, request: &C::Request) -> Result<C::Response, Error> {
     let command = C::ROW.name;
     let mut buffer = [0; COMMAND_MAX];
-    let apdu = C::encode(request, &mut buffer).map_err(|_| Error::Answer { command })?;
+    let apdu = C::encode(request, &mut buffer).map_err(|_| Error::Request { command })?;
     let answer = reader.transmit(apdu)?;
     let (data, status) = answer.split_last_chunk::<2>().ok_or(Error::Answer { command })?;
     let status = StatusWord(u16::from_be_bytes(*status));
@@ -46,7 +46,7 @@ pub fn select_with_fci(reader: &mut dyn Reader, aid: &[u8]) -> Result<Vec<u8>, E
 }
 
 fn select_as(reader: &mut dyn Reader, aid: &[u8], occurrence: u8) -> Result<Vec<u8>, Error> {
-    let aid = Aid::new(aid).map_err(|_| Error::Answer { command: Select::ROW.name })?;
+    let aid = Aid::new(aid).map_err(|_| Error::Request { command: Select::ROW.name })?;
     let response = execute::<Select>(reader, &SelectRequest { occurrence, aid })?;
     Ok(response.fci.as_slice().to_vec())
 }

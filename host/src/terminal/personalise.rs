@@ -6,7 +6,7 @@
 use apdu_spec::aid::Aid;
 use apdu_spec::life_cycle::{CardState, LifeCycle};
 use apdu_spec::personalisation::{DataGroup, DomainParameters};
-use apdu_spec::security_domain::{DataBlock, Install};
+use apdu_spec::security_domain::{DataBlock, GetStatus, Install, StoreData};
 use apdu_spec::{Command as _, Element as _};
 use card_os::applets::AppletKind;
 use rand_core::Rng;
@@ -25,19 +25,6 @@ pub fn personalise(
     random: &mut dyn Rng,
 ) -> Result<(), Error> {
     SecurityDomain::open(reader, access, random)?.personalise(&aid(name)?, blocks)
-}
-
-/// Puts the issuer's own keys in the place of those that the card came with. Those are gone
-/// once a channel has been opened with the new ones, which is done here.
-pub fn replace_keys(
-    reader: &mut dyn Reader,
-    access: &Access,
-    own: &Access,
-    random: &mut dyn Rng,
-) -> Result<(), Error> {
-    let mut domain = SecurityDomain::open(&mut *reader, access, random)?;
-    domain.put_keys(domain.key_version(), own.wish.key_version, &own.keys)?;
-    SecurityDomain::open(reader, own, random).map(drop)
 }
 
 /// A card as it is to become.
@@ -112,7 +99,7 @@ impl Personalisation<'_> {
         if let Some(own) = self.own.iter().find(|own| versions.contains(&own.wish.key_version)) {
             return Ok((own, true));
         }
-        let own = self.own.first().ok_or(Error::ForeignKeys(Vec::new()))?;
+        let own = self.own.first().ok_or(Error::NoManagementKeys)?;
         let initial = self.initial.wish.key_version;
         if initial != 0 && !versions.contains(&initial) {
             return Err(Error::ForeignKeys(versions));
@@ -120,10 +107,8 @@ impl Personalisation<'_> {
         let mut domain = SecurityDomain::open(reader, self.initial, random)?;
         begin()?;
         if let Some(parameters) = self.domain {
-            let mut buffer = [0; DomainParameters::MAX];
-            let malformed = |_| Error::Answer { command: "StoreData" };
-            let content = parameters.to_slice(&mut buffer).map_err(malformed)?;
-            domain.store(&DataBlock::new(true, 0, DataGroup::Domain, content).map_err(malformed)?)?;
+            let block = DataBlock::of(true, 0, DataGroup::Domain, &parameters);
+            domain.store(&block.map_err(|_| Error::Request { command: StoreData::ROW.name })?)?;
         }
         domain.put_keys(domain.key_version(), own.wish.key_version, &own.keys)?;
         Ok((own, false))
@@ -132,7 +117,7 @@ impl Personalisation<'_> {
     /// Installs the application where there is none; its state.
     fn install(&self, domain: &mut SecurityDomain<&mut dyn Reader>, name: &Aid) -> Result<LifeCycle, Error> {
         let found = domain.applications()?.into_iter().find(|entry| entry.aid == *name);
-        let malformed = |_| Error::Answer { command: "GetStatus" };
+        let malformed = |_| Error::Answer { command: GetStatus::ROW.name };
         match found.map(|entry| LifeCycle::from_bytes(&[entry.state])).transpose().map_err(malformed)? {
             Some(LifeCycle::Installed) => domain.delete(name)?,
             Some(state) => return Ok(state),
@@ -158,5 +143,5 @@ pub fn reinstall(
 }
 
 fn aid(name: &[u8]) -> Result<Aid, Error> {
-    Aid::new(name).map_err(|_| Error::Answer { command: Install::ROW.name })
+    Aid::new(name).map_err(|_| Error::Request { command: Install::ROW.name })
 }

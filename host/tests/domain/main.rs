@@ -1,14 +1,17 @@
 //! The issuer security domain of a card: who gets in, who stays out, and what a card is like
-//! after it. `session` has what passes through channels, right and wrong, `attempts` those
-//! who guess, `keys` PUT KEY and what becomes of old keys.
+//! after it. `session` has what passes through channels, right and wrong, `apart` sessions of
+//! other cards and applications, `states` locked and terminated cards, `attempts` those who
+//! guess, `keys` PUT KEY and what becomes of old keys.
 
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
+mod apart;
 mod attempts;
 #[path = "../issuer/mod.rs"]
 mod issuer;
 mod keys;
 mod session;
+mod states;
 
 use apdu_spec::StatusWord;
 use apdu_spec::aid::Aid;
@@ -23,8 +26,11 @@ use apdu_spec::security_domain::{
 };
 use apdu_spec::wire::Octets;
 use card_os::applets::AppletKind;
-use host::card::domain::{Access, Entry, KeyInformation, SecurityDomain, key_information, recognition};
+use host::card::domain::{
+    Access, Entry, KeyInformation, SecurityDomain, key_information, key_versions, recognition,
+};
 use host::card::{execute, select};
+use host::reader::Reader as _;
 use issuer::{Line, aes, domain_block, random};
 use rand_core::Rng as _;
 
@@ -133,11 +139,7 @@ fn told(line: &mut Line, access: &Access) -> Told {
 /// Versions of the keys on a card.
 fn versions(line: &mut Line) -> Vec<u8> {
     select(line, Aid::SECURITY_DOMAIN).unwrap();
-    let keys = key_information(line).unwrap();
-    let mut versions: Vec<u8> = keys.iter().map(|key| key.version).collect();
-    versions.sort_unstable();
-    versions.dedup();
-    versions
+    key_versions(line).unwrap()
 }
 
 /// A card with keys of its own, and how to get in.
@@ -148,4 +150,19 @@ fn own_card(number: u8) -> (Line, Access) {
     let access = issuer::access(issuer::scp03(0x70), keys, FULL);
     drop(SecurityDomain::open(&mut line, &access, &mut random()).unwrap());
     (line, access)
+}
+
+/// The commands of management, as the card takes them in a channel of these keys.
+fn all(line: &mut Line, access: &Access) -> Vec<(&'static str, Vec<u8>)> {
+    let channel = opened(line, access);
+    line.reset().unwrap();
+    commands(&channel)
+}
+
+/// Outside of a session, what is secured is of a class that the card does not know, or, where
+/// that is the class of EXTERNAL AUTHENTICATE, another instruction.
+#[track_caller]
+fn assert_no_session(status: StatusWord) {
+    let expected = [StatusWord::CLASS_NOT_SUPPORTED, StatusWord::INSTRUCTION_NOT_SUPPORTED];
+    assert!(expected.contains(&status), "{status}");
 }

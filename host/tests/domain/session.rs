@@ -2,23 +2,15 @@
 
 use apdu_spec::StatusWord;
 use apdu_spec::aid::Aid;
-use apdu_spec::crypto::secure_channel::{HostChannel, Level};
+use apdu_spec::crypto::secure_channel::Level;
 use apdu_spec::declare::Command as _;
-use apdu_spec::life_cycle::CardState;
 use apdu_spec::security_domain::{GetStatus, SetStatus};
-use card_os::applets::AppletKind;
 use host::card::domain::{Access, SecurityDomain};
 use host::card::select;
 use host::reader::Reader as _;
-use host::reader::virtual_reader::VirtualReader;
-use rand_chacha::ChaCha8Rng;
-use rand_core::SeedableRng as _;
 
-use crate::issuer::{self, Line, aes, random, refused, scp03};
-use crate::{
-    FULL, aid, authentication, begun, begun_here, commands, opened, own_card, put_key, secured, told,
-    versions,
-};
+use crate::issuer::{Line, aes, random};
+use crate::{FULL, all, assert_no_session, authentication, begun, opened, own_card, secured, told};
 
 /// Levels at which commands carry a MAC.
 const MACS: [Level; 5] = [
@@ -33,21 +25,6 @@ fn at(access: &Access, level: Level) -> Access {
     let mut access = access.clone();
     access.wish.level = level;
     access
-}
-
-/// The commands of management, as the card takes them in a channel of these keys.
-fn all(line: &mut Line, access: &Access) -> Vec<(&'static str, Vec<u8>)> {
-    let channel = opened(line, access);
-    line.reset().unwrap();
-    commands(&channel)
-}
-
-/// Outside of a session, what is secured is of a class that the card does not know, or, where
-/// that is the class of EXTERNAL AUTHENTICATE, another instruction.
-#[track_caller]
-fn assert_no_session(status: StatusWord) {
-    let expected = [StatusWord::CLASS_NOT_SUPPORTED, StatusWord::INSTRUCTION_NOT_SUPPORTED];
-    assert!(expected.contains(&status), "{status}");
 }
 
 /// The MAC of a secured command is another one.
@@ -193,22 +170,6 @@ fn a_session_does_not_come_again_where_its_keys_are_put_again() {
 }
 
 #[test]
-fn a_whole_name_goes_before_one_that_begins_so() {
-    let (mut line, access) = own_card(1);
-    let mut domain = SecurityDomain::open(&mut line, &access, &mut random()).unwrap();
-    // In the place of the first, then another one that begins with its name.
-    domain.delete(&aid(Aid::PURSE)).unwrap();
-    domain.install(AppletKind::Purse, &aid(b"\xF0PURSE2")).unwrap();
-    let named = |line: &mut Line, name: &[u8]| host::card::select_with_fci(line, name).unwrap();
-    assert_eq!(named(&mut line, Aid::PURSE), b"\xF0PURSE2");
-    let mut domain = SecurityDomain::open(&mut line, &access, &mut random()).unwrap();
-    domain.install(AppletKind::Purse, &aid(Aid::PURSE)).unwrap();
-    assert_eq!(named(&mut line, Aid::PURSE), Aid::PURSE);
-    assert_eq!(named(&mut line, b"\xF0PURSE2"), b"\xF0PURSE2");
-    assert_eq!(named(&mut line, b"\xF0PUR"), b"\xF0PURSE2", "the first that begins so");
-}
-
-#[test]
 fn commands_out_of_order_are_refused() {
     let (mut line, access) = own_card(1);
     let all = all(&mut line, &access);
@@ -273,181 +234,4 @@ fn data_that_are_too_long_are_refused() {
         let after = told(&mut line, &access);
         assert_eq!((after.applications, after.keys), (before.applications.clone(), before.keys.clone()));
     }
-}
-
-/// A card in this state.
-fn in_state(state: CardState) -> (Line, Access, Vec<(&'static str, Vec<u8>)>) {
-    let (mut line, access) = own_card(1);
-    let all = all(&mut line, &access);
-    let mut domain = SecurityDomain::open(&mut line, &access, &mut random()).unwrap();
-    for next in [CardState::Initialized, CardState::Secured, CardState::Locked, state] {
-        if domain.card_state().unwrap() != state {
-            domain.set_card_state(next).unwrap();
-        }
-    }
-    (line, access, all)
-}
-
-#[test]
-fn a_locked_card_is_unlocked_and_managed_in_no_other_way() {
-    let (mut line, access, all) = in_state(CardState::Locked);
-    for _ in 0..2 {
-        assert_eq!(refused(select(&mut line, Aid::PURSE)), StatusWord::APPLICATION_NOT_FOUND);
-        let before = told(&mut line, &access);
-        assert_eq!(before.state, CardState::Locked);
-        for (name, command) in &all {
-            let mut channel = opened(&mut line, &access);
-            let command = secured(&mut channel, command);
-            let expected = if *name == GetStatus::ROW.name {
-                StatusWord::OK
-            } else {
-                // SET STATUS is taken, and there is no way back to INITIALIZED.
-                StatusWord::CONDITIONS_NOT_SATISFIED
-            };
-            assert_eq!(line.status(&command), expected, "{name}");
-        }
-        assert_eq!(told(&mut line, &access), before);
-        line.reset().unwrap();
-    }
-    let mut domain = SecurityDomain::open(&mut line, &access, &mut random()).unwrap();
-    domain.set_card_state(CardState::Secured).unwrap();
-    select(&mut line, Aid::PURSE).unwrap();
-    let mut domain = SecurityDomain::open(&mut line, &access, &mut random()).unwrap();
-    domain.delete(&aid(Aid::PURSE)).unwrap();
-}
-
-#[test]
-fn a_terminated_card_says_what_it_is_and_nothing_else_for_ever() {
-    let (mut line, access, all) = in_state(CardState::Terminated);
-    for _ in 0..2 {
-        assert_eq!(refused(select(&mut line, Aid::SECURITY_DOMAIN)), StatusWord::BLOCKED);
-        assert_eq!(refused(select(&mut line, Aid::PURSE)), StatusWord::APPLICATION_NOT_FOUND);
-        assert_eq!(line.status(&[0x80, 0xCA, 0x00, 0x66, 0x00]), StatusWord::OK);
-        for (name, command) in &all {
-            assert_eq!(line.status(command), StatusWord::CONDITIONS_NOT_SATISFIED, "{name}");
-        }
-        let refusal = SecurityDomain::open(&mut line, &access, &mut random());
-        assert_eq!(refused(refusal), StatusWord::CONDITIONS_NOT_SATISFIED);
-        line.reset().unwrap();
-    }
-}
-
-#[test]
-fn the_states_of_a_card_go_forwards() {
-    use CardState as S;
-    const ALL: [S; 5] = [S::OpReady, S::Initialized, S::Secured, S::Locked, S::Terminated];
-    for from in ALL {
-        for to in ALL {
-            if from == S::Terminated {
-                continue;
-            }
-            let (mut line, access, _) = in_state(from);
-            let mut domain = SecurityDomain::open(&mut line, &access, &mut random()).unwrap();
-            let result = domain.set_card_state(to);
-            if from.may_become(to) || from == to {
-                result.unwrap();
-            } else {
-                assert_eq!(refused(result), StatusWord::CONDITIONS_NOT_SATISFIED, "{from:?} {to:?}");
-            }
-        }
-    }
-}
-
-#[test]
-fn a_session_of_one_card_is_nothing_to_another() {
-    let (mut one, access) = own_card(1);
-    let (mut other, other_access) = own_card(2);
-    let all = all(&mut one, &access);
-    let before = told(&mut other, &other_access);
-    for (_, command) in &all {
-        let mut channel = opened(&mut one, &access);
-        let command = secured(&mut channel, command);
-        // Neither in the open nor in a session of its own.
-        other.reset().unwrap();
-        assert_no_session(other.status(&command));
-        let _own = opened(&mut other, &other_access);
-        assert_eq!(other.status(&command), StatusWord::SECURITY_NOT_SATISFIED);
-        // Nor does one card's host get into the other.
-        let (_, authenticate) = authentication(begun(&mut one, &access), FULL);
-        let _own = begun(&mut other, &other_access);
-        assert_eq!(other.status(&authenticate), StatusWord::SECURITY_NOT_SATISFIED);
-        assert_eq!(told(&mut other, &other_access), before);
-    }
-}
-
-#[test]
-fn cards_with_the_same_keys_still_have_sessions_of_their_own_where_challenges_are_random() {
-    let card = |seed| {
-        let card = VirtualReader::blank(AppletKind::Purse, Box::new(ChaCha8Rng::seed_from_u64(seed)));
-        let mut line = Line::to(card.unwrap());
-        issuer::prepare(&mut line, scp03(0x60), &aes(1));
-        line
-    };
-    let access = issuer::access(scp03(0x60), aes(1), FULL);
-    let (mut one, mut other) = (card(1), card(2));
-    let (_, authenticate) = authentication(begun(&mut one, &access), FULL);
-    let _own = begun(&mut other, &access);
-    assert_eq!(other.status(&authenticate), StatusWord::SECURITY_NOT_SATISFIED);
-    assert_eq!(one.status(&authenticate), StatusWord::OK);
-}
-
-/// A purse card with a second purse.
-fn two_purses() -> (Line, Access) {
-    let (mut line, access) = own_card(1);
-    let mut domain = SecurityDomain::open(&mut line, &access, &mut random()).unwrap();
-    domain.install(AppletKind::Purse, &aid(b"\xF0SECOND")).unwrap();
-    (line, access)
-}
-
-/// A channel with the application that is selected.
-fn opened_here(line: &mut Line, access: &Access, seed: u8) -> HostChannel {
-    let (channel, command) = authentication(begun_here(line, access, seed), access.wish.level);
-    assert_eq!(line.status(&command), StatusWord::OK);
-    channel
-}
-
-#[test]
-fn a_session_ends_when_anything_is_selected() {
-    let (mut line, access) = two_purses();
-    let names = [Aid::SECURITY_DOMAIN, Aid::PURSE, b"\xF0SECOND"];
-    let get_data = [0x80, 0xCA, 0x00, 0x66];
-    for from in names {
-        for to in names {
-            select(&mut line, from).unwrap();
-            let mut channel = opened_here(&mut line, &access, 1);
-            let command = secured(&mut channel, &get_data);
-            select(&mut line, to).unwrap();
-            assert_no_session(line.status(&command));
-            // And it is nothing to a session that is opened then.
-            let _other = opened_here(&mut line, &access, 2);
-            assert_eq!(line.status(&command), StatusWord::SECURITY_NOT_SATISFIED);
-            // SELECT of what is not there changes nothing.
-            select(&mut line, from).unwrap();
-            let mut channel = opened_here(&mut line, &access, 3);
-            let status = line.status(b"\x00\xA4\x04\x00\x05\xF0NONE");
-            assert_eq!(status, StatusWord::APPLICATION_NOT_FOUND);
-            let command = secured(&mut channel, &[0x80, 0xEE, 0x00, 0x00]);
-            assert_ne!(line.status(&command), StatusWord::SECURITY_NOT_SATISFIED);
-        }
-    }
-}
-
-#[test]
-fn a_channel_with_an_application_manages_nothing() {
-    let (mut line, access) = two_purses();
-    let mut channel = opened(&mut line, &access);
-    let mut all = commands(&channel);
-    all.push(("PutKey", put_key(&channel, 0, 0x32, &aes(0x32))));
-    let _ = secured(&mut channel, &all[0].1);
-    let before = told(&mut line, &access);
-    for name in [Aid::PURSE, b"\xF0SECOND"] {
-        for (command_name, command) in &all {
-            select(&mut line, name).unwrap();
-            let mut channel = opened_here(&mut line, &access, 1);
-            let command = secured(&mut channel, command);
-            assert_ne!(line.status(&command), StatusWord::OK, "{command_name}");
-        }
-    }
-    assert_eq!(told(&mut line, &access), before);
-    assert_eq!(versions(&mut line), [issuer::OWN]);
 }

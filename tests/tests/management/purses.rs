@@ -185,11 +185,16 @@ fn both_purses_live_long_side_by_side() {
 
 #[test]
 fn names_are_found_as_a_reader_asks_for_them() {
-    let mut card = purse(11, 1, 1);
-    card.domain().install(AppletKind::Purse, &aid(b"\xF0PURSE2")).unwrap();
-    // A part of a name is the first that begins so; a reader that wants the other says all of it.
-    assert_eq!(host::card::select_with_fci(&mut card, FIRST).unwrap(), FIRST);
-    assert_eq!(host::card::select_with_fci(&mut card, b"\xF0PURSE2").unwrap(), b"\xF0PURSE2");
+    let longer: &[u8] = b"\xF0PURSE2";
+    let mut card = Station::blank(AppletKind::Purse, 1);
+    // In the place of the first, then another one that begins with its name.
+    card.domain().delete(&aid(FIRST)).unwrap();
+    card.domain().install(AppletKind::Purse, &aid(longer)).unwrap();
+    assert_eq!(host::card::select_with_fci(&mut card, FIRST).unwrap(), longer);
+    card.domain().install(AppletKind::Purse, &aid(FIRST)).unwrap();
+    for (asked, found) in [(FIRST, FIRST), (longer, longer), (&b"\xF0PUR"[..], longer)] {
+        assert_eq!(host::card::select_with_fci(&mut card, asked).unwrap(), found, "{asked:02X?}");
+    }
     let again = refused(card.domain().install(AppletKind::Purse, &aid(FIRST)));
     assert_eq!(again, ("Install", StatusWord::CONDITIONS_NOT_SATISFIED));
     for name in [Aid::SECURITY_DOMAIN, Aid::GELDKARTE, b"\xF0ABC"] {

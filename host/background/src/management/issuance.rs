@@ -27,7 +27,7 @@ use crate::vault::software::random_key;
 
 /// Version on the card of the first keys of card management, and how many there may be.
 const CHANNEL_VERSION: u8 = 0x30;
-const CHANNEL_VERSIONS: u8 = 16;
+pub(super) const CHANNEL_VERSIONS: u8 = 16;
 
 /// A purse to be issued.
 #[derive(Clone, Debug)]
@@ -172,19 +172,8 @@ impl Background {
         Ok(blocks)
     }
 
-    /// A card's own keys of card management, and the version under which they are put on the
-    /// card: 30 to 3F, as SCP03 has them.
-    pub fn channel_keys(&self, holder: impl Into<Holder>) -> Result<(u8, KeySet), Error> {
-        let newest = self.vault.highest(Function::ChannelEncryption, 0);
-        let unknown = || Error::UnknownKey("card management keys".into());
-        let version = newest.ok_or_else(unknown)?.version;
-        let keys = self.vault.channel_keys(holder.into(), version)?;
-        let place = version.checked_sub(1).filter(|place| *place < CHANNEL_VERSIONS);
-        let place = place.ok_or(Error::BadOrder("card management has key versions 1 to 16"))?;
-        Ok((CHANNEL_VERSION + place, keys))
-    }
-
-    /// All that a card's own keys of card management can be, newest first.
+    /// All that a card's own keys of card management can be, newest first, each with the version
+    /// that it has on the card: 30 to 3F, as SCP03 has them.
     #[must_use]
     pub fn all_channel_keys(&self, holder: impl Into<Holder>) -> Vec<(u8, KeySet)> {
         let holder = holder.into();

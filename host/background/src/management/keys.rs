@@ -11,6 +11,7 @@ use apdu_spec::security_domain::DataBlock;
 use apdu_spec::wire::List;
 use rand_core::CryptoRng;
 
+use super::issuance::CHANNEL_VERSIONS;
 use crate::background::Background;
 use crate::error::Error;
 use crate::store::Store;
@@ -39,7 +40,10 @@ impl Background {
         rng: &mut dyn CryptoRng,
     ) -> Result<u8, Error> {
         let newest = self.vault.highest(Function::Load, 0).map_or(0, |reference| reference.version);
-        let version = newest.checked_add(1).ok_or(Error::BadOrder("there are no more key versions"))?;
+        if newest >= CHANNEL_VERSIONS {
+            return Err(Error::BadOrder("card management has key versions 1 to 16"));
+        }
+        let version = newest + 1;
         self.vault.add_version(version, algorithm, groups, rng)?;
         // The file first: a database that knows of keys that nobody has would refuse its vault.
         self.vault.save(file)?;

@@ -137,6 +137,16 @@ impl Vault {
         Some(KeyReference { algorithm: master.algorithm, group, version: *version })
     }
 
+    /// The two newest versions of keys, oldest first: what a new card gets, so that it can pay at
+    /// terminals that have not been brought the newest yet.
+    #[must_use]
+    pub fn newest_versions(&self) -> Vec<u8> {
+        let newest = self.highest(Function::Load, 0).map(|reference| reference.version);
+        let there = |version: &u8| self.reference(Function::Load, 0, *version).is_ok();
+        let before = newest.and_then(|newest| (1..newest).rev().find(there));
+        before.into_iter().chain(newest).collect()
+    }
+
     /// Every key version with a value that tells keys apart and gives nothing away: the
     /// first three bytes of a MAC over zeros.
     pub(crate) fn check_values(&self) -> impl Iterator<Item = (Slot, String, [u8; 3])> {

@@ -1,6 +1,6 @@
 //! What a personalisation line remembers of an order, so that it can go on: which number each
-//! line has, which card was begun for it, and which are done. One file an order, in the
-//! scheme's directory; an order is known by its content.
+//! line has, and which card was begun for it. One file an order, in the scheme's directory; an
+//! order is known by its content. Which lines are done stands in the results alone.
 //!
 //! The plan comes first and as a whole; after it a line of JSON for each step, on the disk
 //! before the card is touched. A last line that is torn was never acted on.
@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use apdu_spec::crypto::Key;
 use apdu_spec::crypto::mac::MacKey;
 use apdu_spec::element::{Algorithm, Time};
+use host::card::domain::{diversification, select_domain};
+use host::reader::Reader;
 use serde::{Deserialize, Serialize};
 
 use super::records::Appended;
@@ -25,8 +27,6 @@ enum Step {
     Plan { begun: u32, numbers: Vec<(u64, u64)> },
     /// A card, by what it is diversified with, is being made this purse.
     Card { purse: u64, card: String },
-    /// A purse is done.
-    Done { purse: u64 },
 }
 
 /// An order that was begun.
@@ -42,7 +42,6 @@ struct State {
     begun: u32,
     numbers: Vec<(u64, u64)>,
     cards: BTreeMap<String, u64>,
-    done: BTreeSet<u64>,
 }
 
 /// The name of an order: the same content has the same.
@@ -54,6 +53,12 @@ pub fn fingerprint(content: &[u8]) -> String {
         .0
         .map(|byte| format!("{byte:02x}"))
         .concat()
+}
+
+/// The name of the card in a reader: what its keys are diversified with, hexadecimal.
+pub(crate) fn card_name(reader: &mut dyn Reader) -> Result<String, host::Error> {
+    select_domain(reader)?;
+    Ok(diversification(reader)?.iter().map(|byte| format!("{byte:02X}")).collect())
 }
 
 fn path(directory: &Path, name: &str) -> PathBuf {
@@ -114,23 +119,12 @@ impl Job {
         self.state.cards.values().any(|begun| *begun == purse)
     }
 
-    /// Whether a purse is done.
-    #[must_use]
-    pub fn is_done(&self, purse: u64) -> bool {
-        self.state.done.contains(&purse)
-    }
-
     /// From here on this card is being made this purse.
     pub fn begin_card(&mut self, purse: u64, card: &str) -> Result<(), Error> {
         if self.purse_of(card) == Some(purse) {
             return Ok(());
         }
         self.write(Step::Card { purse, card: card.into() })
-    }
-
-    /// A purse is done.
-    pub fn finish(&mut self, purse: u64) -> Result<(), Error> {
-        self.write(Step::Done { purse })
     }
 
     fn write(&mut self, step: Step) -> Result<(), Error> {
@@ -178,7 +172,6 @@ impl State {
         match step {
             Step::Plan { begun, numbers } => *self = Self { begun, numbers, ..Self::default() },
             Step::Card { purse, card } => drop(self.cards.insert(card, purse)),
-            Step::Done { purse } => drop(self.done.insert(purse)),
         }
     }
 }

@@ -8,15 +8,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use apdu_spec::element::{Pin, Time};
-use apdu_spec::personalisation::Function;
-use background::{Background, Vault};
-use host::card::domain::{Access, diversification, key_versions, select_domain};
+use background::Background;
+use host::card::domain::{Access, key_versions};
 use host::reader::Reader;
 use host::reader::meter::Metered;
-use host::terminal::personalise::Personalised;
 use zeroize::Zeroizing;
 
-use super::job::{self, Job};
+use super::PinOrder;
+use super::job::{self, Job, card_name};
 use super::order::{Columns, OrderLine, Terms, read};
 use super::records::{Appended, Letters};
 use super::result::{CardResult, HEAD, Outcome, done_in};
@@ -41,7 +40,7 @@ pub struct Line {
     job: Job,
     results: Appended,
     letters: Option<Letters>,
-    /// Purses that are done, after the job and after the results.
+    /// Purses that are done, after the results.
     done: BTreeSet<u64>,
     initial: Access,
 }
@@ -57,17 +56,6 @@ pub enum Meant {
     Foreign,
     /// Blank, and no line is left for it.
     Spare,
-}
-
-/// The two newest key versions of a vault, oldest first: what a new card gets, so that it can
-/// pay at terminals that have not been brought the newest yet.
-#[must_use]
-pub fn newest(vault: &Vault) -> Vec<u8> {
-    let newest = vault.highest(Function::Load, 0).map(|reference| reference.version);
-    let before = newest.and_then(|newest| {
-        (1..newest).rev().find(|version| vault.reference(Function::Load, 0, *version).is_ok())
-    });
-    before.into_iter().chain(newest).collect()
 }
 
 impl Line {
@@ -121,7 +109,7 @@ impl Line {
     /// Whether a line is done, by its place.
     #[must_use]
     pub fn is_done(&self, place: usize) -> bool {
-        self.number(place).is_ok_and(|number| self.done.contains(&number) || self.job.is_done(number))
+        self.number(place).is_ok_and(|number| self.done.contains(&number))
     }
 
     /// Places of the lines that are not done.
@@ -132,8 +120,7 @@ impl Line {
 
     /// What the card in a reader is to this order, and what it is diversified with.
     pub fn meet(&self, reader: &mut dyn Reader) -> Result<(Meant, String), Error> {
-        select_domain(reader)?;
-        let card = text(&diversification(reader)?);
+        let card = card_name(reader)?;
         let blank = !key_versions(reader)?.into_iter().any(Background::is_own_version);
         let begun = self.job.purse_of(&card);
         let place = begun
@@ -151,67 +138,22 @@ impl Line {
         Ok((meant, card))
     }
 
-    /// Brings the card in `reader` to what a line says. `remember` where the card is known by
-    /// nothing but itself; `finish` is done once it is good, before its result is written.
-    pub fn carry_out(
+    /// Brings the card in `reader` to what a line says. That it was begun is remembered first: the
+    /// card is known by nothing but itself.
+    pub fn personalise_card(
         &mut self,
         world: &mut World,
         place: usize,
         reader: AnyReader,
-        remember: bool,
-        finish: impl FnOnce() -> Result<(), Error>,
     ) -> Result<CardResult, Error> {
-        let number = self.number(place)?;
-        let Some(OrderLine { line, order, .. }) = self.lines.get(place).cloned() else {
-            return Err(Error::Order("there is no such line".into()));
-        };
-        let id = world.iep(number)?.to_string();
         let mut reader = Metered::new(reader);
-        let asked = select_domain(&mut reader).and_then(|()| diversification(&mut reader));
-        let (card, outcome) = match asked {
-            Err(error) => (String::new(), Outcome::Failed(error.to_string())),
-            Ok(card) => {
-                let card = text(&card);
-                let pin = order
-                    .pin
-                    .as_ref()
-                    .map(|pin| self.pin(world, number, &id, pin.pin.clone()))
-                    .transpose()?;
-                let ready = world.prepare(number, &order, pin, self.job.begun())?;
-                // A card that lets nobody in with these keys is no line's: another one takes its place.
-                let (job, mut noted) = (&mut self.job, Ok(()));
-                let mut begin = || {
-                    if remember {
-                        noted = job.begin_card(number, &card);
-                    }
-                    let stop = |error: &Error| host::Error::NoAnswer(error.to_string());
-                    noted.as_ref().copied().map_err(stop)
-                };
-                let personalised = world.personalise(&mut reader, &ready, &self.initial, &mut begin);
-                noted?;
-                let outcome = match personalised {
-                    Ok(Personalised::New) => Outcome::Issued,
-                    Ok(Personalised::Finished) => Outcome::Finished,
-                    Ok(Personalised::Already) => Outcome::Already,
-                    Err(error) => Outcome::Failed(error.to_string()),
-                };
-                (card, outcome)
-            }
-        };
-        let traffic = reader.traffic();
-        drop(reader);
-        let result = CardResult { line, purse: number, id, card, outcome, traffic };
-        if result.outcome.is_done() {
-            finish()?;
-        }
-        self.note(&result)?;
-        if remember && result.outcome.is_done() {
-            self.job.finish(number)?;
-        }
+        let result = self.bring(world, place, &mut reader, Job::begin_card)?;
+        self.record(&result)?;
         Ok(result)
     }
 
-    /// Makes a card for a line: an image, in `directory` or in the scheme's own.
+    /// Makes a card for a line: an image, in `directory` or in the scheme's own. It has its name
+    /// once it is good.
     pub fn make_image(
         &mut self,
         world: &mut World,
@@ -221,8 +163,47 @@ impl Line {
         let number = self.number(place)?;
         let path =
             directory.map_or_else(|| world.purse_path(number), |at| at.join(format!("purse-{number}.card")));
-        let reader = world.unnamed_card(&path, number)?;
-        self.carry_out(world, place, reader, false, || name_card(&path))
+        let mut reader = Metered::new(world.unnamed_card(&path, number)?);
+        let result = self.bring(world, place, &mut reader, |_, _, _| Ok(()))?;
+        drop(reader);
+        if result.outcome.is_done() {
+            name_card(&path)?;
+        }
+        self.record(&result)?;
+        Ok(result)
+    }
+
+    /// Brings a card to what a line says. `begin` is told of it once it has let us in: a card
+    /// that lets nobody in is no line's, another one takes its place.
+    fn bring(
+        &mut self,
+        world: &mut World,
+        place: usize,
+        reader: &mut Metered<AnyReader>,
+        begin: fn(&mut Job, u64, &str) -> Result<(), Error>,
+    ) -> Result<CardResult, Error> {
+        let purse = self.number(place)?;
+        let ordered = self.lines.get(place).cloned();
+        let OrderLine { line, order, .. } = ordered.ok_or(Error::Order("there is no such line".into()))?;
+        let id = world.iep(purse)?.to_string();
+        let (card, made) = match card_name(reader) {
+            Ok(card) => {
+                let pin = self.pin_of(world, purse, &id, order.pin.as_ref())?;
+                let ready = world.prepare(purse, &order, pin, self.job.begun())?;
+                let (job, mut noted) = (&mut self.job, Ok(()));
+                let mut begin = || {
+                    noted = begin(job, purse, &card);
+                    let stop = |error: &Error| host::Error::NoAnswer(error.to_string());
+                    noted.as_ref().copied().map_err(stop)
+                };
+                let made = world.personalise(reader, &ready, &self.initial, &mut begin);
+                noted?;
+                (card, made)
+            }
+            Err(error) => (String::new(), Err(error)),
+        };
+        let outcome = made.map_or_else(|error| Outcome::Failed(error.to_string()), Outcome::from);
+        Ok(CardResult { line, purse, id, card, outcome, traffic: reader.traffic() })
     }
 
     /// Whether a card in a reader was begun for a line: no other card may be made for it.
@@ -231,15 +212,23 @@ impl Line {
         self.number(place).is_ok_and(|number| self.job.is_begun(number))
     }
 
-    fn pin(&mut self, world: &mut World, number: u64, id: &str, given: Option<Pin>) -> Result<Pin, Error> {
-        match (given, &mut self.letters) {
-            (Some(pin), _) => Ok(pin),
-            (None, Some(letters)) => letters.pin(number, id, world.random()),
-            (None, None) => Err(Error::Order(format!("purse {number} has no PIN"))),
+    /// The PIN that a line gives its purse, drawn where it is to be a random one.
+    fn pin_of(
+        &mut self,
+        world: &mut World,
+        purse: u64,
+        id: &str,
+        order: Option<&PinOrder>,
+    ) -> Result<Option<Pin>, Error> {
+        let Some(order) = order else { return Ok(None) };
+        match (&order.pin, &mut self.letters) {
+            (Some(pin), _) => Ok(Some(pin.clone())),
+            (None, Some(letters)) => letters.pin(purse, id, world.random()).map(Some),
+            (None, None) => Err(Error::Order(format!("purse {purse} has no PIN"))),
         }
     }
 
-    fn note(&mut self, result: &CardResult) -> Result<(), Error> {
+    fn record(&mut self, result: &CardResult) -> Result<(), Error> {
         self.results.append(&result.to_csv()?)?;
         if result.outcome.is_done() {
             self.done.insert(result.purse);
@@ -266,10 +255,6 @@ fn begin(world: &mut World, files: &Files, lines: &[OrderLine], name: &str, now:
     let numbers = lines.iter().map(|line| line.line).zip(numbers).collect();
     std::fs::create_dir_all(&directory).map_err(Error::file(&directory))?;
     Job::begin(&directory, name, numbers, now)
-}
-
-fn text(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
 #[cfg(test)]

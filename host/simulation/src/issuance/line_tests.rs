@@ -5,9 +5,9 @@ use apdu_spec::crypto::secure_channel::{ChannelKey, KeySet, KeyType};
 use apdu_spec::element::Algorithm;
 use apdu_spec::element::Currency;
 use card_os::applets::AppletKind;
+use host::card::domain::SecurityDomain;
 use host::card::purse::PurseCard;
 use host::reader::virtual_reader::VirtualReader;
-use host::terminal::personalise::replace_keys;
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
 
@@ -93,7 +93,7 @@ fn a_card_that_is_pulled_anywhere_is_finished() {
         let (meant, _) = line.meet(&mut card(&path, 1)).unwrap();
         let Meant::Line(at) = meant else { panic!("{meant:?}") };
         let reader = Pulled { reader: card(&path, 2), left: cut.0, arrives: cut.1 };
-        let first = line.carry_out(&mut place.world, at, Box::new(reader), true, || Ok(())).unwrap();
+        let first = line.personalise_card(&mut place.world, at, Box::new(reader)).unwrap();
         if first.outcome == Outcome::Issued {
             whole += 1;
             continue;
@@ -105,7 +105,7 @@ fn a_card_that_is_pulled_anywhere_is_finished() {
         let (meant, _) = line.meet(&mut card(&path, 3)).unwrap();
         assert_eq!(meant, Meant::Line(at), "pulled at {cut:?}");
         let reader = Box::new(card(&path, 4));
-        let second = line.carry_out(&mut place.world, at, reader, true, || Ok(())).unwrap();
+        let second = line.personalise_card(&mut place.world, at, reader).unwrap();
         assert!(second.outcome.is_done(), "pulled at {cut:?}: {second:?}");
         assert_eq!(second.purse, first.purse);
         let mut reader = card(&path, 5);
@@ -156,16 +156,19 @@ fn a_card_that_lets_nobody_in_takes_no_line() {
     let key = || ChannelKey::new(KeyType::Aes, &[7; 16]).unwrap();
     let keys = KeySet { enc: key(), mac: key(), dek: key() };
     let access = Access::with(keys, 0x55);
-    replace_keys(&mut card(&other, 3), &Access::initial(), &access, &mut ChaCha12Rng::seed_from_u64(4))
-        .unwrap();
+    let (mut strange, mut random) = (card(&other, 3), ChaCha12Rng::seed_from_u64(4));
+    let mut domain = SecurityDomain::open(&mut strange, &Access::initial(), &mut random).unwrap();
+    domain.put_keys(0, 0x55, &access.keys).unwrap();
+    SecurityDomain::open(&mut strange, &access, &mut random).unwrap();
+    drop(strange);
     let mut line = place.line();
     assert_eq!(line.meet(&mut card(&other, 5)).unwrap().0, Meant::Line(0));
-    let refused = line.carry_out(&mut place.world, 0, Box::new(card(&other, 6)), true, || Ok(())).unwrap();
+    let refused = line.personalise_card(&mut place.world, 0, Box::new(card(&other, 6))).unwrap();
     assert!(matches!(refused.outcome, Outcome::Failed(_)), "{refused:?}");
     assert!(!line.is_begun(0));
     let mut line = place.line();
     assert_eq!(line.meet(&mut card(&blank, 7)).unwrap().0, Meant::Line(0));
-    let done = line.carry_out(&mut place.world, 0, Box::new(card(&blank, 8)), true, || Ok(())).unwrap();
+    let done = line.personalise_card(&mut place.world, 0, Box::new(card(&blank, 8))).unwrap();
     assert_eq!((done.outcome, done.purse), (Outcome::Issued, refused.purse));
 }
 
@@ -181,7 +184,7 @@ fn an_order_is_done_once() {
     fs::remove_file(&place.files.results).unwrap();
     let job = fs::read_dir(place.world.jobs()).unwrap().next().unwrap().unwrap().path();
     let text = fs::read_to_string(&job).unwrap();
-    fs::write(&job, text.lines().next().unwrap().to_owned() + "\n{\"done").unwrap();
+    fs::write(&job, text.lines().next().unwrap().to_owned() + "\n{\"card").unwrap();
     let mut line = place.line();
     for at in line.pending() {
         assert_eq!(line.make_image(&mut place.world, at, None).unwrap().outcome, Outcome::Already);

@@ -11,8 +11,13 @@ pub mod order;
 pub mod records;
 pub mod result;
 
-use apdu_spec::element::{Amount, Date, Pin};
+use apdu_spec::element::{Amount, Bcd, Date, Pin};
 use apdu_spec::personalisation::{DomainParameters, LegacyView, PinPolicy};
+
+/// Short bank code that a Geldkarte shows where an order does not say: of no bank in particular.
+pub const SHORT_BANK: u64 = 250_000;
+/// Country that it shows then, ISO 3166 numeric.
+pub const COUNTRY: u64 = 280;
 
 /// A purse that is ordered: what is the same for a line of a file and for a single card.
 #[derive(Clone, Debug)]
@@ -52,6 +57,14 @@ impl CardOrder {
     pub const fn new(maximum: Amount, overdraft: Amount, limit: Amount) -> Self {
         let versions = Vec::new();
         Self { maximum, overdraft, limit, versions, expiry: None, pin: None, legacy: None, attempts: None }
+    }
+
+    /// The order; or what is wrong about it, where its parts do not go together.
+    pub fn checked(self) -> Result<Self, &'static str> {
+        if self.legacy.is_some() && u64::from(self.maximum.get()) > Bcd::<3>::MAX {
+            return Err("a view has six digits for the balance; lower the maximum");
+        }
+        Ok(self)
     }
 
     /// How the security domain opens channels.

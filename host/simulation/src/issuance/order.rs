@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use apdu_spec::element::{Algorithm, Amount, Bcd, Currency, Date, Pin, ProviderId};
+use apdu_spec::element::{Algorithm, Amount, Currency, Date, Pin, ProviderId};
 use apdu_spec::personalisation::{Function, LegacyView};
 use background::Vault;
 
-use super::{CardOrder, PinOrder};
+use super::{COUNTRY, CardOrder, PinOrder, SHORT_BANK};
 use crate::Error;
 use crate::statement::minor_units;
 
@@ -36,9 +36,6 @@ pub const FIELDS: [&str; 17] = [
 pub const REQUIRED: [&str; 4] = ["provider", "currency", "maximum", "limit"];
 /// Wrong PINs in a row that block it, where the order does not say.
 const TRIES: u8 = 3;
-/// Country that a Geldkarte shows, ISO 3166 numeric; and the short code of no bank in particular.
-const COUNTRY: u64 = 280;
-const SHORT_BANK: u64 = 250_000;
 
 /// What the columns are called in a file, by field.
 #[derive(Clone, Default, Debug)]
@@ -199,10 +196,7 @@ impl Fields<'_> {
             legacy: self.legacy(terms.today)?,
             attempts: self.attempts()?,
         };
-        if order.legacy.is_some() && u64::from(order.maximum.get()) > Bcd::<3>::MAX {
-            return Err("a view has six digits for the balance; lower maximum".into());
-        }
-        Ok((number, order))
+        Ok((number, order.checked()?))
     }
 
     /// Key versions, one or two, that the vault has, of the algorithm that is ordered.
@@ -216,7 +210,7 @@ impl Fields<'_> {
                 .ok_or_else(|| wrong(text))
         };
         let versions = text.map(parse).transpose()?;
-        let all = versions.clone().unwrap_or_else(|| super::line::newest(terms.vault));
+        let all = versions.clone().unwrap_or_else(|| terms.vault.newest_versions());
         let algorithm = match self.get("algorithm") {
             None => None,
             Some("aes-cmac") => Some(Algorithm::AesCmac),
@@ -280,18 +274,10 @@ impl Fields<'_> {
         if let (0, Some(field)) = (views, account.into_iter().find(|field| self.get(field).is_some())) {
             return Err(format!("{field} is for a view, and view is empty"));
         }
-        let short_bank = self.number("short_bank_code", 210_000..=299_999, SHORT_BANK)?;
-        if ![21, 22, 25, 26, 29].contains(&(short_bank / 10_000)) {
-            return Err("short_bank_code: the first two digits are 21, 22, 25, 26 or 29".into());
-        }
-        let view = LegacyView {
-            views,
-            short_bank: Bcd::saturating(short_bank),
-            bank: Bcd::saturating(self.number("bank_code", 0..=Bcd::<4>::MAX, 0)?),
-            account: Bcd::saturating(self.number("account", 0..=Bcd::<5>::MAX, 0)?),
-            country: Bcd::saturating(COUNTRY),
-            since: today,
-        };
+        let number = |field, else_| self.number(field, 0..=u64::MAX, else_);
+        let short_bank = number("short_bank_code", SHORT_BANK)?;
+        let (bank, account) = (number("bank_code", 0)?, number("account", 0)?);
+        let view = LegacyView::new(views, short_bank, bank, account, COUNTRY, today)?;
         Ok(Some(view).filter(|view| view.views != 0))
     }
 

@@ -1,6 +1,7 @@
 //! The result of one card, and its line in a result file.
 
 use host::reader::meter::Traffic;
+use host::terminal::personalise::Personalised;
 
 use crate::Error;
 
@@ -38,6 +39,8 @@ pub struct CardResult {
 }
 
 impl Outcome {
+    const GOOD: [Self; 3] = [Self::Issued, Self::Finished, Self::Already];
+
     /// In a word.
     #[must_use]
     pub const fn word(&self) -> &'static str {
@@ -51,8 +54,18 @@ impl Outcome {
 
     /// Whether the card is good.
     #[must_use]
-    pub const fn is_done(&self) -> bool {
-        !matches!(self, Self::Failed(_))
+    pub fn is_done(&self) -> bool {
+        Self::GOOD.contains(self)
+    }
+}
+
+impl From<Personalised> for Outcome {
+    fn from(how: Personalised) -> Self {
+        match how {
+            Personalised::New => Self::Issued,
+            Personalised::Finished => Self::Finished,
+            Personalised::Already => Self::Already,
+        }
     }
 }
 
@@ -83,7 +96,8 @@ impl CardResult {
 /// Line and purse of a result that is a good one.
 pub(super) fn done_in(line: &str) -> Option<(u64, u64)> {
     let fields: Vec<_> = line.split(',').collect();
-    let good = ["issued", "finished", "already"].contains(fields.get(4)?);
+    let word = fields.get(4)?;
+    let good = Outcome::GOOD.iter().any(|outcome| outcome.word() == *word);
     let number = |place: usize| fields.get(place)?.parse().ok();
     number(0).zip(number(1)).filter(|_| good)
 }

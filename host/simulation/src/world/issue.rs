@@ -17,7 +17,6 @@ use host::trace::CardKind;
 use super::{AnyReader, GROUP, VERSION, World};
 use crate::Error;
 use crate::issuance::job::{known, synchronise};
-use crate::issuance::line::newest;
 use crate::issuance::{CardOrder, PinOrder};
 use crate::scheme::Scheme;
 
@@ -164,8 +163,10 @@ impl World {
         pin: Option<Pin>,
         now: Time,
     ) -> Result<Ready, Error> {
-        let versions =
-            if order.versions.is_empty() { newest(self.background.vault()) } else { order.versions.clone() };
+        let versions = match &order.versions[..] {
+            [] => self.background.vault().newest_versions(),
+            ordered => ordered.to_vec(),
+        };
         let purse = PurseOrder {
             iep: self.iep(number)?,
             currency: self.scheme.currency(),

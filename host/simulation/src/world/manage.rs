@@ -9,9 +9,7 @@ use apdu_spec::element::{Algorithm, IepId, Pin};
 use apdu_spec::sam::GetSamData;
 use background::management::keys::floor;
 use card_os::applets::AppletKind;
-use host::card::domain::{
-    Access, SecurityDomain, diversification, is_terminated, key_versions, select_domain,
-};
+use host::card::domain::{Access, SecurityDomain, is_terminated, key_versions, select_domain};
 use host::card::purse::PurseCard;
 use host::card::secure::SecureReader;
 use host::card::{execute, select};
@@ -197,7 +195,14 @@ impl World {
             let versions = key_versions(&mut reader)?;
             let own = self.own_access(holder);
             let access = own.iter().find(|own| versions.contains(&own.wish.key_version));
-            let access = access.ok_or(host::Error::ForeignKeys(versions))?;
+            let missing = || {
+                if own.is_empty() {
+                    host::Error::NoManagementKeys
+                } else {
+                    host::Error::ForeignKeys(versions)
+                }
+            };
+            let access = access.ok_or_else(missing)?;
             action(&mut reader, access, &mut self.random)
         });
         if let Which::Purse(number) = which {
@@ -240,8 +245,7 @@ impl World {
             let iep = information.identity.iep;
             return Ok(Some(Holder::from(iep)).filter(|_| iep.provider == self.scheme.provider()));
         }
-        select_domain(reader)?;
-        let card: String = diversification(reader)?.iter().map(|byte| format!("{byte:02X}")).collect();
+        let card = job::card_name(reader)?;
         let (_, cards) = job::known(&self.jobs())?;
         let iep = |number: &u64| -> Result<IepId, Error> { self.iep(*number) };
         Ok(cards.get(&card).map(iep).transpose()?.map(Holder::from))

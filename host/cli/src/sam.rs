@@ -1,8 +1,7 @@
-//! `purse card rekey` and `purse sam rekey`: a generation of keys goes to cards in use, and old
-//! ones are retired.
+//! `purse sam rekey`: a generation of keys goes to PSAMs in use, and old ones are retired; one card
+//! after the other, as `purse card rekey` does it with a purse.
 
 use serde_json::json;
-use simulation::issuance::line::newest;
 use simulation::world::Which;
 use simulation::{Error, World};
 
@@ -16,7 +15,7 @@ pub(crate) struct NewKeys {
     version: Option<u8>,
     /// Retire versions up to this one: the card takes them no more. There is no way back
     #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u8).range(1..))]
-    retire: Option<u8>,
+    pub(crate) retire: Option<u8>,
 }
 
 #[derive(clap::Args)]
@@ -44,7 +43,7 @@ enum SamAction {
 impl NewKeys {
     /// Brings one card the keys, and retires what is to be retired.
     pub(crate) fn run(&self, world: &mut World, which: &Which, global: &Global) -> Result<u8, Error> {
-        let version = self.version.or_else(|| newest(world.background().vault()).last().copied());
+        let version = self.version.or_else(|| world.background().vault().newest_versions().pop());
         let version = version.ok_or_else(|| Error::Order("the vault has no keys".into()))?;
         world.rekey(which, version)?;
         if let Some(retired) = self.retire {
@@ -81,15 +80,4 @@ impl Sam {
         }
         Ok(())
     }
-}
-
-/// `purse card rekey`.
-pub(crate) fn purse(rekey: &NewKeys, number: Option<u64>, global: &Global) -> Result<(), Error> {
-    let (mut world, presented) = process::open_with_purse(global)?;
-    let number = process::which(number, presented);
-    let version = rekey.run(&mut world, &Which::Purse(number), global)?;
-    if global.json {
-        output::json(&json!({ "purse": number, "version": version, "retired": rekey.retire }));
-    }
-    Ok(())
 }
