@@ -125,6 +125,17 @@ fn the_initial_keys_vanish_with_the_first_that_are_confirmed() {
 }
 
 #[test]
+fn keys_that_were_never_confirmed_take_with_them_what_they_were_to_replace() {
+    let mut line = issuer::blank(AppletKind::Purse);
+    put(&mut line, &Access::initial(), 0, 0x30).unwrap();
+    // Before 30 was ever used, 31 is put in its place.
+    put(&mut line, &Access::initial(), 0x30, 0x31).unwrap();
+    assert_eq!(versions(&mut line), [0x30, 0x31, INITIAL_KEY_VERSION]);
+    assert_eq!(opens(&mut line, aes(0x31), 0x31).unwrap(), 0x31);
+    assert_eq!(versions(&mut line), [0x31], "the keys of sample cards would open the card to all");
+}
+
+#[test]
 fn the_last_keys_stay() {
     let (mut line, access) = own_card(issuer::OWN);
     let mut domain = SecurityDomain::open(&mut line, &access, &mut random()).unwrap();

@@ -79,25 +79,38 @@ pub(super) fn initialize(change: &mut AreaChange<'_, '_>, keys: &KeySet) {
     change.set(key_set_cell(0), &held);
 }
 
-/// A channel was opened with a key set: what it replaces goes, in the same commit as `first`.
-/// Keys that were put after it, under the version of those that it was to replace, stay.
+/// A channel was opened with a key set: what it replaces goes, in the same commit as `first`,
+/// and with keys that were never confirmed what those were to replace.
 pub(super) fn confirm<E: Element>(
     version: u8,
     first: (Cell, &E),
     area: &mut Area<'_>,
 ) -> Result<(), StatusWord> {
     let (place, held) = of_version(version, area).ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
-    let is_old = |old: &Held| Some(old.version) == held.replaces && old.number < held.number;
-    let replaced = all(area).find(|(_, old)| is_old(old));
+    let replaced = replaced(&held, area);
     let mut change = area.change();
     change.set(first.0, first.1);
     if held.replaces.is_some() {
         change.set(key_set_cell(place), &Held { replaces: None, ..held });
     }
-    if let Some((old, _)) = replaced {
+    for old in replaced {
         change.clear(key_set_cell(old));
     }
     change.commit().map(drop)
+}
+
+/// The places of the key sets that go with the confirmation of one. Keys that were put after it,
+/// under the version of those that it was to replace, stay.
+fn replaced(held: &Held, area: &Area<'_>) -> heapless::Vec<u8, { KEY_SETS_MAX as usize }> {
+    let is_old = |old: &Held, version| old.version == version && old.number < held.number;
+    let mut version = held.replaces;
+    core::iter::from_fn(|| {
+        let (place, old) = version.and_then(|version| all(area).find(|(_, old)| is_old(old, version)))?;
+        version = old.replaces;
+        Some(place)
+    })
+    .take(KEY_SETS_MAX.into())
+    .collect()
 }
 
 /// DELETE of a key set; the last one stays.
