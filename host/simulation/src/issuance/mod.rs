@@ -2,8 +2,8 @@
 //!
 //! [`order`] reads the file and checks it as a whole; [`line`](mod@line) brings each card to
 //! what its line says, and goes on after an interruption; [`job`] is what it remembers for
-//! that; [`records`] are the files that people read: results (one a card: [`result`](mod@result)), and PINs for
-//! letters.
+//! that; [`records`] are the files that people read: results (one a card:
+//! [`result`](mod@result)), which say what is done, and PINs for letters.
 
 pub mod job;
 pub mod line;
