@@ -3,7 +3,7 @@
 
 use apdu_spec::crypto::secure_channel::{KeySet, KeyType};
 use apdu_spec::declare::{Command, Row, refusal};
-use apdu_spec::interindustry::InterindustryCommand;
+use apdu_spec::interindustry::{InterindustryCommand, Select};
 use apdu_spec::legacy::SelectMaster;
 use apdu_spec::life_cycle::LifeCycle;
 use apdu_spec::protections::{All, Protections};
@@ -26,8 +26,7 @@ const MASTER_FILE: Row = SelectMaster::ROW;
 /// The commands of the security domain that an application passes on to it.
 const CHANNEL: &[Row] = &[InitializeUpdate::ROW, ExternalAuthenticate::ROW];
 /// The classes of the kernel's own commands. Most of an application's are of another one.
-const CLASSES: [u8; 3] =
-    [InterindustryCommand::ROWS[0].cla, InitializeUpdate::ROW.cla, ExternalAuthenticate::ROW.cla];
+const CLASSES: [u8; 3] = [Select::ROW.cla, InitializeUpdate::ROW.cla, ExternalAuthenticate::ROW.cla];
 
 /// A card that is powered. What it checks is a type; [`All`] of it, unless a simulation says
 /// otherwise.
