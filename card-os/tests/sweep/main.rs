@@ -7,9 +7,9 @@
 //! the card is powered up. It must stand as before or as after that write, in all that it
 //! keeps and in all that it tells; the second power-up must write nothing; a whole
 //! transaction must follow, and its result must last while two more blocks are filled. What a
-//! command wrote behind its answer changes nothing, so a cut there always leaves the new state; and a chip that fails in front
-//! of the answer lets no answer leave. Log, receipt and balance of a purse are one record:
-//! a receipt is there exactly where value has moved.
+//! command wrote behind its answer changes nothing, so a cut there always leaves the new
+//! state; and a chip that fails in front of the answer lets no answer leave. Log, receipt and
+//! balance of a purse are one record: a receipt is there exactly where value has moved.
 //!
 //! With `double`, the power-up after each cut is recorded in turn, and every write of it cut
 //! in every tear.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use card_os::applets::AppletKind;
+use apdu_spec::aid::ApplicationKind;
 use host::reader::virtual_reader::VirtualReader;
 use serde_json::json;
 use simulation::Error;
@@ -38,7 +38,7 @@ pub(crate) enum Kind {
     Transfer,
 }
 
-impl From<Kind> for AppletKind {
+impl From<Kind> for ApplicationKind {
     fn from(kind: Kind) -> Self {
         match kind {
             Kind::Purse => Self::Purse,

@@ -2,8 +2,9 @@
 //!
 //! [`world`] keeps it and carries out what a person at a terminal does; [`collection`]
 //! moves batches and acknowledgements; [`day`] is a business day, [`replay`] lives real
-//! statements on our cards; [`issuance`] is the personalisation line; [`equation`] counts the money on both sides. [`model`] is the
-//! whole system without keys and bytes, the oracle of [`faults`] and of the tests.
+//! statements on our cards; [`issuance`] is the personalisation line; [`equation`] counts the
+//! money on both sides. [`model`] is the whole system without keys and bytes, the oracle of
+//! [`faults`] and of the tests.
 //!
 //! *Now* is an argument and randomness comes in from outside, so that the same seed
 //! gives the same day.

@@ -3,12 +3,11 @@
 //! [`Personalisation`] is a whole card as it is to become, from whatever an interruption has
 //! left of it; [`personalise`] brings data groups alone.
 
-use apdu_spec::aid::Aid;
+use apdu_spec::aid::{Aid, ApplicationKind};
 use apdu_spec::life_cycle::{CardState, LifeCycle};
 use apdu_spec::personalisation::{DataGroup, DomainParameters};
 use apdu_spec::security_domain::{DataBlock, GetStatus, Install, StoreData};
 use apdu_spec::{Command as _, Element as _};
-use card_os::applets::AppletKind;
 use rand_core::Rng;
 
 use crate::Error;
@@ -31,7 +30,7 @@ pub fn personalise(
 #[derive(Debug)]
 pub struct Personalisation<'p> {
     /// Its application.
-    pub kind: AppletKind,
+    pub kind: ApplicationKind,
     /// The application's name.
     pub name: &'p [u8],
     /// The application's data.
@@ -132,7 +131,7 @@ impl Personalisation<'_> {
 /// card refuses where there is value in it, and installed again.
 pub fn reinstall(
     domain: &mut SecurityDomain<&mut dyn Reader>,
-    kind: AppletKind,
+    kind: ApplicationKind,
     name: &[u8],
 ) -> Result<(), Error> {
     let name = aid(name)?;

@@ -9,10 +9,9 @@ mod show;
 mod target;
 
 use apdu_spec::StatusWord;
-use apdu_spec::aid::Aid;
+use apdu_spec::aid::{Aid, ApplicationKind};
 use apdu_spec::crypto::secure_channel::{KeySet, KeyType};
 use apdu_spec::life_cycle::CardState;
-use card_os::applets::AppletKind;
 use host::card::domain::{Access, SecurityDomain};
 use host::reader::Reader;
 use host::terminal::personalise::reinstall;
@@ -79,7 +78,7 @@ impl Gp {
             Action::Info => return show::info(&mut card.reader, as_json).map(|()| None),
             Action::List => return show::list(&mut card.open(keys)?, as_json).map(|()| None),
             Action::Install { kind, aid } => {
-                let kind = AppletKind::from(*kind);
+                let kind = ApplicationKind::from(*kind);
                 let own = || Aid::new(kind.aid()).unwrap_or_default();
                 let name = aid.clone().unwrap_or_else(own);
                 self.taken(card.open(keys)?.install(kind, &name))?;
@@ -146,7 +145,7 @@ impl Gp {
         self.taken(domain.put_keys(replaced, new.wish.key_version, &new.keys))
     }
 
-    fn reset(&self, card: &mut InHand, kind: AppletKind) -> Result<String, Error> {
+    fn reset(&self, card: &mut InHand, kind: ApplicationKind) -> Result<String, Error> {
         let sample = Access::with(KeySet::sample(KeyType::Aes), SAMPLE_VERSION);
         let mut domain = card.open(&self.keys)?;
         self.taken(reinstall(&mut domain, kind, kind.aid()))?;
