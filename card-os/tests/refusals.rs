@@ -13,6 +13,7 @@ use apdu_spec::record::Counterpart;
 use apdu_spec::transfer::{AppendParcel, ReleaseRecords};
 use apdu_spec::wire::{List, Octets};
 use card_os::applets::AppletKind;
+use card_os::kernel::memory::{Change, Memory, MemoryError};
 use support::office::{Line as _, Office, block, initial_keys};
 use support::{Device, GROUP, amount, iep, key_of, load_terminal, reference, sam_id};
 
@@ -63,4 +64,19 @@ fn guesses_at_a_release_are_slowed_down_whatever_is_put_on_board_in_between() {
         device.power_cycle().unwrap();
     }
     assert_eq!(waits, [0, 100, 200, 400]);
+}
+
+/// An image that somebody has made up: its checksums are right, its registry is not.
+#[test]
+fn logs_that_begin_behind_their_end_are_damage() {
+    let chip = Device::personalised(AppletKind::Purse, Algorithm::AesCmac).power_off();
+    let mut memory = Memory::open(chip).unwrap();
+    let mut change = Change::default();
+    // Cell 2 of the kernel: what the logs of the first application had had before it, its name.
+    change.set(2, &[&[0, 0, 0, 9, 0, 0, 0, 0], AppletKind::Purse.aid()].concat());
+    let _ = memory.commit(change).unwrap();
+    assert!(matches!(
+        Device::power_on(AppletKind::Purse, memory.into_platform()),
+        Err(MemoryError::Damaged(_))
+    ));
 }

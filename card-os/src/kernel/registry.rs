@@ -208,7 +208,12 @@ impl<X: Protections> Application<X> {
             Some(instance) => instance,
             None => unnamed().map_err(|_| MemoryError::Damaged("an application has no name"))?,
         };
-        let mut area = Area::new(storage, part(place), [instance.first, instance.second]);
+        let before = [instance.first, instance.second];
+        let mut area = Area::new(storage, part(place), before);
+        // Applets count on their logs beginning at 1.
+        if before.into_iter().zip(area.records_so_far()).any(|(before, all)| before > all) {
+            return Err(MemoryError::Damaged("the logs of an application begin behind their end"));
+        }
         area.keep_own_records();
         let state = match area.get::<u8>(LIFE_CYCLE) {
             Some(code) => LifeCycle::from_bytes(&[code])
@@ -264,7 +269,7 @@ impl<X: Protections> Application<X> {
 
     /// A MAC was wrong.
     pub(crate) fn count_wrong_mac(&mut self, area: &mut Area<'_>) -> Result<(), StatusWord> {
-        let count = (self.wrong_macs(area) + 1).min(WRONG_MACS_MAX);
+        let count = self.wrong_macs(area).saturating_add(1).min(WRONG_MACS_MAX);
         let counted = WrongMacs { count, proofs: self.applet.proofs(area) };
         if counted != self.wrong_macs {
             let _ = area.change().set(WRONG_MACS, &counted).commit()?;

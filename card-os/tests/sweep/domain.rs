@@ -144,6 +144,12 @@ fn intrude(station: &mut Station) -> Outcome {
     }
 }
 
+fn status(station: &mut Station, subset: u8) -> Result<Vec<u8>, StatusWord> {
+    let search = Octets::new(&[0x4F, 0x00]).unwrap();
+    let request = StatusRequest { subset, form: 2, search };
+    open(station)?.execute::<GetStatus>(station, &request).map(|status| status.lines.as_slice().to_vec())
+}
+
 impl Subject for Domain {
     const KIND: AppletKind = AppletKind::Purse;
     type Notes = ();
@@ -152,16 +158,10 @@ impl Subject for Domain {
         let mut told = Vec::new();
         station.choose(Aid::SECURITY_DOMAIN);
         station.note::<GetData>(&GetDataRequest { tag: tag::KEY_INFORMATION }, &mut told);
-        match open(station) {
-            Err(status) => told.extend(status.to_bytes()),
-            Ok(mut office) => {
-                for subset in [subset::DOMAIN, subset::APPLICATIONS] {
-                    let search = Octets::new(&[0x4F, 0x00]).unwrap();
-                    let request = StatusRequest { subset, form: 2, search };
-                    if let Ok(status) = office.execute::<GetStatus>(station, &request) {
-                        told.extend(status.lines.as_slice());
-                    }
-                }
+        for subset in [subset::DOMAIN, subset::APPLICATIONS] {
+            match status(station, subset) {
+                Ok(lines) => told.extend(lines),
+                Err(status) => told.extend(status.to_bytes()),
             }
         }
         // The next transactions: more keys, and less; the holder and his purse.
@@ -202,6 +202,8 @@ pub const COMMANDS: &[Command<Domain>] = &[
         delete(s, Deletion::Application(aid(AppletKind::Purse.aid())))
     }),
     command!("INSTALL", true, |s, ()| install(s, purpose::INSTALL)),
+    command!("INSTALL, for personalization", false, |s, ()| { open(s)?.address(s, AppletKind::Purse.aid()) }),
+    command!("GET STATUS", false, |s, ()| status(s, subset::APPLICATIONS).map(drop)),
     command!("INSTALL, make selectable", true, |s, ()| install(s, purpose::SELECTABLE)),
     command!("SET STATUS, block", true, |s, ()| set_status(s, subset::APPLICATIONS, LOCKED)),
     command!("SET STATUS, unblock", true, |s, ()| set_status(s, subset::APPLICATIONS, 0)),

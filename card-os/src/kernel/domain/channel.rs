@@ -8,7 +8,7 @@ use apdu_spec::crypto::secure_channel::{Error, Freshness, KeyType, Level, Protoc
 use apdu_spec::interindustry::Select;
 use apdu_spec::personalisation::DomainParameters;
 use apdu_spec::security_domain::{InitializeUpdate, InitializeUpdateRequest, InitializeUpdateResponse};
-use apdu_spec::{Apdu, Command as _, StatusWord, aid::Aid, layout};
+use apdu_spec::{Command as _, StatusWord, aid::Aid, layout};
 use zeroize::Zeroize as _;
 
 use super::{AUTHENTICATION, DIVERSIFICATION, PARAMETERS, SecurityDomain, keys};
@@ -162,7 +162,6 @@ impl SecurityDomain {
                 return Err(status_of(error));
             }
         }
-        Apdu::parse(plain.as_slice()).map(|_| ())?;
         Ok(plain)
     }
 
