@@ -3,11 +3,13 @@
 //! [`secure_channel`](crate::crypto::secure_channel).
 //!
 //! `content` has the data fields of INSTALL, DELETE, GET STATUS and SET STATUS, `keys` those
-//! of PUT KEY, `data` those of STORE DATA and GET DATA.
+//! of PUT KEY, `data` those of STORE DATA and GET DATA, `recognition` the object that says how a
+//! card is managed.
 
 mod content;
 mod data;
 mod keys;
+mod recognition;
 
 pub use content::{
     ApplicationStatus, Confirmation, DeleteRequest, Deletion, InstallData, InstallRequest, LOCKED,
@@ -15,6 +17,8 @@ pub use content::{
 };
 pub use data::{DataBlock, DataObject, GetDataRequest, LAST, MORE, tag};
 pub use keys::{KEY_IDENTIFIER, KeyBlocks, KeyInformation, PutKeyRequest, PutKeyResponse, SealedKey};
+
+pub use recognition::{recognised_protocols, write_recognition};
 
 use crate::crypto::secure_channel::{Level, Opening, Token};
 use crate::wire::Octets;

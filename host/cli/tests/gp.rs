@@ -4,7 +4,6 @@
 mod support;
 
 use std::fs;
-use std::path::PathBuf;
 
 use support::{Place, argument};
 
@@ -14,17 +13,10 @@ const NEW: [&str; 3] = [
     "C0FFEE00112233445566778899AABBC3",
 ];
 
-fn blank(place: &Place, name: &str) -> PathBuf {
-    let path = place.file(name, "");
-    fs::remove_file(&path).expect("removed");
-    place.json(&["card", "blank", argument(&path)]);
-    path
-}
-
 #[test]
 fn what_is_on_a_card() {
     let place = Place::new();
-    let card = blank(&place, "card.card");
+    let card = place.blank("card.card");
     let image = ["--image", argument(&card)];
     let gp = |arguments: &[&str]| place.json(&[&["gp"], arguments, &image].concat());
     let info = gp(&["info"]);
@@ -74,7 +66,7 @@ fn which_card_and_which_keys() {
     // The image of a purse of the scheme is known by itself.
     let image = place.card(2);
     assert_eq!(place.json(&["gp", "list", "--image", argument(&image)])["opened_with"], "30");
-    let blank = blank(&place, "card.card");
+    let blank = place.blank("card.card");
     let run = place.run(&["gp", "list", "--image", argument(&blank)]);
     assert!(run.err.contains("sample cards"), "{}", run.err);
     place.fails(2, &["gp", "list"], &["which card?"]);
@@ -163,7 +155,7 @@ fn a_psam_that_was_deleted_takes_no_report_with_it() {
 #[test]
 fn keys_are_shown_nowhere() {
     let place = Place::after_a_day(1);
-    let card = blank(&place, "card.card");
+    let card = place.blank("card.card");
     let json = format!(r#"{{"enc": "{}", "mac": "{}", "dek": "{}"}}"#, NEW[0], NEW[1], NEW[2]);
     let file = place.file("new.json", &json);
     let pcap = place.data().join("put.pcap");

@@ -41,13 +41,6 @@ fn pins(order: &Path) -> BTreeMap<String, String> {
     text.lines().skip(1).map(fields).collect()
 }
 
-fn blank(place: &Place, name: &str) -> PathBuf {
-    let path = place.file(name, "");
-    fs::remove_file(&path).expect("removed");
-    place.json(&["card", "blank", argument(&path)]);
-    path
-}
-
 #[test]
 fn an_order_becomes_cards() {
     let place = Place::after_a_day(1);
@@ -158,7 +151,7 @@ fn a_line_that_is_killed_goes_on() {
 fn blank_cards_are_taken_in_turn() {
     let place = Place::after_a_day(1);
     let order = place.file("orders.csv", &(HEAD.to_owned() + &PLAIN.repeat(2)));
-    let cards = ["a", "b", "c"].map(|name| blank(&place, &format!("{name}.card")));
+    let cards = ["a", "b", "c"].map(|name| place.blank(&format!("{name}.card")));
     place.fails(1, &["card", "blank", argument(&cards[0])], &["not written over"]);
     let with = |cards: &[&PathBuf]| {
         let mut all = vec!["issue", "--order", argument(&order)];
@@ -189,7 +182,7 @@ fn a_card_that_is_pulled_from_a_reader_is_finished() {
     };
     let mut purses = BTreeSet::new();
     for at in [9, 13, 17, 20, 23, 26, 29] {
-        let card = blank(&place, &format!("{at}.card"));
+        let card = place.blank(&format!("{at}.card"));
         let issue = |pull| {
             let (_serving, address) = serve(&card, pull);
             let run = place.run(&["--json", "--reader", &address, "issue", "--order", argument(&order)]);
@@ -246,7 +239,7 @@ fn a_reader_takes_one_card_after_the_other() {
         .spawn()
         .expect("started");
     for number in 1..=3 {
-        let card = blank(&place, &format!("{number}.card"));
+        let card = place.blank(&format!("{number}.card"));
         let mut command = place.command(&["--json", "card", "serve", "--listen", &address, "--image"]);
         command.arg(&card);
         let serving = Serving::spawn(command);

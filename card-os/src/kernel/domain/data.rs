@@ -1,10 +1,10 @@
 //! STORE DATA, for applications and for the security domain itself, and GET DATA.
 
-use apdu_spec::crypto::secure_channel::Level;
+use apdu_spec::crypto::secure_channel::{Level, Protocol};
 use apdu_spec::life_cycle::LifeCycle;
 use apdu_spec::personalisation::{DataGroup, DomainParameters};
 use apdu_spec::protections::Protections;
-use apdu_spec::security_domain::{DataBlock, GetDataRequest, LAST, MORE, tag};
+use apdu_spec::security_domain::{DataBlock, GetDataRequest, LAST, MORE, tag, write_recognition};
 use apdu_spec::wire::Malformed;
 use apdu_spec::{Element as _, StatusWord, Writer, tlv};
 
@@ -12,9 +12,6 @@ use super::channel::{Authentication, authentication, parameters};
 use super::{AUTHENTICATION, DIVERSIFICATION, Managed, PARAMETERS, SecurityDomain, keys};
 use crate::kernel::Response;
 use crate::kernel::area::{Area, Storage};
-
-/// GlobalPlatform's own branch of the object identifiers: {globalPlatform}.
-const BRANCH: [u8; 6] = [0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B];
 
 /// Objects that are made of objects.
 const TEMPLATES: [u16; 2] = [tag::CARD_DATA, tag::KEY_INFORMATION];
@@ -118,7 +115,7 @@ fn value<'b>(wanted: u16, storage: &mut dyn Storage, buffer: &'b mut [u8]) -> Re
     let area = Area::kernel(storage);
     let mut writer = Writer::new(buffer);
     match wanted {
-        tag::CARD_DATA => write_card_data(&area, &mut writer),
+        tag::CARD_DATA => write_recognition(protocols(&area), &mut writer),
         tag::KEY_INFORMATION => keys::write_information(&area, &mut writer),
         tag::DIVERSIFICATION => {
             writer.put(&diversification(&area));
@@ -138,35 +135,12 @@ fn diversification(area: &Area<'_>) -> [u8; 10] {
     area.get(DIVERSIFICATION).unwrap_or_default()
 }
 
-/// Card recognition data (Card Specification 2.3.1, H.2): version 2.3.1 of the specification,
-/// and the secure channel protocols with their options.
-fn write_card_data(area: &Area<'_>, writer: &mut Writer<'_>) -> Result<(), Malformed> {
-    let mut buffer = [0; 96];
-    let mut data = Writer::new(&mut buffer);
-    let mut identifier = |tag: Option<u16>, numbers: &[u8]| {
-        let mut place = [0; 16];
-        let mut oid = Writer::new(&mut place);
-        oid.put(&BRANCH);
-        oid.put(numbers);
-        let oid = oid.finish()?;
-        let Some(tag) = tag else { return tlv::put(&mut data, 0x06, oid) };
-        let mut place = [0; 18];
-        let mut object = Writer::new(&mut place);
-        tlv::put(&mut object, 0x06, oid)?;
-        tlv::put(&mut data, tag, object.finish()?)
-    };
+/// The protocols that the keys of the card are for.
+fn protocols(area: &Area<'_>) -> impl Iterator<Item = Protocol> {
     let DomainParameters { scp03, scp02, .. } = parameters(area);
     let [triple_des, aes] = keys::kinds(area);
-    identifier(None, &[1])?;
-    identifier(Some(0x60), &[2, 2, 3, 1])?;
-    identifier(Some(0x63), &[3])?;
-    if aes {
-        identifier(Some(0x64), &[4, 3, scp03.byte()])?;
-    }
-    if triple_des {
-        identifier(Some(0x64), &[4, 2, scp02 as u8])?;
-    }
-    tlv::put(writer, 0x73, data.finish()?)
+    let all = [aes.then_some(Protocol::Scp03(scp03)), triple_des.then_some(Protocol::Scp02(scp02))];
+    all.into_iter().flatten()
 }
 
 /// Card production life cycle data (42 bytes): of a simulated chip the serial number alone.

@@ -2,7 +2,7 @@
 
 use apdu_spec::aid::Aid;
 use apdu_spec::life_cycle::{CardState, LifeCycle};
-use apdu_spec::security_domain::tag;
+use apdu_spec::security_domain::{recognised_protocols, tag};
 use apdu_spec::{Element as _, StatusWord};
 use host::card::domain::{
     Entry, KeyInformation, SecurityDomain, diversification, key_information, recognition, select_domain,
@@ -141,13 +141,10 @@ pub(crate) fn info(reader: &mut dyn Reader, as_json: bool) -> Result<(), Error> 
     Ok(())
 }
 
-/// Secure channel protocols in card recognition data: objects 64 around an object identifier
-/// {globalPlatform 4 protocol i}.
+/// Secure channel protocols in card recognition data.
 fn protocols(recognition: &str) -> Vec<String> {
-    let bytes = hex::decode(recognition).unwrap_or_default();
-    let found =
-        bytes.windows(13).filter(|part| part.starts_with(b"\x64\x0B\x06\x09\x2A\x86\x48\x86\xFC\x6B\x04"));
-    found.map(|part| format!("SCP{:02X} i={:02X}", part[11], part[12])).collect()
+    let template = hex::decode(recognition).unwrap_or_default();
+    recognised_protocols(&template).map(|[protocol, i]| format!("SCP{protocol:02X} i={i:02X}")).collect()
 }
 
 #[cfg(test)]
@@ -156,7 +153,7 @@ mod tests {
 
     #[test]
     fn protocols_are_found_in_recognition_data() {
-        let data = "734006072A864886FC6B01600B06092A864886FC6B020203630906072A864886FC6B03640B06092A864886FC6B040370";
+        let data = "732E06072A864886FC6B01600B06092A864886FC6B020203630906072A864886FC6B03640B06092A864886FC6B040370";
         assert_eq!(protocols(data), ["SCP03 i=70"]);
         assert!(protocols("").is_empty() && protocols("640B").is_empty());
     }

@@ -51,6 +51,13 @@ impl Place {
         path
     }
 
+    /// A blank card beside the data.
+    pub(crate) fn blank(&self, name: &str) -> PathBuf {
+        let path = self.directory.path().join(name);
+        self.json(&["card", "blank", argument(&path)]);
+        path
+    }
+
     /// The program, not started yet.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_purse"));
