@@ -367,20 +367,33 @@ fn power_ups_do_not_fill_memory() {
 #[test]
 fn what_follows_again_in_the_next_block_counts_once() {
     let weak = [Weakness::Fading(0), Weakness::Fading(2), Weakness::Rising(1), Weakness::Noise(3)];
-    let lasts = [Step::Append { value: vec![7; 60] }, Step::Tick, Step::Set { cell: 0, value: vec![4; 60] }];
-    // A tick and its seal are two units: the end of a block comes by in every place.
+    let lasts =
+        [Step::Append { value: vec![7; LAST] }, Step::Tick, Step::Set { cell: 0, value: vec![4; LAST] }];
+    // A tick is one unit: the end of a block comes by in every place.
     for filling in 60..95 {
         let (chip, model) = play(&vec![Step::Tick; filling]);
         for (weakness, last) in weak.iter().flat_map(|weak| lasts.iter().map(move |last| (*weak, last))) {
-            for piece in 0..=entry::size(5 + 60) / 8 {
-                let case = format!("{filling} ticks, {last:?}, {weakness:?}, piece {piece}");
+            for cut in second_cuts() {
+                let case = format!("{filling} ticks, {last:?}, {weakness:?}, then {cut:?}");
                 for opened in 1..=2 {
-                    let begun = (chip.clone(), model.clone());
-                    follow_again(begun, last, weakness, piece, opened, &case);
+                    follow_again((chip.clone(), model.clone()), last, weakness, cut, opened, &case);
                 }
             }
         }
     }
+}
+
+/// Bytes of the value that follows again, longer than the one that is torn behind it: the next
+/// block is opened for it.
+const LAST: usize = 110;
+
+/// Cuts in a power-up: its first write misses a piece, or its second one stays weak at the end.
+fn second_cuts() -> impl Iterator<Item = (usize, Tear)> {
+    let pieces = entry::size(5 + LAST) / 8;
+    let first = (0..=pieces).map(|piece| (0, Tear::Front { piece, state: State::Prefix(1) }));
+    let weak = [Weakness::Fading(0), Weakness::Fading(5), Weakness::Fading(7), Weakness::Rising(2)];
+    let piece = pieces - 1;
+    first.chain(weak.map(|weakness| (1, Tear::Front { piece, state: State::Weak(weakness) })))
 }
 
 /// Commits `last`; the commit behind it stays weak, and the power-up behind that is cut. Then
@@ -389,12 +402,12 @@ fn follow_again(
     (chip, mut model): (Chip, Model),
     last: &Step,
     weakness: Weakness,
-    piece: usize,
+    (write, tear): (usize, Tear),
     opened: usize,
     case: &str,
 ) {
-    let torn = Step::Set { cell: 1, value: vec![5; 20] };
-    let weak = Tear::Front { piece: entry::size(2 + 20) / 8 - 1, state: State::Weak(weakness) };
+    let torn = Step::Set { cell: 1, value: vec![5; 45] };
+    let weak = Tear::Front { piece: entry::size(2 + 45) / 8 - 1, state: State::Weak(weakness) };
     let mut memory = Memory::open(chip).unwrap();
     model.keep(&mut memory);
     commit(&mut memory, last).unwrap();
@@ -405,10 +418,14 @@ fn follow_again(
     }
     let mut chip = memory.into_platform();
     chip.power_up();
-    chip.tear_after(0, Tear::Front { piece, state: State::Prefix(1) });
+    // What is as short as a tick comes to the end of a block only when it was torn again and again.
+    for _ in 0..if matches!(last, Step::Tick) { 7 } else { 1 } {
+        chip.tear_after(write, tear);
+        chip = interrupted(chip);
+    }
     let mut new = model.clone();
     new.apply(&torn);
-    live_on(interrupted(chip), model, new, opened, case);
+    live_on(chip, model, new, opened, case);
 }
 
 /// A card with power again is in one of two states, and stays in it while its ring goes round.

@@ -60,7 +60,9 @@
 //! unit before it reads as later, it is the pending number and is voided or replaced there; what
 //! is weak behind it is only its proof, and without proof the same decision is written again.
 //! The opening of a next block that says that the last entry follows again decides as a seal does:
-//! all up to its number count, and what a weak entry before it seems to count is counted once.
+//! all up to its number count, and the last one only where it follows, which may be torn in its
+//! turn: there it is pending, and what a weak entry before the opening seems to count of it is
+//! counted once.
 //! *A block that does not count was not acted on*: it is opened again only while nothing stands
 //! behind its opening, so that of several the last alone is followed by anything, and is then
 //! whole and seen in every reading. Where a reading comes upon one behind what it took for the

@@ -34,6 +34,8 @@ struct Pending {
     number: u32,
     sequence: u32,
     at: usize,
+    /// Whether it has seemed to count before, and follows again: it is in the index.
+    taken: bool,
 }
 
 /// What one reading has seen.
@@ -56,8 +58,8 @@ struct Scan {
     opened: bool,
     /// Whether that opening repeats a number that is used, or another is behind it: one was torn.
     stale: bool,
-    /// Whether the entry that counted last follows again in the next block.
-    follows_again: bool,
+    /// Number of the entry that has seemed to count, and follows again in the next block.
+    follows_again: Option<u32>,
 }
 
 impl Scan {
@@ -72,7 +74,7 @@ impl Scan {
             proven: false,
             opened: false,
             stale: false,
-            follows_again: false,
+            follows_again: None,
         }
     }
 
@@ -315,7 +317,7 @@ impl<P: Platform> Memory<P> {
         if entry.is_seal() {
             return self.meet_seal(scan, number, at);
         }
-        let next = Pending { slot, number, sequence, at };
+        let next = Pending { slot, number, sequence, at, taken: scan.follows_again == Some(number) };
         let rescues = opening.is_some_and(|opening| opening.flags & entry::RESCUES != 0);
         let follows = |last: Option<u32>| last.is_some_and(|last| number == last + 1);
         let repeats = scan.counted == number.checked_add(1);
@@ -337,9 +339,6 @@ impl<P: Platform> Memory<P> {
             scan.wait_for(Some(next));
         } else if opening.is_none() && scan.counted == Some(number) {
             // The last entry again: what was torn behind it is void.
-            if core::mem::take(&mut scan.follows_again) {
-                self.take_again(next, entry);
-            }
             scan.wait_for(None);
         } else if opening.is_some() && sequence == self.head && pending.or(scan.counted) >= Some(number) {
             scan.stale = true;
@@ -350,20 +349,20 @@ impl<P: Platform> Memory<P> {
     }
 
     /// An opening says that all up to its number count, and that the entry after that follows
-    /// again. Where something weak behind that entry reads well, it seems to count already; where
-    /// something weak is not there this time, the one of the opening's number seems not to.
+    /// again. Where something weak behind that entry reads well, it seems to count already, but
+    /// does so only here, where it is written again should it be torn; where something weak is
+    /// not there this time, the one of the opening's number seems not to.
     fn rescue(&mut self, scan: &mut Scan, opening: Pending, repeats: bool) {
         if scan.pending.is_some_and(|pending| pending.number == opening.number) {
             scan.copy = None;
             self.count(scan);
         }
         scan.wait_for(None);
-        scan.follows_again = repeats;
+        scan.follows_again = scan.counted.filter(|_| repeats);
+        scan.counted = Some(opening.number);
         if let Some(entry) = scan.entries.get(opening.slot) {
             self.take(opening, entry);
         }
-        // Where it has counted already, the entry that follows again is still the last.
-        self.number += u32::from(repeats);
     }
 
     /// A seal says which entry was the last; one more is void.
@@ -390,30 +389,21 @@ impl<P: Platform> Memory<P> {
         }
     }
 
-    /// Takes an entry into the index, and follows what the head block says.
+    /// Takes an entry into the index, and follows what the head block says. What one that was
+    /// taken counts up has been counted.
     fn take(&mut self, pending: Pending, entry: &Entry) {
-        self.take_items(pending, entry, |_| true);
-        self.number = pending.number;
-    }
-
-    /// The same of an entry that has counted and follows again: here it is sure to be found.
-    fn take_again(&mut self, pending: Pending, entry: &Entry) {
-        // What counts up has done so.
-        self.take_items(pending, entry, |item| item.counter().is_none());
-    }
-
-    fn take_items(&mut self, pending: Pending, entry: &Entry, is_new: impl Fn(&Item) -> bool) {
-        let Pending { sequence, at, .. } = pending;
+        let Pending { number, sequence, at, taken, .. } = pending;
         let body = self.base_of(sequence) + at + HEADER;
         let block = self.block_of(sequence);
         for item in entry.items() {
             if sequence == self.head {
                 self.obey(entry, &item);
             }
-            if is_new(&item) {
+            if !taken || item.counter().is_none() {
                 self.index.take(block, body, &item);
             }
         }
+        self.number = number;
     }
 
     /// Follows what the head block says of clean and erasing.
