@@ -7,8 +7,8 @@ use aes::{Aes128Enc, Block};
 
 struct Chain<'a> {
     blocks: &'a [[u8; 16]],
-    last: [u8; 16],
-    state: &'a mut Block,
+    last: &'a [u8; 16],
+    state: &'a mut [u8; 16],
 }
 
 impl BlockSizeUser for Chain<'_> {
@@ -26,13 +26,12 @@ impl BlockCipherEncClosure for Chain<'_> {
             mixed
         };
         let state = self.blocks.iter().fold(Block::default(), next);
-        *self.state = next(state, &self.last);
+        *self.state = next(state, self.last).into();
     }
 }
 
-/// The last block of the chain over `blocks` and `last`, from zero.
-pub(super) fn chain(cipher: &Aes128Enc, blocks: &[[u8; 16]], last: [u8; 16]) -> [u8; 16] {
-    let mut state = Block::default();
-    cipher.encrypt_with_backend(Chain { blocks, last, state: &mut state });
-    state.into()
+/// Leaves in `state` the last block of the chain over `blocks` and `last`, from zero. All of it
+/// stays where it is: what has just been written is slow to move.
+pub(super) fn chain(cipher: &Aes128Enc, blocks: &[[u8; 16]], last: &[u8; 16], state: &mut [u8; 16]) {
+    cipher.encrypt_with_backend(Chain { blocks, last, state });
 }

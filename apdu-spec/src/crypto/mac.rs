@@ -147,7 +147,7 @@ impl MacKey {
     }
 
     /// The untruncated CMAC, for key derivation; of a retail MAC key, the key itself.
-    #[inline]
+    #[inline(always)]
     pub(super) fn full_cmac<const BLOCKS: usize>(&self, message: &Message<BLOCKS>) -> Result<[u8; 16], &Key> {
         match &self.0 {
             Schedule::Aes(key) => Ok(cmac(key, message.front(), message.last())),
@@ -217,15 +217,19 @@ const fn truncated(cmac: [u8; 16]) -> Mac {
 type Last = ([u8; 16], usize);
 
 /// CMAC of `blocks` and a last one (SP 800-38B clause 6.2).
+#[inline]
 fn cmac(key: &CmacKey, blocks: &[[u8; 16]], last: Last) -> [u8; 16] {
-    chain(&key.cipher, blocks, masked(last, key.subkey))
+    let mut mac = [0; 16];
+    chain(&key.cipher, blocks, &masked(last, key.subkey), &mut mac);
+    mac
 }
 
 /// CMAC under a key that is used once.
 pub(super) fn cmac_once(key: &Key, blocks: &[[u8; 16]], last: Last) -> [u8; 16] {
     let cipher = Aes128Enc::new(&Array::from(*key.expose()));
     let mut subkey = subkey(&cipher);
-    let mac = chain(&cipher, blocks, masked(last, subkey));
+    let mut mac = [0; 16];
+    chain(&cipher, blocks, &masked(last, subkey), &mut mac);
     subkey.zeroize();
     mac
 }
