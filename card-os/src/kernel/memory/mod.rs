@@ -311,19 +311,16 @@ impl<P: Platform> Memory<P> {
         self.platform.block_size().saturating_sub(self.tail + reclaim::RESERVE + 2 * ENTRY_MAX)
     }
 
-    /// Bytes that entries can count on, the block that is kept back aside.
-    fn room(&self) -> usize {
-        let clean = self.clean.saturating_sub(self.head).saturating_sub(1) as usize;
-        self.left() + clean * self.usable()
-    }
-
-    /// Whether entries of `bytes` find room, and after them what a power-up may write and the
-    /// live items of the oldest block: else nothing could ever be reclaimed again.
+    /// Whether entries of `bytes` find room, the block that is kept back aside, and after them what
+    /// a power-up may write and the live items of the oldest block: else nothing could ever be
+    /// reclaimed again.
     fn has_room(&self, bytes: usize) -> bool {
-        let clean = self.clean.saturating_sub(self.head) as usize;
+        let (clean, usable) = (self.clean.saturating_sub(self.head) as usize, self.usable());
+        let all = self.left() + clean * usable;
+        let room = if clean > 0 { all.saturating_sub(usable) } else { all };
         let settled = bytes + bytes.min(ENTRY_MAX) + reclaim::SETTLING;
-        let all = (self.left() + clean * self.usable()).saturating_sub(settled);
-        self.room() >= bytes && (all >= self.platform.block_size() || self.oldest_fits(all))
+        let rest = all.saturating_sub(settled);
+        room >= bytes && (rest >= self.platform.block_size() || self.oldest_fits(rest))
     }
 
     /// Commits a change: afterwards all of it is there, also without power.
