@@ -117,12 +117,15 @@ impl<X: Protections> Applet<X> {
         Some(match self {
             Self::Purse(purse) if purse.is_viewed() => FileCommand::decode(apdu, state)?
                 .and_then(|command| purse.read_view(&command, apdu.le, area, response)),
-            Self::Purse(purse) => {
-                PurseCommand::decode(apdu, state)?.and_then(|command| purse.process(command, area, response))
-            }
-            Self::Sam(sam) => {
-                SamCommand::decode(apdu, state)?.and_then(|command| sam.process(command, area, response))
-            }
+            // Commands are long: they are passed where they stand.
+            Self::Purse(purse) => match PurseCommand::decode(apdu, state)? {
+                Ok(ref command) => purse.process(command, area, response),
+                Err(status) => Err(status),
+            },
+            Self::Sam(sam) => match SamCommand::decode(apdu, state)? {
+                Ok(ref command) => sam.process(command, area, response),
+                Err(status) => Err(status),
+            },
             Self::Transfer(transfer) => TransferCommand::decode(apdu, state)?
                 .and_then(|command| transfer.process(command, area, response)),
         })

@@ -17,7 +17,7 @@ use apdu_spec::signature::{Commitment, Heading, Name, S1, S2, S3};
 
 use super::Purse;
 use super::layout::log_entry;
-use super::session::certificate;
+use super::session::{certificate_key, certified};
 use crate::kernel::Response;
 use crate::kernel::area::Area;
 
@@ -44,7 +44,15 @@ impl<X: Protections> Purse<X> {
         let position = self.state.position(nt, random);
         let mut entry = LogEntry { kind: Kind::Cancellation, position, ..purchase };
         let statement = Statement { identity, position };
-        entry.s6 = certificate(&self.keys, area, &statement, &entry, Kind::Purchase, s2)?;
+        let key = certificate_key(
+            &self.keys,
+            area,
+            statement.position,
+            entry.counterpart,
+            Kind::Purchase,
+            entry.key,
+        )?;
+        entry.s6 = key.sign(&certified(&statement, &entry, s2)?);
         let heading = Heading::new(Name::S3, Kind::Cancellation, entry.key);
         entry.s3 = ks.sign(&S3 { heading, s2, s6: entry.s6 });
         self.commit(&entry, area, response)

@@ -163,30 +163,31 @@ impl<X: Protections> Purse<X> {
         self.parameters.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)
     }
 
-    /// Serves one command.
+    /// Serves one command. Not inlined: one function of all of them is slower for each.
+    #[inline(never)]
     pub fn process(
         &mut self,
-        command: PurseCommand,
+        command: &PurseCommand,
         area: &mut Area<'_>,
         response: &mut Response,
     ) -> Result<(), StatusWord> {
         use PurseCommand as C;
         match command {
-            C::InitializeIep(request) => self.initialize_purchase(&request, area, response),
-            C::InitializeLoad(request) => self.initialize_transfer(Kind::Load, &request, area, response),
-            C::InitializeUnload(request) => self.initialize_transfer(Kind::Unload, &request, area, response),
-            C::DebitIep(request) => self.debit(&request, area, response),
-            C::CreditLoad(request) => self.transfer(Kind::Load, &request, area, response),
-            C::DebitUnload(request) => self.transfer(Kind::Unload, &request, area, response),
-            C::CreditCancellation(request) => self.cancel(&request, area, response),
-            C::PreviousByNt(request) => self.previous_by_nt(&request, area, response),
-            C::PreviousByNv(request) => self.previous_by_nv(&request, area, response),
+            C::InitializeIep(request) => self.initialize_purchase(request, area, response),
+            C::InitializeLoad(request) => self.initialize_transfer(Kind::Load, request, area, response),
+            C::InitializeUnload(request) => self.initialize_transfer(Kind::Unload, request, area, response),
+            C::DebitIep(request) => self.debit(request, area, response),
+            C::CreditLoad(request) => self.transfer(Kind::Load, request, area, response),
+            C::DebitUnload(request) => self.transfer(Kind::Unload, request, area, response),
+            C::CreditCancellation(request) => self.cancel(request, area, response),
+            C::PreviousByNt(request) => self.previous_by_nt(request, area, response),
+            C::PreviousByNv(request) => self.previous_by_nv(request, area, response),
             C::GetBalance(()) => self.balance(response),
-            C::ReadRecord(request) => self.read_log(request, area, response),
+            C::ReadRecord(request) => self.read_log(*request, area, response),
             C::GetPurseData(()) => self.information(response),
             C::VerifyPin(request) => self.holder.verify(&request.pin, area),
-            C::ChangePin(request) => self.holder.change(&request, area),
-            C::ResetPin(request) => self.holder.reset(request.pin, area),
+            C::ChangePin(request) => self.holder.change(request, area),
+            C::ResetPin(request) => self.holder.reset(&request.pin, area),
         }
     }
 }

@@ -74,11 +74,11 @@ impl Holder {
     }
 
     /// RESET RETRY COUNTER, in the issuer's channel alone.
-    pub(super) fn reset(&mut self, pin: Pin, area: &mut Area<'_>) -> Result<(), StatusWord> {
+    pub(super) fn reset(&mut self, pin: &Pin, area: &mut Area<'_>) -> Result<(), StatusWord> {
         if !area.is_confidential() {
             return Err(StatusWord::SECURITY_NOT_SATISFIED);
         }
-        let policy = PinPolicy { pin, ..policy(area)? };
+        let policy = PinPolicy { pin: pin.clone(), ..policy(area)? };
         self.verified = false;
         set(&policy, area).map(drop)
     }

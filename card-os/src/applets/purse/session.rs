@@ -2,12 +2,13 @@
 //! commit has in common: S2 verified, S6 and S3 made, one commit.
 
 use apdu_spec::StatusWord;
+use apdu_spec::crypto::mac::OneTimeKey;
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext, StatementKey};
 use apdu_spec::element::{Amount, Counter, KeyReference, Kind, Mac, Random};
 use apdu_spec::personalisation::Function;
 use apdu_spec::protections::Protections;
 use apdu_spec::purse::{Execute, Executed, InitializePurchase, InitializeTransfer, Initialized};
-use apdu_spec::record::{Counterpart, LogEntry, Order, Statement};
+use apdu_spec::record::{Counterpart, LogEntry, Order, Position, Statement};
 use apdu_spec::signature::{Heading, Name, S1, S2, S3, S6};
 
 use super::Purse;
@@ -148,6 +149,8 @@ impl<X: Protections> Purse<X> {
         let session = session.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
         let Stated { key, statement, counterpart, .. } = session.stated;
         let Execute { order, s2 } = *request;
+        // Beside KS, which does not wait for it: a processor makes both at the same time.
+        let certificate = certificate_key(&self.keys, area, statement.position, counterpart, kind, key)?;
         let ks = session.k1.order_key(order.nt);
         let heading = |name| Heading::new(name, kind, key);
         let expected =
@@ -160,7 +163,7 @@ impl<X: Protections> Purse<X> {
 
         let (position, s3, s6) = (statement.position, Mac::default(), Mac::default());
         let mut entry = LogEntry { kind, key, position, counterpart, order, s3, s6 };
-        entry.s6 = certificate(&self.keys, area, &statement, &entry, kind, s2)?;
+        entry.s6 = certificate.sign(&certified(&statement, &entry, s2)?);
         entry.s3 = ks.sign(&S3 { heading: heading(Name::S3), s2, s6: entry.s6 });
         Ok(entry)
     }
@@ -197,34 +200,30 @@ const fn executed(entry: &LogEntry, _: &Committed) -> Executed {
     Executed { s3: entry.s3, s6: entry.s6 }
 }
 
-/// S6: the purse's word to its issuer. `session_kind` is the type of the session that the
-/// key comes from; a cancellation uses the session of its purchase.
-pub(super) fn certificate(
+/// The key of S6 for a session. `kind` is the type of the session that the key comes from; a
+/// cancellation uses the session of its purchase.
+pub(super) fn certificate_key(
     keys: &KeyDirectory,
     area: &Area<'_>,
-    statement: &Statement,
-    entry: &LogEntry,
-    session_kind: Kind,
-    s2: Mac,
-) -> Result<Mac, StatusWord> {
-    let reference = KeyReference { group: 0, ..entry.key };
-    let card_key = keys.key(area, Function::Certificate, reference)?;
-    let context = SessionContext {
-        kind: session_kind,
-        nt: entry.position.nt,
-        random: entry.position.random,
-        counterpart: entry.counterpart,
-    };
-    let balance = entry.balance_after().ok_or(StatusWord::MAXIMUM_EXCEEDED)?;
-    let nv = entry.nv().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
-    let key = DerivationKey::new(card_key, entry.key.algorithm).certificate_key(&context);
-    Ok(key.sign(&S6 {
+    position: Position,
+    counterpart: Counterpart,
+    kind: Kind,
+    key: KeyReference,
+) -> Result<OneTimeKey, StatusWord> {
+    let card_key = keys.key(area, Function::Certificate, KeyReference { group: 0, ..key })?;
+    let context = SessionContext { kind, nt: position.nt, random: position.random, counterpart };
+    Ok(DerivationKey::new(card_key, key.algorithm).certificate_key(&context))
+}
+
+/// S6: the purse's word to its issuer.
+pub(super) fn certified(statement: &Statement, entry: &LogEntry, s2: Mac) -> Result<S6, StatusWord> {
+    Ok(S6 {
         heading: Heading::new(Name::S6, entry.kind, entry.key),
         statement: *statement,
         counterpart: entry.counterpart,
         order: entry.order,
         s2,
-        balance,
-        nv,
-    }))
+        balance: entry.balance_after().ok_or(StatusWord::MAXIMUM_EXCEEDED)?,
+        nv: entry.nv().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?,
+    })
 }

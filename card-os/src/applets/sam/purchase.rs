@@ -33,7 +33,10 @@ pub(super) struct Running {
 }
 
 impl<X: Protections> Sam<X> {
-    /// INITIALIZE PSAM for Purchase.
+    /// INITIALIZE PSAM for Purchase. Keys that do not come from one another are made in turn, so
+    /// that a processor makes them at the same time; nothing leaves before S1 is right. Not
+    /// inlined, like all that a purchase runs through: one function of all commands is slower.
+    #[inline(never)]
     pub(super) fn open_purchase(
         &mut self,
         request: &OpenPurchase,
@@ -42,7 +45,13 @@ impl<X: Protections> Sam<X> {
     ) -> Result<(), StatusWord> {
         let challenge = self.challenge.take().ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
         let statement = request.statement;
+        let nt = last_nt(area).next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
+        if nt.since(self.batch.first_nt).is_none_or(|count| count >= BATCH_MAX) {
+            return Err(StatusWord::NOT_ENOUGH_MEMORY); // the batch is full: collect
+        }
+        let secret = self.secret(statement.identity.iep, request.key, statement.position.nt, nt, area)?;
         let (key, context) = self.session(&statement, request.key, challenge, area)?;
+        let order = self.order(request, nt, secret);
         let k1 = key.statement_key(&context);
         let s1 = k1.mac_key().sign(&self.expected_s1(&statement, request.key, challenge)?);
         if s1 != request.s1 {
@@ -52,12 +61,7 @@ impl<X: Protections> Sam<X> {
         if request.amount > self.parameters()?.purchase_limit {
             return Err(StatusWord::LIMIT_EXCEEDED);
         }
-        let nt = last_nt(area).next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
-        if nt.since(self.batch.first_nt).is_none_or(|count| count >= BATCH_MAX) {
-            return Err(StatusWord::NOT_ENOUGH_MEMORY); // the batch is full: collect
-        }
-        let order = self.order(request, nt, area)?;
-        let opening = Opening { key: request.key, statement, challenge, order };
+        let opening = Opening { key: request.key, statement, challenge, order: order? };
         self.run(opening, s1, &k1)?;
         let kept = self.keep_open(&opening, area);
         if kept.is_err() {
@@ -68,12 +72,10 @@ impl<X: Protections> Sam<X> {
         answer(response, &opened(running, &committed))
     }
 
-    /// The order for this purchase.
-    fn order(&mut self, request: &OpenPurchase, nt: Counter, area: &Area<'_>) -> Result<Order, StatusWord> {
+    /// The order for this purchase, which `secret` cancels.
+    fn order(&self, request: &OpenPurchase, nt: Counter, secret: Key) -> Result<Order, StatusWord> {
         let statement = &request.statement;
         let taken_over = self.free_up_to(statement)?;
-        let iep = statement.identity.iep;
-        let secret = self.secret(iep, request.key, statement.position.nt, nt, area)?;
         let commitment = OneTimeKey::new(secret, request.key.algorithm).sign(&Commitment {
             heading: Heading::new(Name::Commitment, Kind::Purchase, request.key),
             statement: *statement,
@@ -163,6 +165,7 @@ impl<X: Protections> Sam<X> {
     }
 
     /// CREDIT PSAM.
+    #[inline(never)]
     pub(super) fn credit(
         &mut self,
         request: &CreditRequest,
