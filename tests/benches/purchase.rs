@@ -18,27 +18,27 @@ fn pair() -> (Purse, Sam) {
 }
 
 fn stated(purse: &mut Reader, sam: &mut Sam, command: &mut CommandBytes) {
-    let challenge = sam.reader.send(command.get_challenge()).try_into().expect("eight bytes");
+    let challenge = *sam.reader.exchange(command.get_challenge());
     purse.send(command.select(Aid::PURSE));
     command.initialize_iep(&sam.id(), &challenge);
 }
 
 fn stated_to_psam(purse: &mut Reader, sam: &mut Sam, command: &mut CommandBytes) {
     stated(purse, sam, command);
-    let initialized = purse.send(command);
+    let initialized = purse.exchange(command);
     command.initialize_psam(initialized, amount(100));
 }
 
 fn ordered(purse: &mut Reader, sam: &mut Sam, command: &mut CommandBytes) {
     stated_to_psam(purse, sam, command);
-    let opened = sam.reader.send(command);
+    let opened = sam.reader.exchange(command);
     command.debit_iep(opened);
 }
 
 fn debited(purse: &mut Reader, sam: &mut Sam, command: &mut CommandBytes) {
     stated_to_psam(purse, sam, command);
-    let opened = sam.reader.send(command);
-    let executed = purse.send(command.debit_iep(opened));
+    let opened = sam.reader.exchange(command);
+    let executed = purse.exchange(command.debit_iep(opened));
     command.credit_psam(opened, executed);
 }
 

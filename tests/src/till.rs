@@ -9,9 +9,9 @@ use apdu_spec::declare::Command;
 use apdu_spec::element::{Amount, BatchNumber, Kind, Mac, Random};
 use apdu_spec::interindustry::FIRST_QUIET;
 use apdu_spec::personalisation::{DataGroup, Function, KeyData};
-use apdu_spec::purse::{CreditLoad, Execute, InitializeLoad, InitializeTransfer};
+use apdu_spec::purse::{CreditLoad, Execute, Executed, InitializeLoad, InitializeTransfer, Initialized};
 use apdu_spec::record::{Counterpart, Decision, Order, Terms, balance_after};
-use apdu_spec::sam::{CloseBatch, PsamAcknowledge};
+use apdu_spec::sam::{CloseBatch, Opened, PsamAcknowledge};
 use apdu_spec::security_domain::DataBlock;
 use apdu_spec::signature::{Heading, Name, S2};
 use card_os::Card;
@@ -28,7 +28,8 @@ use crate::scheme::{self, GROUP, NOW, VERSION, amount, counter, sam_id};
 /// Purchases that a purse makes before [`Till::settle`]: it holds this many receipts.
 pub const PURCHASES_A_PURSE: usize = 15;
 
-/// A command APDU: header, data field, and Le 00.
+/// A command APDU: header, data field, and Le 00. The width of a field is known when this is
+/// compiled, so that it costs its move and no more.
 #[derive(Clone, Copy, Debug)]
 pub struct CommandBytes {
     bytes: [u8; 261],
@@ -37,6 +38,7 @@ pub struct CommandBytes {
 
 impl core::ops::Deref for CommandBytes {
     type Target = [u8];
+    #[inline]
     fn deref(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
@@ -49,69 +51,74 @@ impl Default for CommandBytes {
 }
 
 impl CommandBytes {
-    /// A command with this data field, in the place of the last one.
-    #[inline]
-    fn set(&mut self, [cla, ins, p1, p2]: [u8; 4], data: &[&[u8]]) -> &[u8] {
-        let lc = u8::try_from(data.iter().map(|part| part.len()).sum::<usize>()).expect("a short command");
-        self.bytes[..5].copy_from_slice(&[cla, ins, p1, p2, lc]);
+    /// A command without data, in the place of the last one.
+    #[inline(always)]
+    fn begin(&mut self, header: [u8; 4]) -> &mut Self {
+        self.bytes[..4].copy_from_slice(&header);
+        self.bytes[4] = 0;
         self.length = 5;
-        for part in data {
-            self.bytes[self.length..][..part.len()].copy_from_slice(part);
-            self.length += part.len();
-        }
-        if lc > 0 {
-            self.bytes[self.length] = 0;
-            self.length += 1;
-        }
+        self
+    }
+
+    /// A field more.
+    #[inline(always)]
+    fn field<const N: usize>(&mut self, field: &[u8; N]) -> &mut Self {
+        self.bytes[self.length..][..N].copy_from_slice(field);
+        self.length += N;
+        self
+    }
+
+    /// The command is whole: its Lc, and Le behind its data.
+    #[inline(always)]
+    fn end(&mut self) -> &[u8] {
+        self.bytes[4] = u8::try_from(self.length - 5).expect("a short command");
+        self.bytes[self.length] = 0;
+        self.length += 1;
         self
     }
 
     /// SELECT without an answer.
-    #[inline]
     pub fn select(&mut self, aid: &[u8]) -> &[u8] {
-        self.set([0x00, 0xA4, 0x04, FIRST_QUIET], &[aid])
+        let command = self.begin([0x00, 0xA4, 0x04, FIRST_QUIET]);
+        for byte in aid {
+            command.field(&[*byte]);
+        }
+        command.end()
     }
 
     /// GET CHALLENGE.
-    #[inline]
     pub fn get_challenge(&mut self) -> &[u8] {
-        self.set([0x00, 0x84, 0x00, 0x00], &[])
+        self.begin([0x00, 0x84, 0x00, 0x00])
     }
 
     /// INITIALIZE IEP for Purchase.
-    #[inline]
     pub fn initialize_iep(&mut self, sam: &[u8; 6], challenge: &[u8; 8]) -> &[u8] {
-        self.set([0x90, 0x50, 0x01, GROUP], &[&[VERSION], sam, challenge])
+        self.begin([0x90, 0x50, 0x01, GROUP]).field(&[VERSION]).field(sam).field(challenge).end()
     }
 
     /// INITIALIZE PSAM for Purchase: what INITIALIZE IEP answered, amount and time.
-    #[inline]
-    pub fn initialize_psam(&mut self, initialized: &[u8], amount: Amount) -> &[u8] {
+    pub fn initialize_psam(&mut self, initialized: &[u8; Initialized::MAX], amount: Amount) -> &[u8] {
         let (amount, time) = (amount.get().to_be_bytes(), NOW.0.to_be_bytes());
-        self.set([0x90, 0x70, 0x00, 0x00], &[initialized, &amount, &time])
+        self.begin([0x90, 0x70, 0x00, 0x00]).field(initialized).field(&amount).field(&time).end()
     }
 
     /// DEBIT IEP for Purchase: what INITIALIZE PSAM answered.
-    #[inline]
-    pub fn debit_iep(&mut self, opened: &[u8]) -> &[u8] {
-        self.set([0x90, 0x54, 0x01, 0x00], &[opened])
+    pub fn debit_iep(&mut self, opened: &[u8; Opened::MAX]) -> &[u8] {
+        self.begin([0x90, 0x54, 0x01, 0x00]).field(opened).end()
     }
 
     /// CREDIT PSAM: NT_PSAM from the order, and what DEBIT IEP answered.
     ///
     /// # Panics
-    /// Where no order was given.
-    #[inline]
-    pub fn credit_psam(&mut self, opened: &[u8], executed: &[u8]) -> &[u8] {
-        // An order begins with amount (4) and time (4).
+    /// Never: an order begins with amount (4) and time (4).
+    pub fn credit_psam(&mut self, opened: &[u8; Opened::MAX], executed: &[u8; Executed::MAX]) -> &[u8] {
         let nt = opened[8..].first_chunk::<3>().expect("an order");
-        self.set([0x90, 0x72, 0x00, 0x00], &[nt, executed])
+        self.begin([0x90, 0x72, 0x00, 0x00]).field(nt).field(executed).end()
     }
 
     /// GET BALANCE.
-    #[inline]
     pub fn get_balance(&mut self) -> &[u8] {
-        self.set([0x90, 0x5C, 0x00, 0x00], &[])
+        self.begin([0x90, 0x5C, 0x00, 0x00])
     }
 }
 
@@ -148,6 +155,15 @@ impl Reader {
         let (data, status) = self.response.split_last_chunk::<2>().expect("two bytes at least");
         assert_eq!(*status, [0x90, 0x00], "{command:02X?}");
         data
+    }
+
+    /// Sends a command that is answered with `N` bytes.
+    ///
+    /// # Panics
+    /// Where it is not, or the status word is not 9000.
+    #[inline]
+    pub fn exchange<const N: usize>(&mut self, command: &[u8]) -> &[u8; N] {
+        self.send(command).try_into().expect("an answer of this length")
     }
 
     /// Sends a command as its type.
@@ -298,12 +314,11 @@ fn record_key(id: [u8; 6], batch: BatchNumber) -> apdu_spec::crypto::mac::MacKey
 /// Where one of them refuses.
 pub fn purchase(purse: &mut Reader, sam: &mut Sam, amount: Amount) {
     let mut command = CommandBytes::default();
-    let challenge = sam.reader.send(command.get_challenge());
-    let challenge: [u8; 8] = challenge.try_into().expect("eight bytes");
+    let challenge = *sam.reader.exchange(command.get_challenge());
     purse.send(command.select(Aid::PURSE));
-    let initialized = purse.send(command.initialize_iep(&sam.id, &challenge));
-    let opened = sam.reader.send(command.initialize_psam(initialized, amount));
-    let executed = purse.send(command.debit_iep(opened));
+    let initialized = purse.exchange(command.initialize_iep(&sam.id, &challenge));
+    let opened = sam.reader.exchange(command.initialize_psam(initialized, amount));
+    let executed = purse.exchange(command.debit_iep(opened));
     let credit = command.credit_psam(opened, executed);
     sam.reader.send(credit);
 }
