@@ -23,8 +23,24 @@ use crate::wire::{Element, Malformed, Reader, Writer};
 
 /// Sixteen secret bytes: an AES-128 key or a two-key Triple DES key. Erased when
 /// dropped, compared in constant time, never shown.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone)]
 pub struct Key([u8; 16]);
+
+impl Zeroize for Key {
+    fn zeroize(&mut self) {
+        // In one move, where an array is erased byte by byte: a purchase has many keys.
+        self.0 = [0; 16];
+        zeroize::optimization_barrier(self);
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for Key {}
 
 impl Key {
     /// A key of these bytes.

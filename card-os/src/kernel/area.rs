@@ -173,7 +173,8 @@ impl<'m> Area<'m> {
         let mut buffer = [0; entry::BODY_MAX];
         let length = self.storage.cell(self.cell_tag(cell), &mut buffer)?;
         let value = E::from_bytes(buffer.get(..length)?).ok();
-        zeroize::Zeroize::zeroize(buffer.get_mut(..length)?);
+        buffer.get_mut(..length)?.fill(0);
+        zeroize::optimization_barrier(&buffer);
         value
     }
 
