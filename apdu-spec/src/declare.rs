@@ -219,11 +219,13 @@ pub trait Command {
         if Self::ROW.in_header() == 0 {
             return Self::Request::from_bytes(apdu.data).map_err(|Malformed| StatusWord::WRONG_DATA);
         }
-        let mut buffer = [0; DATA_MAX + 2];
-        Self::ROW
-            .body(apdu, &mut buffer)
-            .and_then(Self::Request::from_bytes)
-            .map_err(|Malformed| StatusWord::WRONG_DATA)
+        // Most requests with bytes in the header are short, and a short buffer is soon cleared.
+        let request = if Self::Request::MAX <= 32 {
+            Self::ROW.body(apdu, &mut [0; 32]).and_then(Self::Request::from_bytes)
+        } else {
+            Self::ROW.body(apdu, &mut [0; DATA_MAX + 2]).and_then(Self::Request::from_bytes)
+        };
+        request.map_err(|Malformed| StatusWord::WRONG_DATA)
     }
 }
 
