@@ -17,7 +17,7 @@ use apdu_spec::wire::List;
 use background::store::Store;
 use background::store::participants::{Module, Role};
 use background::store::purses::Purse;
-use background::{Error, MerchantId, Vault};
+use background::{Error, MerchantId, Vault, VaultFile};
 use network::Batch;
 
 use crate::scheme::{self, NOW, acquirer, amount, counter, identity, master, provider, reference, sam_id};
@@ -39,8 +39,9 @@ pub fn vault(folder: &Path) -> Vault {
         line("record", Function::Record),
     ];
     let path = folder.join("vault.json");
-    std::fs::write(&path, format!(r#"{{"format":1,"keys":[{}]}}"#, keys.join(","))).expect("written");
-    Vault::load(&path).expect("a vault")
+    std::fs::write(&path, format!(r#"{{"format":2,"plain":{{"keys":[{}]}}}}"#, keys.join(",")))
+        .expect("written");
+    VaultFile::open_plain(&path).expect("a vault").1
 }
 
 fn hex(bytes: &[u8]) -> String {

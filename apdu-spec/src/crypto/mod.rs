@@ -54,6 +54,11 @@ impl Key {
     pub const fn expose(&self) -> &[u8; 16] {
         &self.0
     }
+
+    /// The bytes, for a vault that writes a key where it stays.
+    pub const fn expose_mut(&mut self) -> &mut [u8; 16] {
+        &mut self.0
+    }
 }
 
 impl PartialEq for Key {

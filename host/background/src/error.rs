@@ -53,6 +53,20 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// The vault is under a passphrase, and there is none.
+    #[error("{} is locked: give its passphrase with --passphrase-file FILE, in PURSE_PASSPHRASE, or at a terminal", .0.display())]
+    NoPassphrase(PathBuf),
+    /// The passphrase is not that of the vault.
+    #[error("this is not the passphrase of {}; try again, or give the one of this scheme", .0.display())]
+    WrongPassphrase(PathBuf),
+    /// The keys of a vault are in clear where they have to be secret.
+    #[error("{} has its keys in clear, as only a demonstration may: whoever has read it can make money. Make a new \
+             scheme with keys of its own", .0.display())]
+    PlainVault(PathBuf),
+    /// The keys of a vault are secret where everything else says that they are not.
+    #[error("{} is under a passphrase, and its directory says that it is a demonstration: one of them was \
+             exchanged; restore both from a backup", .0.display())]
+    SealedVault(PathBuf),
     /// The vault has other keys than the database was made with.
     #[error("the vault does not belong to this database: {0} differs; open the vault of this database")]
     ForeignVault(String),

@@ -25,4 +25,4 @@ pub use error::Error;
 pub use ledger::equation::Books;
 pub use management::issuance::{PurseOrder, SamOrder, TransferOrder};
 pub use management::participants::MerchantId;
-pub use vault::Vault;
+pub use vault::{Vault, VaultFile};

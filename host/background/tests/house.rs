@@ -8,7 +8,7 @@ use apdu_spec::Element;
 use apdu_spec::element::{Algorithm, Amount, Balance, Currency, Time};
 use apdu_spec::personalisation::{DataGroup, Function, KeyData};
 use apdu_spec::security_domain::{LAST, MORE};
-use background::{Background, Error, PurseOrder, TransferOrder, Vault};
+use background::{Background, Error, PurseOrder, TransferOrder, Vault, VaultFile};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use rusqlite::Connection;
@@ -21,9 +21,9 @@ fn a_vault_is_its_owners_and_shows_nothing() {
     let mode = std::fs::metadata(&path).expect("there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(format!("{:?}", world.vault()), "Vault(7 master keys, not shown)");
-    std::fs::write(&path, "{\"format\": 1, \"keys\": [{}]}").expect("written");
-    assert!(Vault::load(&path).expect_err("damaged").to_string().contains("vault.json"));
-    assert!(matches!(Vault::load(&path.with_extension("missing")), Err(Error::Io { .. })));
+    std::fs::write(&path, "{\"format\": 2, \"plain\": {\"keys\": [{}]}}").expect("written");
+    assert!(VaultFile::open_plain(&path).expect_err("damaged").to_string().contains("vault.json"));
+    assert!(matches!(VaultFile::open_plain(&path.with_extension("missing")), Err(Error::Io { .. })));
 }
 
 #[test]
@@ -100,7 +100,8 @@ fn a_generation_reaches_vault_file_database_and_cards() {
             && background.sam_generation(GROUP, 2).is_err()
     );
     assert_eq!(background.all_channel_keys(iep).len(), 1);
-    let version = background.add_key_version(&file, Algorithm::RetailMac, &[GROUP], &mut rng).expect("added");
+    let version =
+        background.add_key_version(&world.file, Algorithm::RetailMac, &[GROUP], &mut rng).expect("added");
     assert_eq!(version, 2);
     let purse = background.purse_generation(iep, &[GROUP], 2).expect("a generation");
     let sam = background.sam_generation(GROUP, 2).expect("a generation");
@@ -111,7 +112,7 @@ fn a_generation_reaches_vault_file_database_and_cards() {
     let names: Vec<_> = background.key_versions().into_iter().map(|key| key.name).collect();
     assert!(names.contains(&"load key, group 0, version 2".to_owned()), "{names:?}");
     // The file has what the database has noted.
-    let vault = Vault::load(&file).expect("the vault");
+    let (_, vault) = VaultFile::open_plain(&file).expect("the vault");
     assert!(Background::open(&world.database(), vault).is_ok());
 }
 
@@ -119,8 +120,8 @@ fn a_generation_reaches_vault_file_database_and_cards() {
 fn there_are_as_many_generations_as_card_management_has_places() {
     let mut world = World::new();
     let mut rng = ChaCha20Rng::seed_from_u64(7);
-    let (file, iep) = (world.folder.path().join("vault.json"), order(5).iep);
-    let mut add = || world.background.add_key_version(&file, Algorithm::AesCmac, &[GROUP], &mut rng);
+    let iep = order(5).iep;
+    let mut add = || world.background.add_key_version(&world.file, Algorithm::AesCmac, &[GROUP], &mut rng);
     (2..=16).for_each(|version| assert_eq!(add().expect("added"), version));
     let error = add().expect_err("the seventeenth");
     assert!(error.to_string().contains("key versions 1 to 16"), "{error}");

@@ -19,7 +19,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use apdu_spec::element::{Algorithm, IepId, PurseNumber, Time};
-use background::{Background, Vault};
+use background::vault::Lock;
+use background::{Background, Vault, VaultFile};
 use host::card::purse::PurseCard;
 use host::reader::Reader;
 use host::reader::image::Randomness;
@@ -52,6 +53,7 @@ pub struct World {
     directory: PathBuf,
     pub(crate) scheme: Scheme,
     pub(crate) background: Background,
+    vault_file: VaultFile,
     random: ChaCha12Rng,
     durable: bool,
     purses: BTreeMap<u64, AnyReader>,
@@ -112,9 +114,9 @@ impl World {
         }
         let mut vault = Vault::new();
         vault.add_version(VERSION, algorithm, &[GROUP], &mut random)?;
-        vault.save(&directory.join("vault.json"))?;
+        let file = VaultFile::create(&directory.join("vault.json"), Lock::Open, &vault, &mut random)?;
         let background = Background::create(&directory.join("background.db"), vault)?;
-        let mut world = Self::with(directory, scheme, background, random, lock);
+        let mut world = Self::with(directory, scheme, (background, file), random, lock);
         world.observer = observer;
         world.register(now)?;
         // The scheme comes last: a directory without it is no world.
@@ -130,9 +132,9 @@ impl World {
         }
         let lock = lock(directory)?;
         let scheme = Scheme::read(&path)?;
-        let vault = Vault::load(&directory.join("vault.json"))?;
+        let (file, vault) = VaultFile::open_plain(&directory.join("vault.json"))?;
         let background = Background::open(&directory.join("background.db"), vault)?;
-        let mut world = Self::with(directory, scheme, background, random, lock);
+        let mut world = Self::with(directory, scheme, (background, file), random, lock);
         world.durable = true;
         Ok(world)
     }
@@ -140,7 +142,7 @@ impl World {
     fn with(
         directory: &Path,
         scheme: Scheme,
-        background: Background,
+        (background, vault_file): (Background, VaultFile),
         random: ChaCha12Rng,
         lock: File,
     ) -> Self {
@@ -148,6 +150,7 @@ impl World {
             directory: directory.into(),
             scheme,
             background,
+            vault_file,
             random,
             durable: false,
             purses: BTreeMap::new(),

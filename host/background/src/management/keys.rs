@@ -3,8 +3,6 @@
 //! The database remembers a check value of every key version, so that it is never
 //! opened with another operator's vault.
 
-use std::path::Path;
-
 use apdu_spec::element::{Algorithm, IepId, KeyReference};
 use apdu_spec::personalisation::{DataGroup, Function, Generation, KeyData, KeyFloor};
 use apdu_spec::security_domain::DataBlock;
@@ -15,7 +13,7 @@ use super::issuance::CHANNEL_VERSIONS;
 use crate::background::Background;
 use crate::error::Error;
 use crate::store::Store;
-use crate::vault::Vault;
+use crate::vault::{Vault, VaultFile};
 
 /// A key version of the vault.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,7 +32,7 @@ impl Background {
     /// A new version of every key, one above the highest, in the vault and in its file. Its number.
     pub fn add_key_version(
         &mut self,
-        file: &Path,
+        file: &VaultFile,
         algorithm: Algorithm,
         groups: &[u8],
         rng: &mut dyn CryptoRng,
@@ -46,7 +44,7 @@ impl Background {
         let version = newest + 1;
         self.vault.add_version(version, algorithm, groups, rng)?;
         // The file first: a database that knows of keys that nobody has would refuse its vault.
-        self.vault.save(file)?;
+        file.save(&self.vault, rng)?;
         check(&mut self.store, &self.vault)?;
         Ok(version)
     }

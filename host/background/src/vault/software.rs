@@ -16,7 +16,9 @@ use apdu_spec::personalisation::{Function, KeyData};
 use apdu_spec::protections::{Protections, unnumbered};
 use apdu_spec::record::Statement;
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
+use super::memory::{KeyMemory, Place};
 use crate::error::Error;
 
 /// The keys of card management: encryption, MACs, data.
@@ -25,17 +27,20 @@ const CHANNEL: [Function; 3] = [Function::ChannelEncryption, Function::ChannelMa
 /// Which master key: function, group, version.
 pub(crate) type Slot = (u8, u8, u8);
 
-/// A master key with its algorithm.
+/// A master key: what it is for, and where it is.
 pub(super) struct Master {
     pub(super) function: Function,
     pub(super) algorithm: Algorithm,
-    pub(super) key: Key,
+    pub(super) place: Place,
 }
 
 /// The master keys of one operator. They are erased when it is dropped.
 #[derive(Default)]
 pub struct Vault {
     pub(super) masters: BTreeMap<Slot, Master>,
+    /// The two halves of the key of card images, where they are sealed.
+    pub(super) images: Option<[Place; 2]>,
+    pub(super) memory: KeyMemory,
     /// What a simulation has switched off.
     off: Switches,
 }
@@ -117,8 +122,32 @@ impl Vault {
         if self.masters.contains_key(&slot) {
             return Err(Error::AlreadyRegistered(name(function, group, version)));
         }
-        self.masters.insert(slot, Master { function, algorithm, key: random_key(rng) });
+        let place = self.draw(rng)?;
+        self.masters.insert(slot, Master { function, algorithm, place });
         Ok(())
+    }
+
+    /// A fresh key, drawn into its place.
+    fn draw(&mut self, rng: &mut dyn CryptoRng) -> Result<Place, Error> {
+        self.memory.add(|key| {
+            rng.fill_bytes(key);
+            Ok(())
+        })
+    }
+
+    /// A new key for card images, in the place of the one there was.
+    pub fn add_image_key(&mut self, rng: &mut dyn CryptoRng) -> Result<(), Error> {
+        self.images = Some([self.draw(rng)?, self.draw(rng)?]);
+        Ok(())
+    }
+
+    /// The key of card images, 32 bytes; none where they are in clear.
+    #[must_use]
+    pub fn image_key(&self) -> Option<Zeroizing<[u8; 32]>> {
+        let halves = self.images?.map(|place| self.memory.key(place));
+        let mut key = Zeroizing::new([0; 32]);
+        key.chunks_exact_mut(16).zip(halves).for_each(|(place, half)| place.copy_from_slice(half.expose()));
+        Some(key)
     }
 
     /// The full reference of a key version.
@@ -151,7 +180,7 @@ impl Vault {
     /// first three bytes of a MAC over zeros.
     pub(crate) fn check_values(&self) -> impl Iterator<Item = (Slot, String, [u8; 3])> {
         self.masters.iter().map(|(slot, master)| {
-            let [a, b, c, ..] = MacKey::new(&master.key, master.algorithm).mac(&[0; 16]).0;
+            let [a, b, c, ..] = MacKey::new(self.memory.key(master.place), master.algorithm).mac(&[0; 16]).0;
             (*slot, name(master.function, slot.1, slot.2), [a, b, c])
         })
     }
@@ -165,7 +194,7 @@ impl Vault {
         let known = self.masters.get(&(function as u8, reference.group, reference.version));
         let known = known.filter(|master| master.algorithm == reference.algorithm);
         let unknown = || Error::UnknownKey(name(function, reference.group, reference.version));
-        known.map(|master| &master.key).ok_or_else(unknown)
+        known.map(|master| self.memory.key(master.place)).ok_or_else(unknown)
     }
 
     /// The card's own key, ready to derive from.
@@ -253,7 +282,7 @@ impl Vault {
 
 /// Sixteen fresh bytes.
 pub(crate) fn random_key(rng: &mut dyn CryptoRng) -> Key {
-    let mut bytes = zeroize::Zeroizing::new([0; 16]);
+    let mut bytes = Zeroizing::new([0; 16]);
     rng.fill_bytes(bytes.as_mut());
     Key::new(*bytes)
 }

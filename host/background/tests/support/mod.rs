@@ -17,7 +17,8 @@ use apdu_spec::record::*;
 use apdu_spec::security_domain::DataBlock;
 use apdu_spec::signature::{ChainLink, Heading, Name, S1, S2, S3, S5, S6};
 use apdu_spec::wire::List;
-use background::{Background, MerchantId, PurseOrder, SamOrder, Vault};
+use background::vault::Lock;
+use background::{Background, MerchantId, PurseOrder, SamOrder, Vault, VaultFile};
 use network::{Batch, Funding, TransferRequest};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -57,6 +58,7 @@ pub(crate) struct World {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) background: Background,
     pub(crate) rng: ChaCha20Rng,
+    pub(crate) file: VaultFile,
     pub(crate) merchant: MerchantId,
     algorithm: Algorithm,
 }
@@ -71,13 +73,14 @@ impl World {
         let mut rng = ChaCha20Rng::seed_from_u64(7);
         let mut vault = Vault::new();
         vault.add_version(1, algorithm, &[GROUP], &mut rng).expect("keys");
-        vault.save(&folder.path().join("vault.json")).expect("saved");
+        let file = folder.path().join("vault.json");
+        let file = VaultFile::create(&file, Lock::Open, &vault, &mut rng).expect("saved");
         let mut background = Background::create(&folder.path().join("purse.db"), vault).expect("created");
         background.register_issuer(provider(), "Issuer").expect("issuer");
         background.register_acquirer(acquirer(), "Acquirer").expect("acquirer");
         let merchant = background.register_merchant("Bakery", acquirer()).expect("merchant");
         background.register_load_terminal(sam_id(900), "Hall", NOW).expect("terminal");
-        Self { folder, background, rng, merchant, algorithm }
+        Self { folder, background, rng, file, merchant, algorithm }
     }
 
     pub(crate) fn database(&self) -> PathBuf {
@@ -85,7 +88,7 @@ impl World {
     }
 
     pub(crate) fn vault(&self) -> Vault {
-        Vault::load(&self.folder.path().join("vault.json")).expect("vault")
+        VaultFile::open_plain(&self.folder.path().join("vault.json")).expect("vault").1
     }
 
     pub(crate) fn purse(&mut self, number: u64) -> Purse {

@@ -221,8 +221,8 @@ impl World {
 
     /// A new version of every key. Its number.
     pub fn add_key_version(&mut self, algorithm: Algorithm) -> Result<u8, Error> {
-        let file = self.directory.join("vault.json");
-        Ok(self.background.add_key_version(&file, algorithm, &[GROUP], &mut self.random)?)
+        let Self { background, vault_file, random, .. } = self;
+        Ok(background.add_key_version(vault_file, algorithm, &[GROUP], random)?)
     }
 
     /// A reader with a card of which nothing is known, under the observer's eyes.
