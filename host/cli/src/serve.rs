@@ -68,7 +68,7 @@ impl Serve {
             // One card needs no number.
             let number = if self.images.len() > 1 { number } else { 0 };
             let label = CardLabel { kind: CardKind::Unknown, number };
-            let card = Watched::new(ImageCard::open(path, randomnesses)?, label, observer.clone());
+            let card = Watched::new(ImageCard::open(path, None, randomnesses)?, label, observer.clone());
             cards.push(Arc::new(Served::pull_at(card, self.pull_at)));
         }
         let (tell, told) = channel();

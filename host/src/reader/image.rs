@@ -13,7 +13,7 @@
 //!
 //! # Versions
 //!
-//! A program opens every version from [`OLDEST`] to [`VERSION`], and leaves the file at the
+//! A program opens every version from [`OLDEST`] to [`SEALED`], and leaves the file at the
 //! version that it has: what differs is chosen by the file, so that nothing is converted
 //! and an older program goes on reading what it wrote. What is newer is refused, since what
 //! this program does not know of it might lose.
@@ -23,6 +23,9 @@
 //! | 1 | checksums without salt; never released, not read |
 //! | 2 | checksums are CRC-32/ISO-HDLC |
 //! | 3 | checksums are CRC-32/ISCSI |
+//! | 4 | sealed under an [`ImageKey`]: not the memory follows the head, but a log, see `sealed` |
+//!
+//! A plain image has the card's keys in clear; version 3 is for cards whose keys are no secret.
 //!
 //! # A file that fails
 //!
@@ -38,12 +41,20 @@ use std::time::Duration;
 use card_os::platform::{BLOCKS_MAX, ChipError, Platform};
 use crc::{CRC_32_ISO_HDLC, Crc};
 use rand_core::Rng;
+use zeroize::Zeroizing;
 
 use crate::Error;
 
+mod sealed;
+
+pub use sealed::ImageKey;
+use sealed::{Log, Unopened};
+
 const MAGIC: &[u8; 9] = b"PURSECARD";
-/// Version of the images that are made.
+/// Version of the plain images that are made.
 pub const VERSION: u32 = 3;
+/// Version of the sealed ones, and the newest that is read.
+pub const SEALED: u32 = 4;
 /// The oldest version that is read.
 pub const OLDEST: u32 = 2;
 /// The first version whose checksums are CRC-32/ISCSI.
@@ -80,8 +91,10 @@ impl Geometry {
 pub struct Image {
     version: u32,
     geometry: Geometry,
-    bytes: Vec<u8>,
+    bytes: Zeroizing<Vec<u8>>,
     file: Option<(File, PathBuf)>,
+    /// Where the file is sealed: what writes it.
+    log: Option<Box<Log>>,
     durable: bool,
     written: u64,
     delay: Duration,
@@ -99,61 +112,74 @@ impl Image {
     /// An erased memory in RAM.
     #[must_use]
     pub fn in_ram(geometry: Geometry, random: Randomness) -> Self {
-        let bytes = vec![0xFF; geometry.block_size * geometry.blocks];
+        let bytes = Zeroizing::new(vec![0xFF; geometry.block_size * geometry.blocks]);
         let (written, delay) = (0, Duration::ZERO);
-        Self { version: VERSION, geometry, bytes, file: None, durable: false, written, delay, random }
+        let (file, log) = (None, None);
+        Self { version: VERSION, geometry, bytes, file, log, durable: false, written, delay, random }
     }
 
-    /// An erased memory in a new file; a file that is there already is an error.
-    pub fn create(path: &Path, geometry: Geometry, random: Randomness) -> Result<Self, Error> {
-        Self::create_as(VERSION, path, geometry, random)
+    /// An erased memory in a new file, sealed where there is a key; a file that is there already is
+    /// an error.
+    pub fn create(
+        path: &Path,
+        geometry: Geometry,
+        key: Option<&ImageKey>,
+        random: Randomness,
+    ) -> Result<Self, Error> {
+        let version = if key.is_some() { SEALED } else { VERSION };
+        let mut image = Self { version, ..Self::in_ram(geometry, random) };
+        image.write_new(path, key)?;
+        Ok(image)
     }
 
-    fn create_as(version: u32, path: &Path, geometry: Geometry, random: Randomness) -> Result<Self, Error> {
+    /// Writes the image to a new file, and works on that from now on.
+    fn write_new(&mut self, path: &Path, key: Option<&ImageKey>) -> Result<(), Error> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
-        // A card keeps its keys to itself; its image has them in clear.
+        // A card keeps its keys to itself; a plain image has them in clear.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(path).map_err(Error::file(path))?;
         lock(&file, path)?;
-        let mut image = Self { version, ..Self::in_ram(geometry, random) };
-        let mut head = [0; HEAD];
-        head[..9].copy_from_slice(MAGIC);
-        for (place, number) in
-            head[12..24].chunks_exact_mut(4).zip([version, word(geometry.block_size), word(geometry.blocks)])
-        {
-            place.copy_from_slice(&number.to_be_bytes());
+        let (head, block) = (head(self.version, self.geometry), self.geometry.block_size);
+        if let Some(key) = key {
+            let log = Log::create(&file, key, &head, (&self.bytes, block), &mut self.random);
+            self.log = Some(log.map_err(Error::file(path))?.into());
+        } else {
+            write_at(&file, 0, &head).map_err(Error::file(path))?;
+            write_at(&file, HEAD, &self.bytes).map_err(Error::file(path))?;
         }
-        write_at(&file, 0, &head).map_err(Error::file(path))?;
-        write_at(&file, HEAD, &image.bytes).map_err(Error::file(path))?;
-        image.file = Some((file, path.into()));
-        Ok(image)
+        self.file = Some((file, path.into()));
+        Ok(())
     }
 
-    /// The memory in a file.
-    pub fn open(path: &Path, random: Randomness) -> Result<Self, Error> {
+    /// The memory in a file. A sealed one needs its key; a plain one is an error where there is a
+    /// key, since somebody counts on it to be sealed.
+    pub fn open(path: &Path, key: Option<&ImageKey>, random: Randomness) -> Result<Self, Error> {
         let refuse = |reason: &str| Error::Image { path: path.into(), reason: reason.into() };
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::file(path))?;
         lock(&file, path)?;
-        let mut all = Vec::new();
-        let most = HEAD + BLOCKS_MAX * BLOCK_SIZES.end() + 1;
-        (&file).take(most as u64).read_to_end(&mut all).map_err(Error::file(path))?;
-        let (head, bytes) = all
-            .split_at_checked(HEAD)
-            .filter(|(head, _)| head.starts_with(MAGIC))
-            .ok_or_else(|| refuse("this is not a card image"))?;
-        let number =
-            |place: usize| head[place..place + 4].iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
-        let version = word(number(12));
-        check_version(version).map_err(|reason| refuse(&reason))?;
-        let geometry = Geometry { block_size: number(16), blocks: number(20) };
-        let fits = geometry.blocks <= BLOCKS_MAX && BLOCK_SIZES.contains(&geometry.block_size);
-        if !fits || bytes.len() != geometry.block_size * geometry.blocks {
-            return Err(refuse("the image is cut short or has grown; restore it from a copy"));
+        let all = read_all(&file).map_err(Error::file(path))?;
+        let (version, geometry) = parse(&all).map_err(|reason| refuse(&reason))?;
+        let mut image = Self { version, ..Self::in_ram(geometry, random) };
+        match (version, key) {
+            (SEALED, Some(key)) => {
+                let log = Log::open(&all, key, (&mut image.bytes, geometry.block_size));
+                image.log = Some(log.map_err(|why| refuse(unopened(why)))?.into());
+            }
+            (SEALED, None) => return Err(refuse("the image is sealed; give its key with --image-key FILE")),
+            (_, Some(_)) => {
+                return Err(refuse(
+                    "the image is in clear, and a key was given for it; make it with --image-key",
+                ));
+            }
+            (_, None) => match all.get(HEAD..).filter(|memory| memory.len() == image.bytes.len()) {
+                Some(memory) => image.bytes.copy_from_slice(memory),
+                None => return Err(refuse(CUT)),
+            },
         }
-        let file = Some((file, path.into()));
-        Ok(Self { version, bytes: bytes.to_vec(), file, ..Self::in_ram(geometry, random) })
+        image.file = Some((file, path.into()));
+        Ok(image)
     }
 
     /// How long the card has asked to wait since the last time it was looked at.
@@ -174,35 +200,81 @@ impl Image {
         self.written
     }
 
-    /// Puts other bytes in RAM and file. Where the file fails, the chip has failed, and RAM
-    /// has what the file has: a card that is powered up again finds what a new process would.
-    fn put(&mut self, address: usize, bytes: &[u8]) -> Result<(), ChipError> {
-        let place = self.bytes.get_mut(address..).and_then(|tail| tail.get_mut(..bytes.len()));
-        let place = place.ok_or(ChipError)?;
-        match &self.file {
-            Some((file, _)) if write_at(file, HEAD + address, bytes).is_err() => {
-                read_at(file, HEAD + address, place).map_err(|_| ChipError)?;
-                Err(ChipError)
+    /// Puts other bytes in RAM and file; `noted` is what a log notes of it. Where the file fails, the
+    /// chip has failed, and RAM has what the file has: a card that is powered up again finds what a
+    /// new process would.
+    fn put(&mut self, address: usize, bytes: &[u8], noted: &[u8]) -> Result<(), ChipError> {
+        let Self { file, log, random, durable, bytes: memory, .. } = self;
+        let range = address..address.checked_add(bytes.len()).ok_or(ChipError)?;
+        memory.get(range.clone()).ok_or(ChipError)?;
+        match (file, log) {
+            (Some((file, _)), Some(log)) => {
+                log.note(file, (address, noted), (memory, *durable), random).map_err(|_| ChipError)?;
             }
-            _ => {
-                place.copy_from_slice(bytes);
-                Ok(())
+            (Some((file, _)), None) if write_at(file, HEAD + address, bytes).is_err() => {
+                read_at(file, HEAD + address, &mut memory[range]).map_err(|_| ChipError)?;
+                return Err(ChipError);
             }
+            _ => {}
         }
+        memory[range].copy_from_slice(bytes);
+        Ok(())
     }
+}
+
+/// What is said of a plain image of another length.
+const CUT: &str = "the image is cut short or has grown; restore it from a copy";
+
+const fn unopened(why: Unopened) -> &'static str {
+    match why {
+        Unopened::Key => "this is not the key of the image, or the image is damaged",
+        Unopened::Damaged => "the image is damaged; restore it from a copy",
+    }
+}
+
+/// The head of a file.
+fn head(version: u32, geometry: Geometry) -> [u8; HEAD] {
+    let mut head = [0; HEAD];
+    head[..9].copy_from_slice(MAGIC);
+    let numbers = [version, word(geometry.block_size), word(geometry.blocks)];
+    for (place, number) in head[12..24].chunks_exact_mut(4).zip(numbers) {
+        place.copy_from_slice(&number.to_be_bytes());
+    }
+    head
+}
+
+/// Version and geometry, as the head of a file says; why not.
+fn parse(all: &[u8]) -> Result<(u32, Geometry), String> {
+    let head = all.get(..HEAD).filter(|head| head.starts_with(MAGIC)).ok_or("this is not a card image")?;
+    let number =
+        |place: usize| head[place..place + 4].iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+    let version = word(number(12));
+    check_version(version)?;
+    let geometry = Geometry { block_size: number(16), blocks: number(20) };
+    let fits = geometry.blocks <= BLOCKS_MAX && BLOCK_SIZES.contains(&geometry.block_size);
+    if fits { Ok((version, geometry)) } else { Err(CUT.into()) }
+}
+
+/// All of a file that can be an image, in a buffer that does not move.
+fn read_all(file: &File) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let most = sealed::longest(BLOCKS_MAX * BLOCK_SIZES.end()) as u64;
+    let length = usize::try_from(file.metadata()?.len().min(most)).map_err(std::io::Error::other)?;
+    let mut all = Zeroizing::new(Vec::with_capacity(length + 64));
+    file.take(most + 1).read_to_end(&mut all)?;
+    Ok(all)
 }
 
 /// Whether images of this version are read, and what to do where not.
 fn check_version(version: u32) -> Result<(), String> {
     match version {
-        OLDEST..=VERSION => Ok(()),
+        OLDEST..=SEALED => Ok(()),
         0 => Err("this is not a card image".into()),
         older if older < OLDEST => {
             Err(format!("the image has version {older}, which was never released; make the card again"))
         }
         newer => Err(format!(
             "the image was written by a newer program, version {newer}; update this program, which reads \
-             versions {OLDEST} to {VERSION}"
+             versions {OLDEST} to {SEALED}"
         )),
     }
 }
@@ -248,12 +320,12 @@ impl Platform for Image {
 
     fn program(&mut self, address: usize, bytes: &[u8]) -> Result<(), ChipError> {
         self.written += bytes.len() as u64;
-        self.put(address, bytes)
+        self.put(address, bytes, bytes)
     }
 
     fn erase(&mut self, block: usize) -> Result<(), ChipError> {
         let size = self.geometry.block_size;
-        self.put(block * size, &vec![0xFF; size])
+        self.put(block * size, &vec![0xFF; size], &[])
     }
 
     fn sync(&mut self) -> Result<(), ChipError> {

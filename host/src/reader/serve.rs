@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::image::Randomness;
+use super::image::{ImageKey, Randomness};
 use super::socket::{Endpoint, Listener};
 use super::virtual_reader::VirtualReader;
 use super::vpcd::{Deframer, Done, Inserted, Mute, answer};
@@ -195,6 +195,7 @@ pub type Randomnesses = Box<dyn FnMut() -> Randomness + Send>;
 /// read anew at the next power-up.
 pub struct ImageCard {
     path: PathBuf,
+    key: Option<ImageKey>,
     random: Randomnesses,
     reader: VirtualReader,
 }
@@ -206,18 +207,19 @@ impl std::fmt::Debug for ImageCard {
 }
 
 impl ImageCard {
-    /// The card in a file, without power. Its commits wait for the disk.
-    pub fn open(path: &Path, mut random: Randomnesses) -> Result<Self, Error> {
-        let mut reader = VirtualReader::open(path, random(), true)?;
+    /// The card in a file, without power; sealed where there is a key. Its commits wait for the disk.
+    pub fn open(path: &Path, key: Option<ImageKey>, mut random: Randomnesses) -> Result<Self, Error> {
+        let mut reader = VirtualReader::open_with(path, key.as_ref(), random(), true)?;
         reader.power_off();
-        Ok(Self { path: path.into(), random, reader })
+        Ok(Self { path: path.into(), key, random, reader })
     }
 }
 
 impl Inserted for ImageCard {
     fn power_on(&mut self) -> Result<(), Error> {
         if self.reader.power_on().is_err() {
-            self.reader = VirtualReader::open(&self.path, (self.random)(), true)?;
+            let key = self.key.as_ref();
+            self.reader = VirtualReader::open_with(&self.path, key, (self.random)(), true)?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use card_os::kernel::Response;
 use card_os::kernel::memory::MemoryError;
 
 use super::Reader;
-use super::image::{Geometry, Image, Randomness};
+use super::image::{Geometry, Image, ImageKey, Randomness};
 use crate::Error;
 
 /// A reader with a card in it.
@@ -44,15 +44,35 @@ impl VirtualReader {
         Ok(Self::with(Card::create(Image::in_ram(geometry(kind), random), &[kind])?))
     }
 
-    /// A new card in a file, not yet personalised.
+    /// A new card in a plain file, not yet personalised.
     pub fn create(path: &Path, kind: AppletKind, random: Randomness) -> Result<Self, Error> {
-        let image = Image::create(path, geometry(kind), random)?;
+        Self::create_with(path, kind, None, random)
+    }
+
+    /// A new card in a file, which is sealed where there is a key.
+    pub fn create_with(
+        path: &Path,
+        kind: AppletKind,
+        key: Option<&ImageKey>,
+        random: Randomness,
+    ) -> Result<Self, Error> {
+        let image = Image::create(path, geometry(kind), key, random)?;
         Card::create(image, &[kind]).map(Self::with).map_err(|error| refuse(path, error))
     }
 
-    /// The card in a file.
+    /// The card in a plain file.
     pub fn open(path: &Path, random: Randomness, durable: bool) -> Result<Self, Error> {
-        let image = Image::open(path, random)?.durable(durable);
+        Self::open_with(path, None, random, durable)
+    }
+
+    /// The card in a file, which is sealed where there is a key.
+    pub fn open_with(
+        path: &Path,
+        key: Option<&ImageKey>,
+        random: Randomness,
+        durable: bool,
+    ) -> Result<Self, Error> {
+        let image = Image::open(path, key, random)?.durable(durable);
         Card::open(image).map(Self::with).map_err(|error| refuse(path, error))
     }
 
