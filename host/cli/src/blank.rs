@@ -3,18 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use apdu_spec::aid::ApplicationKind;
-use host::reader::virtual_reader::VirtualReader;
 use serde_json::json;
 use simulation::Error;
 
-use crate::{Global, output, process};
+use crate::{Global, image, output};
 
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  purse card blank blank.card\n  purse card blank blank.card --count 10   \
-    blank-1.card to blank-10.card\n  purse card blank psam.card --kind psam\n\n\
+    blank-1.card to blank-10.card\n  purse card blank psam.card --kind psam\n  \
+    purse card blank real.card --image-key key.txt\n\n\
     The security domain has the keys of sample cards, 40 41 .. 4F, which everybody knows: they are \
-    replaced when the card is personalised."
+    replaced when the card is personalised. For a demonstration, images are in clear; else they are sealed \
+    under --image-key."
 )]
 pub(crate) struct Blank {
     /// The image; with --count, a number is put before its extension
@@ -25,6 +26,9 @@ pub(crate) struct Blank {
     /// How many
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     count: u32,
+    /// Write it in clear, outside a demonstration too: for cards that never get keys of worth
+    #[arg(long, conflicts_with = "image_key")]
+    insecure_plain: bool,
 }
 
 /// A kind of application.
@@ -59,7 +63,7 @@ impl Blank {
             return Err(Error::File { path: taken.clone(), reason });
         }
         for path in &paths {
-            VirtualReader::create(path, self.kind.into(), Box::new(process::random(global.seed)?))?;
+            image::create(global, path, self.kind.into(), self.insecure_plain)?;
             if !global.json {
                 output::line(path.display());
             }

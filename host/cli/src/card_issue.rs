@@ -55,6 +55,7 @@ enum View {
 impl CardIssue {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Error> {
         let mut world = process::open(global)?;
+        process::note_demo(&world, global);
         let currency = world.scheme().currency();
         let amount = |text: &str| process::amount(text, currency);
         let mut order = CardOrder::new(amount(&self.maximum), amount(&self.overdraft), amount(&self.limit));
@@ -68,7 +69,7 @@ impl CardIssue {
             if !global.json {
                 output::line(format_args!("purse {number}, {id}: {}", image.display()));
             }
-            issued.push(json!({ "purse": number, "id": id, "image": image }));
+            issued.push(json!({ "purse": number, "id": id, "image": image, "demo": world.is_demo() }));
         }
         if global.json {
             output::json(&json!(issued));

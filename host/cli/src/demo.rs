@@ -1,9 +1,11 @@
 //! `purse demo`: a business day, from blank cards to settled merchants.
 
 use apdu_spec::element::{Algorithm, Time};
+use background::vault::Lock;
 use serde_json::json;
 use simulation::collection::Cleared;
 use simulation::day::{self, Plan, Summary};
+use simulation::world::Founding;
 use simulation::{Error, World};
 
 use crate::progress::Progress;
@@ -16,7 +18,9 @@ const START: Time = Time(1_768_197_600);
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  purse demo\n  \
     purse demo --purses 200 --payments 20000 --seed 7 --data /tmp/big\n  \
-    purse demo --replace --algorithm retail-mac")]
+    purse demo --replace --algorithm retail-mac\n\n\
+    A demonstration's keys are no secret: they come from the seed, and stand in clear in vault.json and on the \
+    cards. Nothing that is worth anything can be made of it.")]
 pub(crate) struct Demo {
     /// Purses to issue
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
@@ -58,9 +62,8 @@ impl Demo {
         let seed = global.seed.unwrap_or(1);
         let random = process::random(Some(seed))?;
         let observer = watch::observer(global)?;
-        let algorithm = self.algorithm.into();
-        let mut world =
-            World::create_watched(&global.data, day::scheme(), algorithm, random, START, observer)?;
+        let founding = Founding { algorithm: self.algorithm.into(), lock: Lock::Open, observer };
+        let mut world = World::found(&global.data, day::scheme(), founding, random, START)?;
         let plan = Plan { purses: self.purses, payments: self.payments, start: START };
         let mut progress = Progress::new();
         let lived = day::run(&mut world, plan, &mut |what, done, total| progress.tell(what, done, total));
@@ -68,10 +71,12 @@ impl Demo {
         let (summary, cleared) = lived?;
         let figures = report::gather(&mut world)?;
         if global.json {
-            output::json(&json!({ "seed": seed, "day": summary, "report": figures.to_json() }));
+            let report = figures.to_json();
+            output::json(&json!({ "demo": true, "seed": seed, "day": summary, "report": report }));
             return figures.verdict();
         }
         tell(seed, &summary, &cleared);
+        process::note_demo_keys(global);
         figures.print();
         output::line(format_args!("\nThe data is in {}; go on with, for example,", global.data.display()));
         output::line(

@@ -6,7 +6,6 @@ mod tally;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use host::reader::virtual_reader::VirtualReader;
 use simulation::issuance::line::{Files, Line, Meant};
 use simulation::issuance::order::{Columns, FIELDS, REQUIRED};
 use simulation::issuance::result::Outcome;
@@ -15,7 +14,7 @@ use simulation::{Error, World};
 
 use crate::gp::keys::Keys;
 use crate::progress::Progress;
-use crate::{Global, output, process, reader, watch};
+use crate::{Global, image, output, process, reader, watch};
 use tally::Tally;
 
 /// How often the reader is looked at for the next card.
@@ -44,6 +43,9 @@ pub(crate) struct Issue {
     /// Name of a column, as field=name; again for more
     #[arg(long, value_name = "FIELD=NAME")]
     column: Vec<String>,
+    /// Put the keys of a demonstration, which are no secret, onto cards in a reader
+    #[arg(long)]
+    demo_keys: bool,
     #[command(flatten)]
     keys: Keys,
 }
@@ -59,7 +61,8 @@ fn after_help() -> String {
          An order is known by its content: the same command goes on after an interruption, no card is\n\
          personalised twice, and what is done is said to be. Keys (--key-file) are those that the cards come\n\
          with; without, those of sample cards. In a reader without --wait it is one card a call.\n\
-         A card that is torn is finished by the same command; for another use, `purse gp reset`.",
+         A card that is torn is finished by the same command; for another use, `purse gp reset`.\n\n\
+         The keys of a demonstration are no secret: --demo-keys puts them onto cards in a reader all the same.",
         FIELDS.join(", "),
         REQUIRED.join(", ")
     )
@@ -78,6 +81,7 @@ impl Issue {
             letters: self.letters.clone().unwrap_or_else(|| beside("pins.csv")),
         };
         let mut world = process::open_watched(global, watch::observer(global)?)?;
+        self.check_demo(&world, global)?;
         self.check_blanks(&world)?;
         let mut line = Line::open(&mut world, &files, &columns, self.keys.initial()?, process::now())?;
         let already = line.lines().len() - line.pending().len();
@@ -102,6 +106,18 @@ impl Issue {
                 files.results.display()
             ))),
         }
+    }
+
+    /// A card in a reader may be one that goes out of the door: a demonstration's keys get there only
+    /// where somebody has said so.
+    fn check_demo(&self, world: &World, global: &Global) -> Result<(), Error> {
+        process::note_demo(world, global);
+        if world.is_demo() && global.reader.is_given() && !self.demo_keys {
+            let reason =
+                "its keys are no secret, and belong on no card in a reader; --demo-keys puts them there";
+            return Err(Error::Demo(reason.into()));
+        }
+        Ok(())
     }
 
     fn images(&self, world: &mut World, line: &mut Line, tally: &mut Tally) -> Result<(), Error> {
@@ -154,7 +170,7 @@ impl Issue {
         tally: &mut Tally,
     ) -> Result<(), Error> {
         for path in &self.blank {
-            let image = VirtualReader::open(path, Box::new(process::random(global.seed)?), true)?;
+            let image = image::open_for(world, global, path)?;
             let reader = world.unknown(Box::new(image));
             take(world, line, tally, reader, &path.display().to_string())?;
         }

@@ -12,10 +12,13 @@ mod collect;
 mod completions;
 mod demo;
 mod gp;
+mod harden;
+mod image;
 mod issue;
 mod keys;
 mod load;
 mod output;
+mod passphrase;
 mod pay;
 mod pin;
 mod process;
@@ -58,6 +61,12 @@ struct Global {
     /// Directory of the scheme's data
     #[arg(long, global = true, value_name = "DIR", env = "PURSE_DATA", default_value = "purse-data")]
     data: PathBuf,
+    /// File with the passphrase of the vault; without, PURSE_PASSPHRASE, or it is asked for
+    #[arg(long, global = true, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+    /// File with the key of the card images that are named by their path
+    #[arg(long, global = true, value_name = "FILE")]
+    image_key: Option<PathBuf>,
     /// Print JSON, for programs; amounts are minor units
     #[arg(long, global = true)]
     json: bool,
@@ -140,6 +149,7 @@ impl Command {
 }
 
 fn main() -> ExitCode {
+    harden::process();
     let Arguments { global, command } = Arguments::parse();
     if let (false, Err(error)) = (command.meets_a_card(), reader::refuse(&global)) {
         return process::end(Err(error), global.json);

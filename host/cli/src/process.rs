@@ -40,9 +40,28 @@ pub(crate) fn purse_card(world: &mut World, number: u64) -> Result<PurseCard<'_>
 
 /// The world of `--data` with this observer, and without what is in the reader.
 pub(crate) fn open_watched(global: &Global, observer: Option<SharedObserver>) -> Result<World, Error> {
-    let mut world = World::open(&global.data, random(global.seed)?)?;
+    let mut ask = || crate::passphrase::current(global);
+    let mut world = World::open_with(&global.data, random(global.seed)?, &mut ask)?;
     world.observe(observer);
     Ok(world)
+}
+
+/// Says that what a scheme issues is worth nothing, where that is so.
+pub(crate) fn note_demo(world: &World, global: &Global) {
+    if world.is_demo() && !global.json {
+        crate::output::complain_plainly(
+            &"this scheme is a demonstration: its keys are no secret, and its cards are worth nothing",
+        );
+    }
+}
+
+/// Says it of one that has just been made.
+pub(crate) fn note_demo_keys(global: &Global) {
+    crate::output::complain_plainly(&format_args!(
+        "THIS IS A DEMONSTRATION. Its keys are no secret: they come from the seed, and stand in clear in {} and on \
+         its cards. Keep nothing in it that is worth something.",
+        global.data.join("vault.json").display()
+    ));
 }
 
 /// Ends the program because of how it was called.

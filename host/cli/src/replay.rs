@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use apdu_spec::element::{Algorithm, Currency, Time};
+use background::vault::Lock;
 use serde_json::json;
 use simulation::replay::{self, Kinds, Lived};
 use simulation::statement::{self, Columns};
+use simulation::world::Founding;
 use simulation::{Error, World};
 
 use crate::progress::Progress;
@@ -54,8 +56,8 @@ impl Replay {
         let start = statements.iter().flat_map(|s| &s.lines).map(|line| line.time).min().unwrap_or(Time(0));
         let random = process::random(global.seed)?;
         let observer = watch::observer(global)?;
-        let algorithm = Algorithm::AesCmac;
-        let mut world = World::create_watched(&global.data, scheme, algorithm, random, start, observer)?;
+        let founding = Founding { algorithm: Algorithm::AesCmac, lock: Lock::Open, observer };
+        let mut world = World::found(&global.data, scheme, founding, random, start)?;
         let mut progress = Progress::new();
         let kinds = Kinds { refunds: self.refunds.clone() };
         let lived = replay::run(&mut world, &statements, &kinds, &mut |what, done, total| {
@@ -65,10 +67,11 @@ impl Replay {
         let lived = lived?;
         let figures = report::gather(&mut world)?;
         if global.json {
-            output::json(&json!({ "lived": lived, "report": figures.to_json() }));
+            output::json(&json!({ "demo": true, "lived": lived, "report": figures.to_json() }));
             return figures.verdict();
         }
         self.tell(&lived);
+        process::note_demo_keys(global);
         figures.print();
         figures.verdict()
     }

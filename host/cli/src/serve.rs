@@ -14,14 +14,15 @@ use rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use simulation::Error;
 
-use crate::{Global, output, process, watch};
+use crate::{Global, image, output, process, watch};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
     purse card serve --image card.img                            to pcscd, reader \"Virtual PCD 00 00\"\n  \
     purse card serve --image a.img --image b.img                 into slots 0 and 1\n  \
     purse card serve --image card.img --listen 127.0.0.1:9000    to any program; no pcscd\n  \
-    purse --reader tcp:127.0.0.1:9000 card show                  such a program\n\n\
+    purse --reader tcp:127.0.0.1:9000 card show                  such a program\n  \
+    purse card serve --image real.card --image-key key.txt       a sealed image\n\n\
     Commits are on the disk before they are answered. Ctrl-C takes the cards out. pcscd needs its driver \
     vpcd (Debian: vsmartcard-vpcd). Who can connect to --listen can use the card: keep it on this machine.")]
 pub(crate) struct Serve {
@@ -60,6 +61,7 @@ impl Serve {
         let places = self.places()?;
         let mut random = process::random(global.seed)?;
         let observer = watch::observer(global)?;
+        let key = image::key(global)?;
         let mut cards = Vec::new();
         for (path, number) in self.images.iter().zip(1..) {
             let mut own = ChaCha12Rng::from_rng(&mut random);
@@ -68,7 +70,8 @@ impl Serve {
             // One card needs no number.
             let number = if self.images.len() > 1 { number } else { 0 };
             let label = CardLabel { kind: CardKind::Unknown, number };
-            let card = Watched::new(ImageCard::open(path, None, randomnesses)?, label, observer.clone());
+            let card =
+                Watched::new(ImageCard::open(path, key.clone(), randomnesses)?, label, observer.clone());
             cards.push(Arc::new(Served::pull_at(card, self.pull_at)));
         }
         let (tell, told) = channel();

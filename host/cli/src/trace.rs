@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use host::reader::Reader;
-use host::reader::virtual_reader::VirtualReader;
 use host::trace::compare::{Difference, Replayed, replay};
 use host::trace::decode::{Data, decode};
 use host::trace::describe::describe;
@@ -12,7 +11,7 @@ use serde_json::{Value, json};
 use simulation::Error;
 use simulation::world::AnyReader;
 
-use crate::{Global, output, process, reader, watch};
+use crate::{Global, image, output, process, reader, watch};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -101,9 +100,8 @@ impl Trace {
         }
         match (&self.image, self.purse) {
             (Some(path), _) => {
-                let random = Box::new(process::random(global.seed)?);
-                let reader = VirtualReader::open(path, random, true)?;
-                self.compare(&mut watched(Box::new(reader)), events, global)
+                let reader = Box::new(image::open(global, path)?);
+                self.compare(&mut watched(reader), events, global)
             }
             (None, Some(number)) => {
                 let mut world = process::open_watched(global, observer)?;

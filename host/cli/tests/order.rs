@@ -185,7 +185,15 @@ fn a_card_that_is_pulled_from_a_reader_is_finished() {
         let card = place.blank(&format!("{at}.card"));
         let issue = |pull| {
             let (_serving, address) = serve(&card, pull);
-            let run = place.run(&["--json", "--reader", &address, "issue", "--order", argument(&order)]);
+            let run = place.run(&[
+                "--json",
+                "--reader",
+                &address,
+                "issue",
+                "--demo-keys",
+                "--order",
+                argument(&order),
+            ]);
             let summary: serde_json::Value = serde_json::from_str(&run.out).unwrap_or_default();
             (run.code, summary)
         };
@@ -233,7 +241,16 @@ fn a_reader_takes_one_card_after_the_other() {
     drop(listener);
     let reader = format!("tcp:{address}");
     let mut line = place
-        .command(&["--json", "--reader", &reader, "--wait=30", "issue", "--order", argument(&order)])
+        .command(&[
+            "--json",
+            "--reader",
+            &reader,
+            "--wait=30",
+            "issue",
+            "--demo-keys",
+            "--order",
+            argument(&order),
+        ])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

@@ -23,6 +23,14 @@ pub enum Error {
     /// A directory that holds something already.
     #[error("{}: there is something here already; choose another directory, or remove this one", .0.display())]
     NotEmpty(PathBuf),
+    /// A directory of somebody else.
+    #[error("{}: this directory is somebody else's, who could read the keys in it; choose one of your own", .0.display())]
+    NotOurs(PathBuf),
+    /// Something that would make a demonstration real.
+    #[error(
+        "this scheme is a demonstration: {0}. Make one with keys of its own for anything that is to be worth something"
+    )]
+    Demo(String),
     /// Another process works in this directory.
     #[error("{}: another process works here; wait for it or end it", .0.display())]
     Busy(PathBuf),

@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 
 /// Version of the file.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A scheme: one issuer, one acquirer, its terminals.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Scheme {
     version: u32,
+    /// Whether it is a demonstration: its keys are no secret, and it issues nothing of worth.
+    pub demo: bool,
     /// Number of the issuer.
     pub provider: u32,
     /// Number of the acquirer.
@@ -64,6 +66,7 @@ impl Scheme {
         };
         Self {
             version: VERSION,
+            demo: true,
             provider: 9_276,
             acquirer: 5_001,
             currency: currency.code,

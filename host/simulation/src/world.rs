@@ -2,28 +2,33 @@
 //!
 //! ```text
 //! purse.lock          locked while a process works here
-//! scheme.json         who takes part
-//! vault.json          master keys (mode 0600)
+//! scheme.json         who takes part, and whether it is a demonstration
+//! vault.json          master keys, under a passphrase
 //! background.db       the background system
 //! cards/purse-N.card  purses      sams/N.card  PSAMs      transfer/N.card  transfer card
 //! terminals/N/        journal and outbox of a terminal
 //! orders/             what personalisation lines remember of their orders
 //! ```
+//!
+//! The directory is its owner's alone, and so is each file that has a key or money in it. Card images are
+//! sealed under a key that the vault has. A demonstration has vault and images in clear: its keys are
+//! no secret, and what it issues is worth nothing.
 
+mod found;
 mod issue;
 mod manage;
+mod private;
 mod tap;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use apdu_spec::element::{Algorithm, IepId, PurseNumber, Time};
-use background::vault::Lock;
-use background::{Background, Vault, VaultFile};
+use apdu_spec::element::{IepId, PurseNumber};
+use background::{Background, VaultFile};
 use host::card::purse::PurseCard;
 use host::reader::Reader;
-use host::reader::image::Randomness;
+use host::reader::image::{ImageKey, Randomness};
 use host::reader::virtual_reader::VirtualReader;
 use host::terminal::PaymentTerminal;
 use host::terminal::journal::FileJournal;
@@ -33,6 +38,7 @@ use rand_core::{Rng, SeedableRng};
 
 use crate::Error;
 use crate::scheme::{Connection, Scheme};
+pub use found::Founding;
 pub use issue::Limits;
 pub(crate) use issue::name_card;
 pub use manage::Which;
@@ -54,6 +60,8 @@ pub struct World {
     pub(crate) scheme: Scheme,
     pub(crate) background: Background,
     vault_file: VaultFile,
+    /// What the images are sealed under.
+    image_key: Option<ImageKey>,
     random: ChaCha12Rng,
     durable: bool,
     purses: BTreeMap<u64, AnyReader>,
@@ -72,73 +80,6 @@ impl std::fmt::Debug for World {
 }
 
 impl World {
-    /// Makes a world in an empty or missing directory: keys, participants, PSAMs and a
-    /// transfer card, all personalised.
-    pub fn create(
-        directory: &Path,
-        scheme: Scheme,
-        algorithm: Algorithm,
-        random: ChaCha12Rng,
-        now: Time,
-    ) -> Result<Self, Error> {
-        Self::create_watched(directory, scheme, algorithm, random, now, None)
-    }
-
-    /// The same, with an observer that is told what passes between readers and cards from
-    /// the first personalisation on.
-    pub fn create_watched(
-        directory: &Path,
-        scheme: Scheme,
-        algorithm: Algorithm,
-        mut random: ChaCha12Rng,
-        now: Time,
-        observer: Option<SharedObserver>,
-    ) -> Result<Self, Error> {
-        let empty = match std::fs::read_dir(directory) {
-            Ok(mut entries) => entries.next().is_none(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
-            Err(error) => return Err(Error::file(directory)(error)),
-        };
-        if !empty {
-            return Err(Error::NotEmpty(directory.into()));
-        }
-        // Images and books are nobody else's to read.
-        let mut builder = std::fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.recursive(true).create(directory).map_err(Error::file(directory))?;
-        let lock = lock(directory)?;
-        for folder in ["cards", "sams", "transfer", "terminals"] {
-            let path = directory.join(folder);
-            std::fs::create_dir_all(&path).map_err(Error::file(&path))?;
-        }
-        let mut vault = Vault::new();
-        vault.add_version(VERSION, algorithm, &[GROUP], &mut random)?;
-        let file = VaultFile::create(&directory.join("vault.json"), Lock::Open, &vault, &mut random)?;
-        let background = Background::create(&directory.join("background.db"), vault)?;
-        let mut world = Self::with(directory, scheme, (background, file), random, lock);
-        world.observer = observer;
-        world.register(now)?;
-        // The scheme comes last: a directory without it is no world.
-        world.scheme.write(&directory.join("scheme.json"))?;
-        Ok(world)
-    }
-
-    /// Opens a world. Commits of its cards wait for the disk.
-    pub fn open(directory: &Path, random: ChaCha12Rng) -> Result<Self, Error> {
-        let path = directory.join("scheme.json");
-        if !path.exists() {
-            return Err(Error::NoWorld(directory.into()));
-        }
-        let lock = lock(directory)?;
-        let scheme = Scheme::read(&path)?;
-        let (file, vault) = VaultFile::open_plain(&directory.join("vault.json"))?;
-        let background = Background::open(&directory.join("background.db"), vault)?;
-        let mut world = Self::with(directory, scheme, (background, file), random, lock);
-        world.durable = true;
-        Ok(world)
-    }
-
     fn with(
         directory: &Path,
         scheme: Scheme,
@@ -146,11 +87,13 @@ impl World {
         random: ChaCha12Rng,
         lock: File,
     ) -> Self {
+        let image_key = background.vault().image_key().map(|key| ImageKey::new(&key));
         Self {
             directory: directory.into(),
             scheme,
             background,
             vault_file,
+            image_key,
             random,
             durable: false,
             purses: BTreeMap::new(),
@@ -193,6 +136,24 @@ impl World {
     /// The background system.
     pub const fn background(&mut self) -> &mut Background {
         &mut self.background
+    }
+
+    /// Whether its keys are no secret.
+    #[must_use]
+    pub const fn is_demo(&self) -> bool {
+        self.scheme.demo
+    }
+
+    /// What its card images are sealed under; none in a demonstration.
+    #[must_use]
+    pub const fn image_key(&self) -> Option<&ImageKey> {
+        self.image_key.as_ref()
+    }
+
+    /// The card in one of its images.
+    fn image(&mut self, path: &Path) -> Result<VirtualReader, Error> {
+        let random = self.randomness();
+        Ok(VirtualReader::open_with(path, self.image_key.as_ref(), random, self.durable)?)
     }
 
     /// The generator of this world.
@@ -248,7 +209,7 @@ impl World {
             if !path.exists() {
                 return Err(Error::NoPurse(number));
             }
-            let reader = VirtualReader::open(&path, self.randomness(), self.durable)?;
+            let reader = self.image(&path)?;
             self.purses.insert(number, self.watched(CardKind::Purse, number, reader));
         }
         self.purses.get_mut(&number).ok_or(Error::NoPurse(number))
@@ -272,7 +233,7 @@ impl World {
     pub(crate) fn start_terminal(&mut self, name: &str) -> Result<u32, Error> {
         let number = self.scheme.terminal(name)?.sam;
         if !self.terminals.contains_key(&number) {
-            let reader = VirtualReader::open(&self.sam_path(number), self.randomness(), self.durable)?;
+            let reader = self.image(&self.sam_path(number))?;
             let journal = FileJournal::open(&self.terminal_home(number).join("journal"), self.durable)?;
             let reader = self.watched(CardKind::Sam, number.into(), reader);
             let started = PaymentTerminal::start(reader, Box::new(journal));
@@ -289,7 +250,7 @@ impl World {
     pub(crate) fn start_transfer(&mut self) -> Result<(), Error> {
         if self.transfer.is_none() {
             let path = self.transfer_path();
-            let reader = VirtualReader::open(&path, self.randomness(), self.durable)?;
+            let reader = self.image(&path)?;
             let number = self.scheme.transfer_card.into();
             self.transfer = Some(self.watched(CardKind::Transfer, number, reader));
         }
@@ -301,11 +262,4 @@ impl World {
         let terminals = self.scheme.terminals.iter();
         terminals.filter(|terminal| terminal.connection == connection).map(|t| t.name.clone()).collect()
     }
-}
-
-fn lock(directory: &Path) -> Result<File, Error> {
-    let path = directory.join(LOCK);
-    let file = File::create(&path).map_err(Error::file(&path))?;
-    file.try_lock().map_err(|_| Error::Busy(directory.into()))?;
-    Ok(file)
 }

@@ -63,6 +63,7 @@ impl Cost {
 }
 
 /// A passphrase, as a person gave it. Erased when dropped, never shown.
+#[derive(PartialEq, Eq)]
 pub struct Passphrase(Zeroizing<String>);
 
 impl Passphrase {

@@ -16,7 +16,7 @@ use session::Session;
 use simulation::{Error, World};
 
 use crate::watch::{self, Print};
-use crate::{Global, process, reader};
+use crate::{Global, image, process, reader};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -66,11 +66,7 @@ impl Apdu {
             return self.drive(&mut Watched::new(reader, CardLabel::UNKNOWN, observer), lines, global.json);
         }
         match &self.image {
-            Some(path) => {
-                let random = Box::new(process::random(global.seed)?);
-                let reader = VirtualReader::open(path, random, true)?;
-                self.drive(&mut watched(reader, observer), lines, global.json)
-            }
+            Some(path) => self.drive(&mut watched(image::open(global, path)?, observer), lines, global.json),
             None => {
                 let mut world: World = process::open_watched(global, observer)?;
                 self.drive(world.purse(self.purse.unwrap_or(1))?, lines, global.json)

@@ -6,14 +6,13 @@ use apdu_spec::StatusWord;
 use apdu_spec::crypto::derivation::Holder;
 use host::card::domain::{Access, KeyInformation, SecurityDomain, key_information, select_domain};
 use host::reader::Reader;
-use host::reader::virtual_reader::VirtualReader;
 use host::trace::{CardLabel, Watched};
 use rand_chacha::ChaCha12Rng;
 use simulation::world::{AnyReader, Which};
 use simulation::{Error, World};
 
 use super::keys::{Keys, has_own};
-use crate::{Global, process, reader, watch};
+use crate::{Global, image, process, reader, watch};
 
 /// Which card.
 #[derive(clap::Args)]
@@ -63,10 +62,7 @@ impl Target {
         let label = CardLabel::UNKNOWN;
         let mut reader: AnyReader = match (connected, &self.image) {
             (Some(reader), _) => Box::new(Watched::new(reader, label, observer)),
-            (None, Some(path)) => {
-                let reader = VirtualReader::open(path, Box::new(process::random(global.seed)?), true)?;
-                Box::new(Watched::new(reader, label, observer))
-            }
+            (None, Some(path)) => Box::new(Watched::new(image::open(global, path)?, label, observer)),
             (None, None) => process::usage("which card? Give --card, --sam, --transfer, --image or --reader"),
         };
         let known = scheme && global.data.join("scheme.json").exists() && has_own(&held(&mut reader)?);

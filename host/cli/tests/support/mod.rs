@@ -54,7 +54,7 @@ impl Place {
     /// A blank card beside the data.
     pub(crate) fn blank(&self, name: &str) -> PathBuf {
         let path = self.directory.path().join(name);
-        self.json(&["card", "blank", argument(&path)]);
+        self.json(&["card", "blank", "--insecure-plain", argument(&path)]);
         path
     }
 

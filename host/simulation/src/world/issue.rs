@@ -14,7 +14,7 @@ use host::reader::virtual_reader::VirtualReader;
 use host::terminal::personalise::{Personalisation, Personalised};
 use host::trace::CardKind;
 
-use super::{AnyReader, GROUP, VERSION, World};
+use super::{AnyReader, GROUP, VERSION, World, private};
 use crate::Error;
 use crate::issuance::job::{known, synchronise};
 use crate::issuance::{CardOrder, PinOrder};
@@ -68,7 +68,7 @@ impl World {
         };
         let blocks = self.background.issue_sam(&order, &mut self.random, now)?;
         let home = self.terminal_home(number);
-        std::fs::create_dir_all(&home).map_err(Error::file(&home))?;
+        private::directory(&home)?;
         self.make_card(&self.sam_path(number), AppletKind::Sam, (number.into(), order.sam.into()), &blocks)
     }
 
@@ -92,7 +92,7 @@ impl World {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(&blank)(error))?,
             _ => {}
         }
-        let reader = VirtualReader::create(&blank, kind, randomness)?;
+        let reader = VirtualReader::create_with(&blank, kind, self.image_key.as_ref(), randomness)?;
         let mut reader = self.watched(label, number, reader);
         let ready = Ready { kind, holder, blocks: blocks.to_vec(), domain: None };
         self.personalise(&mut reader, &ready, &Access::initial(), &mut || Ok(()))?;
@@ -205,10 +205,12 @@ impl World {
     pub(crate) fn unnamed_card(&mut self, path: &Path, number: u64) -> Result<AnyReader, Error> {
         let blank = path.with_extension("blank");
         if path.exists() {
-            let reader = VirtualReader::open(path, self.randomness(), false)?;
+            let reader =
+                VirtualReader::open_with(path, self.image_key.clone().as_ref(), self.randomness(), false)?;
             return Ok(self.watched(CardKind::Purse, number, reader));
         }
-        let left = VirtualReader::open(&blank, self.randomness(), false);
+        let key = self.image_key.clone();
+        let left = VirtualReader::open_with(&blank, key.as_ref(), self.randomness(), false);
         let reader = match left {
             Ok(left) => left,
             Err(_) => {
@@ -218,7 +220,7 @@ impl World {
                     }
                     _ => {}
                 }
-                VirtualReader::create(&blank, AppletKind::Purse, self.randomness())?
+                VirtualReader::create_with(&blank, AppletKind::Purse, key.as_ref(), self.randomness())?
             }
         };
         Ok(self.watched(CardKind::Purse, number, reader))

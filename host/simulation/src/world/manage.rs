@@ -14,9 +14,9 @@ use host::card::purse::PurseCard;
 use host::card::secure::SecureReader;
 use host::card::{execute, select};
 use host::reader::Reader;
-use host::reader::virtual_reader::VirtualReader;
 use host::trace::{CardKind, CardLabel, Watched};
-use rand_core::Rng;
+use rand_chacha::ChaCha12Rng;
+use rand_core::{Rng, SeedableRng};
 
 use super::{AnyReader, GROUP, World};
 use crate::Error;
@@ -54,7 +54,7 @@ impl World {
                 (self.transfer_path(), CardKind::Transfer, number.into())
             }
         };
-        let reader = VirtualReader::open(&path, self.randomness(), self.durable)?;
+        let reader = self.image(&path)?;
         Ok((self.watched(kind, number, reader), holder))
     }
 
@@ -222,7 +222,12 @@ impl World {
     /// A new version of every key. Its number.
     pub fn add_key_version(&mut self, algorithm: Algorithm) -> Result<u8, Error> {
         let Self { background, vault_file, random, .. } = self;
-        Ok(background.add_key_version(vault_file, algorithm, &[GROUP], random)?)
+        let version = background.add_key_version(vault_file, algorithm, &[GROUP], random)?;
+        if !self.is_demo() {
+            // The generator still has the keys that it gave.
+            self.random = ChaCha12Rng::from_rng(&mut self.random);
+        }
+        Ok(version)
     }
 
     /// A reader with a card of which nothing is known, under the observer's eyes.

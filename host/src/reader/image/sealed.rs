@@ -67,6 +67,12 @@ impl ImageKey {
         Self(key)
     }
 
+    /// The key as a file of its own has it: 64 digits. Who asks erases them.
+    #[must_use]
+    pub fn to_hexadecimal(&self) -> String {
+        hex::encode(self.0.as_slice())
+    }
+
     fn cipher(&self) -> Aes256GcmSiv {
         Aes256GcmSiv::new(&(**self.0).into())
     }
