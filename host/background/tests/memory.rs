@@ -4,15 +4,15 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
-use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, SeekFrom};
+mod scan;
+
+use std::fs;
 
 use apdu_spec::element::{AcquirerId, Amount, Balance, IepId, PurseNumber};
 use apdu_spec::element::{Algorithm, Currency, ProviderId, SamId, SamNumber, Time};
 use background::vault::{Cost, Lock, Passphrase};
 use background::{Background, PurseOrder, SamOrder, Vault, VaultFile};
 use rand_core::{TryCryptoRng, TryRng};
-use zeroize::Zeroize as _;
 
 const NOW: Time = Time(1_770_000_000);
 /// How many keys a generation has with one group.
@@ -60,38 +60,10 @@ fn found(memory: &[u8], key: u8) -> usize {
         + memory.windows(16).filter(text).count()
 }
 
-/// What this process can write to: from, to.
-fn writable() -> Vec<(usize, usize)> {
-    let maps = fs::read_to_string("/proc/self/maps").unwrap();
-    let range = |line: &str| {
-        let (range, mode) = line.split_once(' ')?;
-        let (from, to) = range.split_once('-')?;
-        let address = |text| usize::from_str_radix(text, 16).ok();
-        Some((address(from)?, address(to)?)).filter(|_| mode.starts_with("rw"))
-    };
-    maps.lines().filter_map(range).collect()
-}
-
-/// How often each of the keys is found in all that this process can write to, but for what the
-/// test itself reads into.
+/// How often each of the keys is found in the memory of this process.
 fn scan() -> [usize; KEYS as usize] {
     let mut sums = [0; KEYS as usize];
-    let mut memory = File::open("/proc/self/mem").unwrap();
-    let mut buffer = vec![0; 1 << 20];
-    let own = buffer.as_ptr_range();
-    let beside = |(from, to): (usize, usize)| {
-        [(from, to.min(own.start.addr())), (from.max(own.end.addr()), to)].into_iter().filter(|(a, b)| a < b)
-    };
-    for (from, to) in writable().into_iter().flat_map(beside) {
-        // Pieces overlap by a key.
-        for start in (from..to).step_by(buffer.len() - 16) {
-            let piece = &mut buffer[..(to - start).min(1 << 20)];
-            memory.seek(SeekFrom::Start(start as u64)).unwrap();
-            memory.read_exact(piece).unwrap();
-            (0..KEYS).for_each(|key| sums[usize::from(key)] += found(piece, key));
-        }
-    }
-    buffer.zeroize();
+    scan::memory(&mut |piece| (0..KEYS).for_each(|key| sums[usize::from(key)] += found(piece, key)));
     sums
 }
 

@@ -166,8 +166,8 @@ fn a_demonstration_says_that_its_keys_are_no_secret() {
 }
 
 /// Whatever the umask, and whatever the directory was before.
-#[test]
 #[cfg(unix)]
+#[test]
 fn every_file_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let place = Place::new();

@@ -107,7 +107,7 @@ impl VaultFile {
 
     /// Reads a vault whose keys are no secret. Error: it is under a passphrase.
     pub fn open_plain(path: &Path) -> Result<(Self, Vault), Error> {
-        let bytes = fs::read(path).map_err(Error::io(path))?;
+        let bytes = Zeroizing::new(fs::read(path).map_err(Error::io(path))?);
         let list = parse(path, &bytes)?.plain.ok_or_else(|| Error::SealedVault(path.to_owned()))?;
         let bad = |reason| Error::VaultFile { path: path.to_owned(), reason };
         let vault = Vault::of_list(&list).map_err(bad)?;
