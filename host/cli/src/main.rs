@@ -70,7 +70,7 @@ struct Global {
     /// Print JSON, for programs; amounts are minor units
     #[arg(long, global = true)]
     json: bool,
-    /// Seed of all randomness; without it, the operating system's (demo: 1)
+    /// Seed of all randomness, for demonstrations; without it, the operating system's (demo: 1)
     #[arg(long, global = true)]
     seed: Option<u64>,
     /// Print every APDU to standard error, decoded; keys and PINs are not shown

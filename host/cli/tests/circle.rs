@@ -94,8 +94,8 @@ fn shells_get_their_completion() {
 }
 
 /// Keys of cards are in their images: nobody else on the machine reads them.
-#[test]
 #[cfg(unix)]
+#[test]
 fn a_scheme_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt;
     let place = Place::after_a_day(1);

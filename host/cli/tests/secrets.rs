@@ -61,6 +61,11 @@ fn a_real_scheme_wants_its_passphrase() {
     assert_eq!(env.code, Some(0), "{}", env.err);
     assert!(!env.err.contains("demonstration"), "{}", env.err);
     place.fails(1, &["report"], &["vault.json is locked", "--passphrase-file FILE", "PURSE_PASSPHRASE"]);
+    place.fails(
+        1,
+        &["--passphrase-file", argument(&file), "--seed", "1", "keys", "add"],
+        &["--seed", "demonstrations"],
+    );
     let wrong = under(&place, "wrong horse battery", &["report"]);
     assert!(wrong.code == Some(1) && wrong.err.contains("not the passphrase"), "{}", wrong.err);
     let empty = under(&place, "", &["report"]);

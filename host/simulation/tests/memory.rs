@@ -33,8 +33,8 @@ fn masked_keys(directory: &Path) -> Vec<[u8; HALF]> {
 }
 
 /// In a process of its own: makes the scheme, and notes its keys masked.
-#[test]
 #[ignore = "the other test runs it"]
+#[test]
 fn make_the_scheme_for_the_other_test() {
     let Some(directory) = std::env::var_os(CHILD) else { return };
     let directory = Path::new(&directory);
