@@ -35,6 +35,8 @@ struct Touched {
     purse: Purse,
     changed: bool,
     standings: Vec<Standing>,
+    /// NV of the purchases that this transaction brings, where something of the purse waits.
+    bought: Vec<Counter>,
 }
 
 /// A transaction of clearing.
@@ -82,6 +84,9 @@ impl<'t> Booking<'t> {
     pub(crate) fn advance(&mut self, iep: IepId, nv: Counter) -> Result<(), Error> {
         let tx = self.tx;
         let touched = self.known(iep)?;
+        if touched.purse.doubts {
+            touched.bought.push(nv);
+        }
         let purse = &mut touched.purse;
         purse.highest = purse.highest.max(nv);
         touched.changed = true;
@@ -134,8 +139,10 @@ impl<'t> Booking<'t> {
 
     /// Settles what is in doubt about a purse, as far as the evidence goes.
     pub(crate) fn resolve(&mut self, iep: IepId) -> Result<(), Error> {
-        cancellation::take_up(self, iep)?;
-        let standings = core::mem::take(&mut self.known(iep)?.standings);
+        let touched = self.known(iep)?;
+        let (bought, standings) =
+            (core::mem::take(&mut touched.bought), core::mem::take(&mut touched.standings));
+        bought.into_iter().try_for_each(|nv| cancellation::take_up(self, iep, nv))?;
         claims::decide(self, iep, &standings)?;
         pending::decide(self, iep, &standings)
     }
@@ -157,7 +164,8 @@ impl<'t> Booking<'t> {
     fn touch(&mut self, iep: IepId) -> Result<Option<&mut Touched>, Error> {
         if !self.purses.contains_key(&iep) {
             let Some(purse) = self.tx.purse(iep)? else { return Ok(None) };
-            self.purses.insert(iep, Touched { purse, changed: false, standings: Vec::new() });
+            self.purses
+                .insert(iep, Touched { purse, changed: false, standings: Vec::new(), bought: Vec::new() });
         }
         Ok(self.purses.get_mut(&iep))
     }

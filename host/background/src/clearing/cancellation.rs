@@ -36,9 +36,11 @@ pub(crate) fn cancel(booking: &mut Booking<'_>, item: &Item) -> Taken {
     }
 }
 
-/// Takes up the cancellations of a purse whose purchase has come in.
-pub(crate) fn take_up(booking: &mut Booking<'_>, iep: IepId) -> Result<(), Error> {
-    for evidence in booking.tx.take_ready(iep)? {
+/// Takes up the cancellations that waited for this purchase, which has come in. They are found by
+/// their number: what somebody has planted under other numbers costs nothing.
+pub(crate) fn take_up(booking: &mut Booking<'_>, iep: IepId, bought: Counter) -> Result<(), Error> {
+    let Some(nv) = bought.next() else { return Ok(()) };
+    for evidence in booking.tx.take_waiting(iep, nv)? {
         let (outcome, source) = (Outcome::Receipt, Source::Receipt);
         // Whether it is taken or refused, it has found its place.
         let _ = cancel(booking, &Item { evidence, outcome, source, sender: None, verdict: Ok(()) })?;

@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::panic::resume_unwind;
 use std::thread;
 
+use apdu_spec::Element;
 use apdu_spec::batch::{Acknowledgement, Trailer};
 use apdu_spec::element::{BatchNumber, IepId, Kind, Time};
 use apdu_spec::record::{BatchRecord, Outcome};
-use network::{Batch, RejectionCode, batch_file};
+use network::{Batch, RejectionCode};
 
 use super::booking::Booking;
 use super::exception::{Exception, Reason};
@@ -23,7 +24,7 @@ use crate::vault::Vault;
 const CHUNK: usize = 1024;
 
 /// Takes `batch` in. A batch that came before gets the same acknowledgement again; one
-/// that is not whole is kept as an exception and refused.
+/// that is not whole is refused.
 pub(crate) fn submit(
     store: &mut Store,
     vault: &Vault,
@@ -121,11 +122,24 @@ fn check_sequence(tx: &Tx<'_>, trailer: &Trailer, now: Time) -> Result<(), Error
     }
 }
 
-/// Keeps a batch that is not taken, and says why.
+/// Refusals that are kept of one module: anybody can send what is refused.
+const REFUSALS_MAX: i64 = 64;
+
+/// Says why a batch is not taken, and keeps the reason: with the trailer where its module has sealed
+/// it, else without a byte of it, a few of one module at most, and none in the name of nobody. The
+/// module has the batch itself.
 fn reject<T>(store: &mut Store, batch: &Batch, reason: Reason, now: Time) -> Result<T, Error> {
     let Trailer { sam, batch: number, .. } = batch.trailer;
-    let exception = Exception::of_batch(reason, sam, number, batch_file::encode(batch));
-    store.transaction("intake: reject", |tx| tx.insert_exception(&exception, now))?;
+    let mut buffer = [0; Trailer::MAX];
+    let sealed = reason == Reason::BatchDiffers;
+    let evidence = batch.trailer.to_slice(&mut buffer).ok().filter(|_| sealed).unwrap_or_default();
+    let exception = Exception::of_batch(reason, sam, number, evidence.to_vec());
+    if reason != Reason::UnknownModule {
+        store.transaction("intake: reject", |tx| {
+            let full = tx.refusals(sam)? >= REFUSALS_MAX;
+            if full { Ok(()) } else { tx.insert_exception(&exception, now) }
+        })?;
+    }
     let code = match reason {
         Reason::UnknownModule => RejectionCode::Unknown,
         Reason::BatchDiffers => RejectionCode::Conflict,

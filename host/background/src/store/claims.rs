@@ -97,11 +97,9 @@ impl Tx<'_> {
         self.execute(sql, params![iep, nv.get(), evidence.bytes()]).map(drop)
     }
 
-    /// Takes out the cancellations of a purse whose purchase has come in.
-    pub fn take_ready(&self, iep: IepId) -> Result<Vec<Evidence>, Error> {
-        let sql = "DELETE FROM waiting WHERE purse = ?1 AND EXISTS (SELECT 1 FROM value_commit
-                   WHERE value_commit.purse = waiting.purse AND value_commit.nv = waiting.nv - 1)
-                   RETURNING evidence";
-        self.all(sql, [code::purse(iep)], |row| Evidence::read(row, 0))
+    /// Takes out the cancellations that would have this NV.
+    pub fn take_waiting(&self, iep: IepId, nv: Counter) -> Result<Vec<Evidence>, Error> {
+        let sql = "DELETE FROM waiting WHERE purse = ?1 AND nv = ?2 RETURNING evidence";
+        self.all(sql, params![code::purse(iep), nv.get()], |row| Evidence::read(row, 0))
     }
 }

@@ -47,6 +47,15 @@ impl Tx<'_> {
         self.execute(sql, row).map(drop)
     }
 
+    /// How many refusals of whole batches are kept of a module.
+    pub fn refusals(&self, sam: SamId) -> Result<i64, Error> {
+        let sql = "SELECT count(*) FROM exception WHERE sam = ?1 AND batch IS NOT NULL AND purse IS NULL
+                   AND reason NOT IN (?2, ?3)";
+        let gaps = [Reason::BatchGap, Reason::BatchLink].map(Reason::code);
+        let count = self.first(sql, params![code::sam(sam), gaps[0], gaps[1]], |row| get(row, 0))?;
+        Ok(count.unwrap_or_default())
+    }
+
     /// Closes exceptions of a batch that have been cleared up.
     pub fn close_exceptions(&self, reason: Reason, sam: SamId, batch: BatchNumber) -> Result<(), Error> {
         let sql = "UPDATE exception SET open = 0 WHERE sam = ?1 AND batch = ?2 AND reason = ?3";

@@ -17,12 +17,17 @@ use crate::store::commits::{CommitState, Evidence, Source};
 use crate::store::transfers::{Transfer, TransferState};
 use crate::vault::Vault;
 
-/// Takes the proof that a terminal hands in.
+/// Takes the proof that a terminal hands in, of a load or unload alone: a payment is for its PSAM to
+/// hand in, which may have cancelled it. What is not under a good S3 and S6 is kept nowhere.
 pub(crate) fn hand_in(store: &mut Store, vault: &Vault, value: ValueRecord, now: Time) -> Result<(), Error> {
-    let verdict = match value.entry.kind {
-        Kind::Cancellation => Ok(()),
-        _ => verify(vault, &value),
-    };
+    if !matches!(value.entry.kind, Kind::Load | Kind::Unload) {
+        let text = "only loads and unloads are handed in here; payments come in the batches of their PSAM";
+        return Err(Error::rejected(RejectionCode::Malformed, text));
+    }
+    let verdict = verify(vault, &value);
+    if let Err(reason) = verdict {
+        return Err(rejection(&value, reason));
+    }
     let (outcome, source) = (Outcome::Receipt, Source::Terminal);
     let item = Item { evidence: Evidence::Plain(value), outcome, source, sender: None, verdict };
     let taken = store.transaction("transfer: complete", |tx| {
@@ -34,17 +39,14 @@ pub(crate) fn hand_in(store: &mut Store, vault: &Vault, value: ValueRecord, now:
     taken.map_err(|reason| rejection(&value, reason))
 }
 
-/// A record that is kept as an exception, said to the terminal.
+/// Why a record was not taken, said to the terminal.
 fn rejection(value: &ValueRecord, reason: Reason) -> Error {
     let code = match reason {
         Reason::UnknownPurse | Reason::UnknownModule | Reason::UnknownTransfer => RejectionCode::Unknown,
         Reason::UnknownKey | Reason::WrongMac | Reason::ForgedPurse => RejectionCode::WrongMac,
         _ => RejectionCode::Conflict,
     };
-    Error::rejected(
-        code,
-        format!("purse {}: {}; it is kept as an exception", value.identity.iep, reason.text()),
-    )
+    Error::rejected(code, format!("purse {}: {}", value.identity.iep, reason.text()))
 }
 
 /// Books the purse's word on a load or unload.
