@@ -2,7 +2,6 @@
 
 use apdu_spec::element::{Algorithm, Time};
 use serde_json::json;
-use simulation::collection::Cleared;
 use simulation::day::{self, Plan, Summary};
 use simulation::{Error, World};
 
@@ -69,21 +68,21 @@ impl Demo {
         let figures = report::gather(&mut world)?;
         if global.json {
             output::json(&json!({ "seed": seed, "day": summary, "report": figures.to_json() }));
-            return figures.verdict();
+            return figures.verdict().and(cleared.verdict());
         }
-        tell(seed, &summary, &cleared);
+        tell(seed, &summary);
         figures.print();
         output::line(format_args!("\nThe data is in {}; go on with, for example,", global.data.display()));
         output::line(
             "  purse card list\n  purse load 1 20\n  purse pay 1 2.50 --at kiosk\n  purse collect\n  purse clear\n  \
              purse report",
         );
-        figures.verdict()
+        figures.verdict().and(cleared.verdict())
     }
 }
 
 /// The day in words.
-fn tell(seed: u64, summary: &Summary, cleared: &Cleared) {
+fn tell(seed: u64, summary: &Summary) {
     let Summary { purses, loads, payments, cancelled, unloads, batches, visits } = summary;
     output::line(format_args!(
         "A business day, seed {seed}\n\n\
@@ -92,7 +91,4 @@ fn tell(seed: u64, summary: &Summary, cleared: &Cleared) {
          {unloads} purse was unloaded. The transfer card paid {visits} visits to terminals without a line.\n\
          {batches} batches were verified, booked and acknowledged."
     ));
-    for refused in &cleared.refused {
-        output::line(format_args!("Refused: {refused}"));
-    }
 }
