@@ -1,4 +1,4 @@
-//! `purse card list|show|log`: looks at purses; `block`, `unblock` and `rekey`. The other subcommands
+//! `purse card show|log`: looks at purses; `block`, `unblock` and `rekey`. The other subcommands
 //! have files of their own.
 
 use apdu_spec::element::Kind;
@@ -8,7 +8,7 @@ use serde_json::json;
 use simulation::world::Which;
 use simulation::{Error, World};
 
-use crate::{Global, blank, card_issue, output, pin, process, reader, sam, serve};
+use crate::{Global, blank, card_issue, card_list, output, pin, process, reader, sam, serve};
 
 #[derive(clap::Args)]
 #[command(
@@ -67,7 +67,7 @@ impl Card {
         match &self.action {
             Action::List => {
                 reader::refuse(global)?;
-                list(&mut process::open(global)?, global.json)
+                card_list::list(&mut process::open(global)?, global.json)
             }
             Action::Show { purse } => {
                 let (mut world, presented) = process::open_with_purse(global)?;
@@ -114,58 +114,6 @@ fn block(purse: Option<u64>, blocked: bool, global: &Global) -> Result<(), Error
 fn shadow_of(world: &mut World, number: u64) -> Result<Option<PurseLine>, Error> {
     let name = world.iep(number)?.to_string();
     Ok(world.background().purses()?.into_iter().find(|line| line.purse == name))
-}
-
-fn list(world: &mut World, as_json: bool) -> Result<(), Error> {
-    let currency = world.scheme().currency();
-    let shadows = world.background().purses()?;
-    let (mut rows, mut values) = (Vec::new(), Vec::new());
-    for number in world.purse_numbers() {
-        let name = world.iep(number)?.to_string();
-        let known = shadows.iter().find(|line| line.purse == name);
-        let shadow = known.map(|line| line.shadow.minor);
-        let shown = shadow.map_or("unknown".into(), |minor| output::money(minor, currency));
-        let hotlisted = known.is_some_and(|line| line.hotlisted);
-        let mut card = match world.personalised_card(number) {
-            Ok(Some(card)) => card,
-            Ok(None) => continue,
-            // One card that cannot be read hides no other.
-            Err(error @ (Error::Locked(_) | Error::Terminated(_))) => {
-                let state = if matches!(error, Error::Locked(_)) { "card locked" } else { "TERMINATED" };
-                values.push(json!({
-                    "purse": number, "id": name, "balance": null, "shadow": shadow, "hotlisted": hotlisted,
-                    "unread": state,
-                }));
-                let dash = || "-".to_owned();
-                rows.push([number.to_string(), name, dash(), shown, dash(), dash(), state.into()]);
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        let blocked = card.is_blocked();
-        let (balance, information) = (card.balance()?, card.information()?);
-        values.push(json!({
-            "purse": number, "id": name, "balance": balance.balance.0, "shadow": shadow,
-            "sessions": information.nt.get(), "value_commits": information.nv.get(),
-            "receipts": information.receipts, "hotlisted": hotlisted, "blocked": blocked,
-        }));
-        rows.push([
-            number.to_string(),
-            name,
-            output::money(balance.balance.0.into(), currency),
-            shown,
-            information.nv.to_string(),
-            information.receipts.to_string(),
-            if blocked { "blocked".into() } else { "in use".into() },
-        ]);
-    }
-    if as_json {
-        output::json(&json!(values));
-    } else {
-        let head = ["purse", "id", "balance", "shadow balance", "value commits", "receipts held", "state"];
-        output::line(output::table(head, 2, rows));
-    }
-    Ok(())
 }
 
 fn show(world: &mut World, number: u64, image: bool, as_json: bool) -> Result<(), Error> {

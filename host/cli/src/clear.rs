@@ -1,4 +1,5 @@
-//! `purse clear`: batches are verified, booked and acknowledged, and merchants are paid.
+//! `purse clear`: batches are verified, booked and acknowledged, and merchants are paid. What is
+//! damaged or refused is named, and stops nothing else.
 
 use serde_json::json;
 use simulation::Error;
@@ -16,8 +17,10 @@ impl Clear {
         let cleared = world.clear(process::now())?;
         let stored: Vec<_> = cleared.stored.iter().map(|(sam, batch)| format!("{sam}/{batch}")).collect();
         if global.json {
-            let settlement = &cleared.settlement;
-            output::json(&json!({ "stored": stored, "refused": cleared.refused, "settlement": settlement }));
+            output::json(&json!({
+                "stored": stored, "refused": cleared.refused, "failed": cleared.failed,
+                "settlement": cleared.settlement,
+            }));
         } else {
             output::line(format_args!("{} batches stored {}", stored.len(), stored.join(", ")));
             if let Some(settlement) = &cleared.settlement {
@@ -27,12 +30,6 @@ impl Clear {
                 }
             }
         }
-        match cleared.refused.first() {
-            None => Ok(()),
-            Some(refused) => Err(Error::Mismatch(format!(
-                "{} batches were not taken; first: {refused}. Nothing of them is lost.",
-                cleared.refused.len()
-            ))),
-        }
+        cleared.verdict()
     }
 }

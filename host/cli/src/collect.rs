@@ -1,7 +1,10 @@
-//! `purse collect`: payments leave the terminals.
+//! `purse collect`: payments leave the terminals. One that is broken stops no other.
 
-use serde_json::json;
+use apdu_spec::element::BatchNumber;
+use serde_json::{Value, json};
 use simulation::Error;
+use simulation::collection::Collected;
+use simulation::failure::verdict;
 use simulation::scheme::Connection;
 
 use crate::{Global, output, process};
@@ -18,32 +21,36 @@ impl Collect {
         let mut world = process::open(global)?;
         let all = || world.scheme().terminals.iter().map(|terminal| terminal.name.clone()).collect();
         let names: Vec<String> = if self.terminals.is_empty() { all() } else { self.terminals.clone() };
-        let mut values = Vec::new();
-        for name in names {
-            let collected = world.collect(&name)?;
-            let batches: Vec<u32> = collected.batches.iter().map(|batch| batch.get()).collect();
-            let acknowledged = collected.acknowledged;
-            values.push(json!({
-                "terminal": name, "connection": collected.connection, "batches": batches,
-                "acknowledged": acknowledged,
-            }));
-            if !global.json {
-                tell(&name, collected.connection, &batches, acknowledged);
-            }
-        }
+        let (collected, failed) = world.collect_all(&names);
         if global.json {
-            output::json(&json!(values));
+            let terminals: Vec<_> = collected.iter().map(to_json).collect();
+            output::json(&json!({ "terminals": terminals, "failed": failed }));
+        } else {
+            collected.iter().for_each(tell);
         }
-        Ok(())
+        verdict(failed)
     }
 }
 
-fn tell(name: &str, connection: Connection, batches: &[u32], acknowledged: usize) {
+fn numbers(batches: &[BatchNumber]) -> Vec<u32> {
+    batches.iter().map(|batch| batch.get()).collect()
+}
+
+fn to_json(collected: &Collected) -> Value {
+    let Collected { terminal, connection, batches, left, acknowledged } = collected;
+    json!({
+        "terminal": terminal, "connection": connection, "batches": numbers(batches), "left": numbers(left),
+        "acknowledged": acknowledged,
+    })
+}
+
+fn tell(collected: &Collected) {
+    let Collected { terminal: name, connection, batches, acknowledged, .. } = collected;
     let way = match connection {
         Connection::Online => "to its outbox",
         Connection::Never => "onto the transfer card",
     };
-    let what = match batches {
+    let what = match numbers(batches).as_slice() {
         [] => "nothing new".to_owned(),
         batches => format!("batches {batches:?} {way}"),
     };

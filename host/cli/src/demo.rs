@@ -3,7 +3,6 @@
 use apdu_spec::element::{Algorithm, Time};
 use background::vault::Lock;
 use serde_json::json;
-use simulation::collection::Cleared;
 use simulation::day::{self, Plan, Summary};
 use simulation::world::Founding;
 use simulation::{Error, World};
@@ -73,9 +72,9 @@ impl Demo {
         if global.json {
             let report = figures.to_json();
             output::json(&json!({ "demo": true, "seed": seed, "day": summary, "report": report }));
-            return figures.verdict();
+            return figures.verdict().and(cleared.verdict());
         }
-        tell(seed, &summary, &cleared);
+        tell(seed, &summary);
         process::note_demo_keys(global);
         figures.print();
         output::line(format_args!("\nThe data is in {}; go on with, for example,", global.data.display()));
@@ -83,12 +82,12 @@ impl Demo {
             "  purse card list\n  purse load 1 20\n  purse pay 1 2.50 --at kiosk\n  purse collect\n  purse clear\n  \
              purse report",
         );
-        figures.verdict()
+        figures.verdict().and(cleared.verdict())
     }
 }
 
 /// The day in words.
-fn tell(seed: u64, summary: &Summary, cleared: &Cleared) {
+fn tell(seed: u64, summary: &Summary) {
     let Summary { purses, loads, payments, cancelled, unloads, batches, visits } = summary;
     output::line(format_args!(
         "A business day, seed {seed}\n\n\
@@ -97,7 +96,4 @@ fn tell(seed: u64, summary: &Summary, cleared: &Cleared) {
          {unloads} purse was unloaded. The transfer card paid {visits} visits to terminals without a line.\n\
          {batches} batches were verified, booked and acknowledged."
     ));
-    for refused in &cleared.refused {
-        output::line(format_args!("Refused: {refused}"));
-    }
 }

@@ -7,6 +7,7 @@ mod apdu;
 mod blank;
 mod card;
 mod card_issue;
+mod card_list;
 mod clear;
 mod collect;
 mod completions;

@@ -7,7 +7,7 @@ use background::clearing::reconcile::Discrepancy;
 use background::reports::{ExceptionLine, IssuerStatement, MerchantStatement};
 use serde_json::{Value, json};
 use simulation::equation::Equation;
-use simulation::{Error, World};
+use simulation::{Error, World, failure};
 
 use crate::{Global, output, process};
 
@@ -64,6 +64,7 @@ impl Figures {
             "discrepancies": self.discrepancies,
             "books": { "terms": self.books, "difference": self.books.difference(), "holds": self.books.holds() },
             "world": { "terms": self.equation, "difference": self.equation.difference() },
+            "failed": self.equation.failed,
         })
     }
 
@@ -113,20 +114,29 @@ impl Figures {
 
     /// The world's line: counted on the cards.
     fn print_world(&self) {
-        let Equation { loaded, unloaded, balances, purses, unread, received, in_terminals, in_receipts } =
-            self.equation;
-        let difference = match unread {
+        let Equation {
+            loaded,
+            unloaded,
+            balances,
+            purses,
+            unread,
+            received,
+            in_terminals,
+            in_receipts,
+            failed: _,
+        } = &self.equation;
+        let difference = match *unread {
             0 => "difference".to_owned(),
-            cards => format!("difference: on {cards} TERMINATED cards, which cannot be read"),
+            cards => format!("difference: on {cards} cards that cannot be read"),
         };
         output::line("\nThe money equation, counted on the cards");
         self.print_terms(&[
-            ("loads that purses have committed", "", loaded),
-            ("unloads that purses have committed", "-", unloaded),
-            (&format!("balances on {purses} purses"), "=", balances),
-            ("payments at the background system", "+", received),
-            ("payments in terminals or on their way", "+", in_terminals),
-            ("payments that only the purse knows", "+", in_receipts),
+            ("loads that purses have committed", "", *loaded),
+            ("unloads that purses have committed", "-", *unloaded),
+            (&format!("balances on {purses} purses"), "=", *balances),
+            ("payments at the background system", "+", *received),
+            ("payments in terminals or on their way", "+", *in_terminals),
+            ("payments that only the purse knows", "+", *in_receipts),
             (&difference, "!", self.equation.difference()),
         ]);
     }
@@ -170,12 +180,12 @@ impl Figures {
         }
     }
 
-    /// An error where the money does not add up.
+    /// An error where the money does not add up, or where somebody could not be asked.
     pub(crate) fn verdict(&self) -> Result<(), Error> {
-        let counted = self.equation.difference() == 0 || self.equation.unread > 0;
+        let counted = self.equation.difference() == 0 || !self.equation.is_whole();
         let even = counted && self.books.holds() && self.books.covered();
         if even && self.discrepancies.is_empty() {
-            return Ok(());
+            return failure::verdict(self.equation.failed.clone());
         }
         Err(Error::Mismatch("the money equation does not hold; see the report".into()))
     }

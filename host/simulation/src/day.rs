@@ -188,9 +188,7 @@ impl Day<'_> {
         self.unload_one(now)?;
         progress("settling", 0, 1);
         let cleared = self.world.clear(now)?;
-        self.cleared.stored.extend(cleared.stored);
-        self.cleared.refused.extend(cleared.refused);
-        self.cleared.settlement = cleared.settlement;
+        self.cleared.extend(cleared);
         for (terminal, _) in TERMINALS.iter().filter(|(_, connection)| *connection == Connection::Never) {
             self.world.collect(terminal)?;
             self.summary.visits += 1;

@@ -8,20 +8,22 @@
 //! A payment is looked for in three places: in the books, in PSAMs that still keep its
 //! record, and in the logs of purses. A cancelled purchase is none. A load or unload counts
 //! once its purse has committed it: of those that are in doubt in the books, the ones that
-//! show in a log or in a receipt.
+//! show in a log or in a receipt. Who cannot be read is named, and everybody else is counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use apdu_spec::element::{BatchNumber, Counter, IepId, Kind};
+use apdu_spec::element::{Balance, BatchNumber, Counter, IepId, Kind};
+use apdu_spec::purse::LogLine;
 use apdu_spec::record::{BatchRecord, Outcome};
 use background::MerchantId;
 use background::reports::PaymentState;
 use serde::Serialize;
 
+use crate::failure::Failure;
 use crate::{Error, World};
 
 /// The terms of a world, in minor units.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Equation {
     /// Loads that purses have committed.
     pub loaded: i64,
@@ -31,7 +33,8 @@ pub struct Equation {
     pub balances: i64,
     /// Cards.
     pub purses: u64,
-    /// Cards that are TERMINATED: what is on them is not in the balances, nobody can read it.
+    /// Cards of purses that are TERMINATED, locked or damaged: what is on them is not in the
+    /// balances, nobody can read it.
     pub unread: u64,
     /// Payments that the background system has.
     pub received: i64,
@@ -39,9 +42,19 @@ pub struct Equation {
     pub in_terminals: i64,
     /// Payments that only the log of the purse shows: their answer was lost.
     pub in_receipts: i64,
+    /// Purses and terminals that ought to be readable, and why they are not. What only they know
+    /// is in no term.
+    #[serde(skip)]
+    pub failed: Vec<Failure>,
 }
 
 impl Equation {
+    /// Whether everything was read, so that the terms are all that there is.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.unread == 0 && self.failed.is_empty()
+    }
+
     /// Left side less right side. Zero: no cent was made or lost. Where cards cannot be read,
     /// it is what must be on them.
     #[must_use]
@@ -70,7 +83,7 @@ impl World {
         let (provider, currency) = (self.scheme.provider(), self.scheme.currency());
         let books = self.background.books(provider, currency)?;
         let received = self.known_to_background()?;
-        let in_terminals = self.known_to_terminals()?;
+        let in_terminals = self.known_to_terminals(&mut equation.failed);
         let in_purses = self.known_to_purses(&mut equation)?;
 
         (equation.loaded, equation.unloaded) = (books.loaded, books.unloaded);
@@ -130,51 +143,66 @@ impl World {
             .ok_or_else(|| Error::Mismatch(format!("the books name NV {nv} of a purse {purse:?}")))
     }
 
-    fn known_to_terminals(&mut self) -> Result<Known, Error> {
+    fn known_to_terminals(&mut self, failed: &mut Vec<Failure>) -> Known {
         let mut known = Known::default();
         let names: Vec<_> = self.scheme.terminals.iter().map(|terminal| terminal.name.clone()).collect();
         for name in names {
-            let number = match self.start_terminal(&name) {
-                Err(Error::Module(..)) if self.has_no_module(&name)? => continue,
-                started => started?,
-            };
-            let Some(terminal) = self.terminals.get_mut(&number) else { continue };
-            let sam = terminal.sam();
-            let information = sam.information()?;
-            for batch in information.oldest.get()..=information.batch.get() {
-                let Some(batch) = BatchNumber::new(batch) else { break };
-                let count =
-                    if batch == information.batch { information.entries } else { sam.trailer(batch)?.count };
-                for index in 0..count {
-                    known.take(&sam.collect(batch, index)?);
-                }
+            match self.records_at(&name) {
+                Ok(records) => records.iter().for_each(|record| known.take(record)),
+                Err(error) => failed.push(Failure::new(name, error)),
             }
         }
-        Ok(known)
+        known
+    }
+
+    /// All records that the PSAM of a terminal keeps.
+    fn records_at(&mut self, name: &str) -> Result<Vec<BatchRecord>, Error> {
+        let number = match self.start_terminal(name) {
+            Err(Error::Module(..)) if self.has_no_module(name)? => return Ok(Vec::new()),
+            started => started?,
+        };
+        let Some(terminal) = self.terminals.get_mut(&number) else { return Ok(Vec::new()) };
+        let sam = terminal.sam();
+        let information = sam.information()?;
+        let mut records = Vec::new();
+        for batch in information.oldest.get()..=information.batch.get() {
+            let Some(batch) = BatchNumber::new(batch) else { break };
+            let count =
+                if batch == information.batch { information.entries } else { sam.trailer(batch)?.count };
+            for index in 0..count {
+                records.push(sam.collect(batch, index)?);
+            }
+        }
+        Ok(records)
     }
 
     fn known_to_purses(&mut self, equation: &mut Equation) -> Result<Known, Error> {
         let mut known = Known::default();
         for number in self.purse_numbers() {
             let iep = self.iep(number)?;
-            // A purse that was deleted held no value, and what it did is in the books.
-            let mut card = match self.personalised_card(number) {
-                Err(Error::Terminated(_)) => {
-                    equation.unread += 1;
-                    continue;
+            match self.balance_and_log(number) {
+                // A purse that was deleted held no value, and what it did is in the books.
+                Ok(None) => {}
+                Ok(Some((balance, log))) => {
+                    equation.balances += i64::from(balance.0);
+                    equation.purses += 1;
+                    log.iter().for_each(|line| known.note(iep, line.kind, line.nv, line.amount.get()));
                 }
-                card => match card? {
-                    Some(card) => card,
-                    None => continue,
-                },
-            };
-            equation.balances += i64::from(card.balance()?.balance.0);
-            equation.purses += 1;
-            for line in card.log()? {
-                known.note(iep, line.kind, line.nv, line.amount.get());
+                Err(error) => {
+                    equation.unread += 1;
+                    // Nobody can do anything about a card that is TERMINATED.
+                    let failure = Failure::new(format!("purse {number}"), &error);
+                    equation.failed.extend(Some(failure).filter(|_| !matches!(error, Error::Terminated(_))));
+                }
             }
         }
         Ok(known)
+    }
+
+    /// What a purse says of itself; nothing where it was deleted.
+    fn balance_and_log(&mut self, number: u64) -> Result<Option<(Balance, Vec<LogLine>)>, Error> {
+        let Some(mut card) = self.personalised_card(number)? else { return Ok(None) };
+        Ok(Some((card.balance()?.balance, card.log()?)))
     }
 }
 

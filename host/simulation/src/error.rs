@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use apdu_spec::StatusWord;
 use apdu_spec::element::IepId;
 
+use crate::failure::{Failure, lines};
+
 /// The errors of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -99,6 +101,12 @@ pub enum Error {
     /// What a card refuses, in words.
     #[error("{0}")]
     Refused(String),
+    /// The transfer card cannot be used.
+    #[error("transfer card: {0}")]
+    Transfer(Box<Self>),
+    /// Some could not do their part; everybody else's is done.
+    #[error("some could not do their part; everything else is done:{}", lines(.0))]
+    Unfinished(Vec<Failure>),
     /// A sum that should be the same and is not.
     #[error("{0}")]
     Mismatch(String),

@@ -188,7 +188,7 @@ impl Replay<'_> {
         if *count >= COLLECT_AFTER {
             *count = 0;
             self.world.collect(merchant)?;
-            self.world.clear(now)?;
+            self.world.clear(now)?.verdict()?;
         }
         Ok(())
     }
@@ -217,9 +217,7 @@ impl Replay<'_> {
         for name in &names {
             self.world.collect(name)?;
         }
-        if let Some(refused) = cleared.refused.first() {
-            return Err(Error::Mismatch(format!("a batch was refused: {refused}")));
-        }
+        cleared.verdict()?;
         self.compare_shadows(statements)?;
         self.compare_merchants(statements)?;
         self.compare_books()

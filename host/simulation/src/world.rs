@@ -31,6 +31,7 @@ use host::reader::Reader;
 use host::reader::image::{ImageKey, Randomness};
 use host::reader::virtual_reader::VirtualReader;
 use host::terminal::PaymentTerminal;
+use host::terminal::downloads::identity;
 use host::terminal::journal::FileJournal;
 use host::trace::{CardKind, CardLabel, SharedObserver, Watched};
 use rand_chacha::ChaCha12Rng;
@@ -246,13 +247,20 @@ impl World {
         Ok(number)
     }
 
+    /// What the transfer card is called in messages.
+    pub(crate) fn transfer_name(&self) -> String {
+        format!("transfer card {}", self.scheme.transfer_card)
+    }
+
     /// The transfer card, in a reader.
     pub(crate) fn start_transfer(&mut self) -> Result<(), Error> {
         if self.transfer.is_none() {
             let path = self.transfer_path();
             let reader = self.image(&path)?;
             let number = self.scheme.transfer_card.into();
-            self.transfer = Some(self.watched(CardKind::Transfer, number, reader));
+            let mut reader = self.watched(CardKind::Transfer, number, reader);
+            identity(&mut reader)?;
+            self.transfer = Some(reader);
         }
         Ok(())
     }

@@ -25,6 +25,10 @@ impl std::fmt::Debug for TransferCard<'_> {
 }
 
 impl<'r> TransferCard<'r> {
+    /// More parcels or downloads than a card of 1 MiB has room for, each of which takes more
+    /// than 16 bytes. What states more is no transfer card.
+    pub const RECORDS_MAX: usize = 1 << 16;
+
     /// Selects the transfer card.
     pub fn select(reader: &'r mut dyn Reader) -> Result<Self, Error> {
         select(reader, Aid::TRANSFER)?;

@@ -1,13 +1,19 @@
 //! Collection: batches out of a PSAM, over a line or on a transfer card.
+//!
+//! On a transfer card a batch is a run of parcels: its records in order, and its trailer right
+//! behind them. A visit appends runs as a whole, and whoever was interrupted appends them anew,
+//! so that nothing that anybody else has put on board, before or behind a run, breaks it or
+//! stands for it. There is one run to a trailer, and no parcel is in two of them: what is on
+//! board bounds the work, whoever has put it there.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use apdu_spec::batch::Trailer;
 use apdu_spec::download::{CONTENT_MAX, Parcel, TRAILER_INDEX};
 use apdu_spec::element::{BatchNumber, SamId};
 use apdu_spec::record::BatchRecord;
 use apdu_spec::wire::Octets;
-use apdu_spec::{Element, Malformed};
+use apdu_spec::{Element, Malformed, StatusWord};
 
 use super::PaymentTerminal;
 use crate::Error;
@@ -23,6 +29,15 @@ pub struct CollectedBatch {
     pub records: Vec<BatchRecord>,
 }
 
+/// What a visit put on a transfer card.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Boarded {
+    /// Batches that went on board whole.
+    pub batches: Vec<BatchNumber>,
+    /// Batches that only the PSAM has: the card is full, whoever has filled it.
+    pub left: Vec<BatchNumber>,
+}
+
 impl PaymentTerminal {
     /// Closes the open batch, where it holds anything, and reads all batches that are not
     /// acknowledged. The PSAM keeps them until their acknowledgement.
@@ -31,7 +46,7 @@ impl PaymentTerminal {
         if before.entries > 0 || before.open > 0 {
             match self.sam.close_batch() {
                 // Enough batches wait already; they go first.
-                Err(error) if error.status() == Some(apdu_spec::StatusWord::BATCHES_FULL) => {}
+                Err(error) if error.status() == Some(StatusWord::BATCHES_FULL) => {}
                 other => drop(other?),
             }
         }
@@ -48,21 +63,24 @@ impl PaymentTerminal {
         Ok(CollectedBatch { records: records.collect::<Result<_, _>>()?, trailer })
     }
 
-    /// Collects onto a transfer card; the batches that went on board. What is on board
-    /// already, from an earlier visit, is not put on it twice.
-    pub fn collect_onto(&mut self, transfer: &mut dyn Reader) -> Result<Vec<BatchNumber>, Error> {
+    /// Collects onto a transfer card. A batch is on board already, from an earlier visit, where
+    /// all of it is, byte for byte as the PSAM gives it: anybody can put parcels on board under
+    /// this PSAM's name, and even copy its trailer behind other records.
+    pub fn collect_onto(&mut self, transfer: &mut dyn Reader) -> Result<Boarded, Error> {
         let batches = self.collect()?;
         let mut card = TransferCard::select(transfer)?;
-        let aboard = trailers_aboard(&mut card)?;
-        let sam = self.information.sam;
-        let mut numbers = Vec::new();
-        for batch in batches.iter().filter(|batch| !aboard.contains(&(sam, batch.trailer.batch))) {
-            for parcel in parcels(batch).map_err(|_| Error::Parcel("a record is too long".into()))? {
-                card.append_parcel(&parcel)?;
+        let aboard = aboard(&mut card)?;
+        let mut boarded = Boarded::default();
+        for batch in &batches {
+            let run = parcels(batch).map_err(|_| Error::Parcel("a record is too long".into()))?;
+            if aboard.windows(run.len()).any(|there| there == run) {
+                continue;
             }
-            numbers.push(batch.trailer.batch);
+            let fits = boarded.left.is_empty() && put(&mut card, &run)?;
+            let list = if fits { &mut boarded.batches } else { &mut boarded.left };
+            list.push(batch.trailer.batch);
         }
-        Ok(numbers)
+        Ok(boarded)
     }
 }
 
@@ -80,25 +98,42 @@ fn parcels(batch: &CollectedBatch) -> Result<Vec<Parcel>, Malformed> {
     Ok(parcels)
 }
 
-/// All parcels on board.
+/// Puts a run on board; whether the card had room for all of it.
+fn put(card: &mut TransferCard<'_>, run: &[Parcel]) -> Result<bool, Error> {
+    for parcel in run {
+        match card.append_parcel(parcel) {
+            Err(error) if error.status() == Some(StatusWord::NOT_ENOUGH_MEMORY) => return Ok(false),
+            other => drop(other?),
+        }
+    }
+    Ok(true)
+}
+
+/// All parcels on board. One that the card cannot give any more is a piece that is missing.
 fn aboard(card: &mut TransferCard<'_>) -> Result<Vec<Parcel>, Error> {
     let information = card.information()?;
-    (information.first_parcel..information.next_parcel).map(|number| card.parcel(number)).collect()
+    let numbers = information.first_parcel..information.next_parcel;
+    if numbers.len() > TransferCard::RECORDS_MAX {
+        return Err(Error::Parcel(format!("it states {} parcels, more than any card holds", numbers.len())));
+    }
+    let mut parcels = Vec::new();
+    for number in numbers {
+        match card.parcel(number) {
+            Err(error) if error.status() == Some(StatusWord::RECORD_NOT_FOUND) => {}
+            parcel => parcels.push(parcel?),
+        }
+    }
+    Ok(parcels)
 }
 
-fn trailers_aboard(card: &mut TransferCard<'_>) -> Result<Vec<(SamId, BatchNumber)>, Error> {
-    let parcels = aboard(card)?;
-    let trailers = parcels.iter().filter(|parcel| parcel.index == TRAILER_INDEX);
-    Ok(trailers.map(|parcel| (parcel.sam, parcel.batch)).collect())
-}
-
-/// What a transfer card brings: whole batches, and those that were cut short.
+/// What a transfer card brings: whole batches, and pieces of others.
 #[derive(Debug, Default)]
 pub struct Delivery {
-    /// Whole batches, in the order of their trailers.
+    /// Whole batches, in the order of their trailers. Several may have one number, planted ones
+    /// among them: the background system knows whose S4 is good.
     pub batches: Vec<CollectedBatch>,
-    /// Batches of which pieces are missing: the PSAM still has them.
-    pub incomplete: Vec<(SamId, BatchNumber)>,
+    /// Batches of which there are pieces that make no whole: the PSAM still has them.
+    pub incomplete: BTreeSet<(SamId, BatchNumber)>,
     /// Number of the parcel after the last one that was read.
     pub next_parcel: u32,
 }
@@ -107,35 +142,49 @@ pub struct Delivery {
 pub fn unpack(transfer: &mut dyn Reader) -> Result<Delivery, Error> {
     let mut card = TransferCard::select(transfer)?;
     let mut delivery = Delivery { next_parcel: card.information()?.next_parcel, ..Delivery::default() };
-    let mut records: BTreeMap<(SamId, BatchNumber), BTreeMap<u16, BatchRecord>> = BTreeMap::new();
-    for parcel in aboard(&mut card)? {
-        let key = (parcel.sam, parcel.batch);
-        let content = parcel.content.as_slice();
-        // Anybody can put a parcel on board: one that is nonsense is a piece that is missing.
-        if parcel.index != TRAILER_INDEX {
-            let found = records.entry(key).or_default();
-            found.extend(BatchRecord::from_bytes(content).map(|record| (parcel.index, record)));
-        } else if let Ok(trailer) = Trailer::from_bytes(content) {
-            let found: Vec<_> = records.remove(&key).unwrap_or_default().into_values().collect();
-            if found.len() == usize::from(trailer.count) {
-                delivery.batches.push(CollectedBatch { trailer, records: found });
-            } else {
-                delivery.incomplete.push(key);
-            }
-        } else {
-            records.entry(key).or_default();
-        }
+    let parcels = aboard(&mut card)?;
+    for stretch in parcels.split_inclusive(|parcel| parcel.index == TRAILER_INDEX) {
+        let batch = closed(stretch);
+        let used = batch.as_ref().map_or(0, |batch| batch.records.len() + 1);
+        let loose = stretch.iter().take(stretch.len() - used);
+        delivery.incomplete.extend(loose.map(|parcel| (parcel.sam, parcel.batch)));
+        delivery.batches.extend(batch);
     }
-    delivery.incomplete.extend(records.into_keys());
     Ok(delivery)
+}
+
+/// The batch that the last of these parcels, a trailer, closes: it counts the parcels right
+/// before it that are its records. Anybody can put a parcel on board: one that is nonsense is a
+/// piece that is missing.
+fn closed(stretch: &[Parcel]) -> Option<CollectedBatch> {
+    let (last, before) = stretch.split_last().filter(|(last, _)| last.index == TRAILER_INDEX)?;
+    let trailer = Trailer::from_bytes(last.content.as_slice()).ok()?;
+    let first = before.len().checked_sub(trailer.count.into())?;
+    let run = &stretch[first..];
+    let named = |parcel: &Parcel| (parcel.sam, parcel.batch) == (trailer.sam, trailer.batch);
+    let in_order = (0..).zip(&before[first..]).all(|(index, parcel)| parcel.index == index);
+    if !in_order || !run.iter().all(named) {
+        return None;
+    }
+    let records = before[first..].iter().map(|parcel| BatchRecord::from_bytes(parcel.content.as_slice()));
+    Some(CollectedBatch { records: records.collect::<Result<_, _>>().ok()?, trailer })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::downloads::tests::Liar;
 
     #[test]
     fn records_and_trailers_fit_a_parcel() {
         const { assert!(BatchRecord::MAX <= CONTENT_MAX && Trailer::MAX <= CONTENT_MAX) };
+    }
+
+    #[test]
+    fn a_card_that_states_more_than_any_holds_is_refused_before_it_is_read() {
+        let mut card = Liar::stating(u32::MAX);
+        let refused = unpack(&mut card).expect_err("refused").to_string();
+        assert!(refused.contains("more than any card holds"), "{refused}");
+        assert!(card.asked < 5, "{} questions", card.asked);
     }
 }

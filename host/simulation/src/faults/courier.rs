@@ -2,9 +2,6 @@
 //! late, lost and copied.
 
 use apdu_spec::element::Time;
-use host::terminal::collection::unpack;
-use host::terminal::downloads::{identity, next_download, send_back};
-use network::{Batch, Link, Request, Response};
 
 use super::fate::Shared;
 use super::link::{Office, Wire};
@@ -13,6 +10,7 @@ use super::site::{Connection, Site};
 use super::slot::{Carried, Slot};
 use super::system::System;
 use crate::Error;
+use crate::delivery::HandedIn;
 
 /// Downloads that stay on board.
 const DOWNLOADS_KEPT: u32 = 64;
@@ -94,17 +92,6 @@ impl System {
 /// Hands in what is on board; what is stored is released, and acknowledged on board.
 fn empty(slot: &mut Slot, office: &mut Office, shared: &Shared, now: Time) -> Result<(), Error> {
     let mut card = Carried::new(slot, shared);
-    let delivery = unpack(&mut card)?;
-    let (mut acknowledgements, mut all_stored) = (Vec::new(), true);
-    for batch in delivery.batches {
-        let batch = Batch { trailer: batch.trailer, records: batch.records };
-        match Wire::new(office, shared, now).call(&Request::SubmitBatch(batch)) {
-            Ok(Response::Acknowledged(acknowledgement)) => acknowledgements.push(acknowledgement),
-            _ => all_stored = false,
-        }
-    }
-    let parcels = if all_stored { delivery.next_parcel } else { 1 };
-    let downloads = next_download(&mut card)?.saturating_sub(DOWNLOADS_KEPT).max(1);
-    let release = office.background.release(identity(&mut card)?, parcels, downloads)?;
-    Ok(send_back(&mut card, &release, &acknowledgements)?)
+    let handed_in = HandedIn::from(&mut card, &mut Wire::new(office, shared, now))?;
+    handed_in.answer(&mut card, &mut office.background, DOWNLOADS_KEPT)
 }
