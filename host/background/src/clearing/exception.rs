@@ -63,8 +63,6 @@ reasons! {
     Hotlisted = "hotlisted", "the purse was on the hotlist";
     /// The balance would leave its range.
     OutOfBounds = "out-of-bounds", "the balance leaves the range that the purse was issued with";
-    /// A value commit that moves nothing.
-    NoAmount = "no-amount", "the amount is zero";
     /// Two different value commits under one NV.
     Clone = "clone", "another transaction under the same number: a copied or rolled-back purse";
     /// Two different purchases under one number of the PSAM.

@@ -62,9 +62,6 @@ pub(crate) fn post(booking: &mut Booking<'_>, item: &Item) -> Taken {
     if let Err(reason) = item.verdict {
         return booking.refuse(item, reason);
     }
-    if value.entry.order.amount.get() == 0 {
-        return booking.refuse(item, Reason::NoAmount);
-    }
     match value.entry.kind {
         Kind::Purchase => purchase(booking, item),
         Kind::Cancellation => cancellation::cancel(booking, item),

@@ -36,24 +36,33 @@ pub struct Position {
     pub total: i64,
 }
 
+/// Which booked payments are paid out: those that their own PSAM has handed in, or has handed in as
+/// claims that the purse's word has made good. Who shows a receipt elsewhere gets nothing before: its PSAM
+/// may have given the amount back since (project-defined).
+const PAYABLE: &str = "state = 1 AND (source = 1 OR EXISTS (SELECT 1 FROM claim
+    WHERE claim.sam = value_commit.sam AND claim.nt_sam = value_commit.nt_sam AND claim.state = 2
+    AND claim.purse = value_commit.purse AND claim.nv = value_commit.nv))";
+
 impl Tx<'_> {
     /// Opens a settlement.
     pub fn insert_settlement(&self, now: Time) -> Result<i64, Error> {
         self.number("INSERT INTO settlement (time) VALUES (?1) RETURNING settlement", [now.0])
     }
 
-    /// Puts every booked payment into a settlement; how many there were.
+    /// Puts every payment that is to be paid out into a settlement; how many there were.
     pub fn settle_commits(&self, settlement: i64) -> Result<usize, Error> {
-        let sql = "UPDATE value_commit SET state = 2, settlement = ?1 WHERE state = 1";
-        self.execute(sql, [settlement])
+        let sql = format!("UPDATE value_commit SET state = 2, settlement = ?1 WHERE {PAYABLE}");
+        self.execute(&sql, [settlement])
     }
 
-    /// Booked payments that no settlement holds, by merchant and currency.
+    /// Payments to be paid out that no settlement holds, by merchant and currency.
     pub fn unsettled_by_merchant(&self) -> Result<Vec<MerchantSum>, Error> {
-        let sql = "SELECT merchant, currency, COUNT(*), SUM(amount) FROM value_commit
-                   JOIN module USING (sam) JOIN purse USING (purse) WHERE state = 1
-                   GROUP BY merchant, currency ORDER BY merchant, currency";
-        self.all(sql, [], |row| {
+        let sql = format!(
+            "SELECT merchant, currency, COUNT(*), SUM(amount) FROM value_commit
+             JOIN module USING (sam) JOIN purse USING (purse) WHERE {PAYABLE}
+             GROUP BY merchant, currency ORDER BY merchant, currency"
+        );
+        self.all(&sql, [], |row| {
             Ok(MerchantSum {
                 merchant: MerchantId(get(row, 0)?),
                 currency: code::to_currency(get(row, 1)?)?,
@@ -63,12 +72,14 @@ impl Tx<'_> {
         })
     }
 
-    /// Booked payments that no settlement holds, by acquirer, issuer and currency.
+    /// Payments to be paid out that no settlement holds, by acquirer, issuer and currency.
     pub fn unsettled_by_issuer(&self) -> Result<Vec<Position>, Error> {
-        let sql = "SELECT acquirer, provider, currency, COUNT(*), SUM(amount) FROM value_commit
-                   JOIN module USING (sam) JOIN purse USING (purse) WHERE state = 1
-                   GROUP BY acquirer, provider, currency ORDER BY acquirer, provider, currency";
-        self.all(sql, [], |row| {
+        let sql = format!(
+            "SELECT acquirer, provider, currency, COUNT(*), SUM(amount) FROM value_commit
+             JOIN module USING (sam) JOIN purse USING (purse) WHERE {PAYABLE}
+             GROUP BY acquirer, provider, currency ORDER BY acquirer, provider, currency"
+        );
+        self.all(&sql, [], |row| {
             Ok(Position {
                 acquirer: code::id(row, 0, AcquirerId::new)?,
                 provider: code::id(row, 1, ProviderId::new)?,

@@ -144,7 +144,7 @@ fn decide(purse: &Purse, request: &TransferRequest, now: Time) -> Decision {
         _ => after.0 >= 0 && i64::from(position.balance.0) <= purse.shadow,
     };
     match after.filter(in_bounds) {
-        Some(after) if usable && request.amount.get() > 0 => Decision::Approved(after),
+        Some(after) if usable => Decision::Approved(after),
         _ => Decision::Refused,
     }
 }
