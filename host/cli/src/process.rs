@@ -40,7 +40,7 @@ pub(crate) fn purse_card(world: &mut World, number: u64) -> Result<PurseCard<'_>
 
 /// The world of `--data` with this observer, and without what is in the reader.
 pub(crate) fn open_watched(global: &Global, observer: Option<SharedObserver>) -> Result<World, Error> {
-    let mut world = World::open(&global.data, random(global.seed)?)?;
+    let mut world = World::open_with_head(&global.data, global.head.as_deref(), random(global.seed)?)?;
     world.observe(observer);
     Ok(world)
 }

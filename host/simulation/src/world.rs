@@ -5,11 +5,13 @@
 //! scheme.json         who takes part
 //! vault.json          master keys (mode 0600)
 //! background.db       the background system
+//! background.head     head of its books, unless it is kept elsewhere
 //! cards/purse-N.card  purses      sams/N.card  PSAMs      transfer/N.card  transfer card
 //! terminals/N/        journal and outbox of a terminal
 //! orders/             what personalisation lines remember of their orders
 //! ```
 
+mod books;
 mod issue;
 mod manage;
 mod tap;
@@ -32,6 +34,7 @@ use rand_core::{Rng, SeedableRng};
 
 use crate::Error;
 use crate::scheme::{Connection, Scheme};
+pub use books::Books;
 pub use issue::Limits;
 pub(crate) use issue::name_card;
 pub use manage::Which;
@@ -124,6 +127,11 @@ impl World {
 
     /// Opens a world. Commits of its cards wait for the disk.
     pub fn open(directory: &Path, random: ChaCha12Rng) -> Result<Self, Error> {
+        Self::open_with_head(directory, None, random)
+    }
+
+    /// The same, with the head of the books in a file elsewhere.
+    pub fn open_with_head(directory: &Path, head: Option<&Path>, random: ChaCha12Rng) -> Result<Self, Error> {
         let path = directory.join("scheme.json");
         if !path.exists() {
             return Err(Error::NoWorld(directory.into()));
@@ -131,7 +139,11 @@ impl World {
         let lock = lock(directory)?;
         let scheme = Scheme::read(&path)?;
         let vault = Vault::load(&directory.join("vault.json"))?;
-        let background = Background::open(&directory.join("background.db"), vault)?;
+        let database = directory.join("background.db");
+        let background = match head {
+            Some(head) => Background::open_with_head(&database, head, vault)?,
+            None => Background::open(&database, vault)?,
+        };
         let mut world = Self::with(directory, scheme, background, random, lock);
         world.durable = true;
         Ok(world)

@@ -5,6 +5,7 @@ use rusqlite::params;
 
 use super::Tx;
 use super::code::{self, get};
+use crate::audit::row::Table;
 use crate::error::Error;
 use crate::management::participants::MerchantId;
 
@@ -36,6 +37,14 @@ pub struct Position {
     pub total: i64,
 }
 
+/// Booked payments that no settlement holds, their modules, and the merchants of those: tables,
+/// and what selects the keys of their rows.
+pub(crate) const UNSETTLED: [(&str, &str); 3] = [
+    ("value_commit", "SELECT purse, nv FROM value_commit WHERE state = 1"),
+    ("module", "SELECT DISTINCT sam FROM value_commit WHERE state = 1"),
+    ("merchant", "SELECT DISTINCT merchant FROM value_commit JOIN module USING (sam) WHERE state = 1"),
+];
+
 impl Tx<'_> {
     /// Opens a settlement.
     pub fn insert_settlement(&self, now: Time) -> Result<i64, Error> {
@@ -46,6 +55,22 @@ impl Tx<'_> {
     pub fn settle_commits(&self, settlement: i64) -> Result<usize, Error> {
         let sql = "UPDATE value_commit SET state = 2, settlement = ?1 WHERE state = 1";
         self.execute(sql, [settlement])
+    }
+
+    /// Keys, in canonical form, of the rows of a table that `sql` selects by their keys.
+    pub(crate) fn keys(&self, table: &Table, sql: &str) -> Result<Vec<Vec<u8>>, Error> {
+        self.all(sql, [], |row| {
+            let values = (0..table.key.len()).map(|column| row.get_ref(column));
+            Ok(table.key_of(&values.collect::<Result<Vec<_>, _>>()?))
+        })
+    }
+
+    /// Writes the modules and merchants of booked payments once more, as they are.
+    pub(crate) fn write_payees_again(&self) -> Result<(), Error> {
+        let [_, (_, modules), (_, merchants)] = UNSETTLED;
+        self.execute(&format!("UPDATE module SET name = name WHERE sam IN ({modules})"), [])?;
+        self.execute(&format!("UPDATE merchant SET name = name WHERE merchant IN ({merchants})"), [])
+            .map(drop)
     }
 
     /// Booked payments that no settlement holds, by merchant and currency.
