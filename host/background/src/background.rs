@@ -10,6 +10,10 @@ use apdu_spec::purse::Execute;
 use apdu_spec::record::ValueRecord;
 use network::{Batch, ResolveRequest, TransferRequest};
 
+use crate::audit::entry::SETTLE;
+use crate::audit::head::{Head, HeadFile};
+use crate::audit::keeper::Keeper;
+use crate::audit::{opening, settlement};
 use crate::clearing::settle::{Settlement, settle};
 use crate::clearing::{intake, release};
 use crate::error::Error;
@@ -26,14 +30,30 @@ pub struct Background {
 }
 
 impl Background {
-    /// Makes a new database at `path`.
+    /// Makes a new database at `path`; the head of its books is kept beside it, in a file of
+    /// the ending `head`.
     pub fn create(path: &Path, vault: Vault) -> Result<Self, Error> {
-        Self::with(Store::create(path)?, vault)
+        Self::create_with_head(path, &HeadFile::beside(path), vault)
+    }
+
+    /// The same, with the head of the books at `head`.
+    pub fn create_with_head(path: &Path, head: &Path, vault: Vault) -> Result<Self, Error> {
+        if head.exists() {
+            return Err(Error::Exists(head.to_owned()));
+        }
+        Self::begin(Store::create(path)?, Some(head), vault)
     }
 
     /// Makes a database that is gone when it is dropped: for simulations.
     pub fn in_memory(vault: Vault) -> Result<Self, Error> {
-        Self::with(Store::in_memory()?, vault)
+        Self::begin(Store::in_memory()?, None, vault)
+    }
+
+    /// Begins the books with the rows of a bare store; their head is kept at `head`.
+    pub fn begin(mut store: Store, head: Option<&Path>, vault: Vault) -> Result<Self, Error> {
+        opening::begin(&mut store, vault.books_key()?, head)?;
+        keys::note(&mut store, &vault)?;
+        Ok(Self { store, vault })
     }
 
     /// For simulations: power fails after so many statements, until it is back.
@@ -46,14 +66,25 @@ impl Background {
         self.store.power_up()
     }
 
-    /// Opens the database at `path`.
+    /// Opens the database at `path`, whose head is kept beside it. Books that were changed by
+    /// somebody else are not opened, as far as a quick look shows it (see [`crate::audit`]).
     pub fn open(path: &Path, vault: Vault) -> Result<Self, Error> {
-        Self::with(Store::open(path)?, vault)
+        Self::open_with_head(path, &HeadFile::beside(path), vault)
     }
 
-    fn with(mut store: Store, vault: Vault) -> Result<Self, Error> {
+    /// The same, with the head of the books at `head`.
+    pub fn open_with_head(path: &Path, head: &Path, vault: Vault) -> Result<Self, Error> {
+        let mut store = Store::open(path)?;
         keys::check(&mut store, &vault)?;
+        opening::open(&mut store, vault.books_key()?, head)?;
+        keys::note(&mut store, &vault)?;
         Ok(Self { store, vault })
+    }
+
+    /// The head of the books: it stands for every row, and is worth keeping on paper.
+    #[must_use]
+    pub fn head(&self) -> Option<Head> {
+        self.store.keeper().map(Keeper::head)
     }
 
     /// The vault.
@@ -88,8 +119,14 @@ impl Background {
         store.transaction("release", |tx| release::release(tx, vault, card, parcels, downloads))
     }
 
-    /// Pays merchants what is booked and not settled.
+    /// Pays merchants what is booked and not settled. What is to be paid is held against the
+    /// chain before, and the head of the books is on its disk before anybody is told.
     pub fn settle(&mut self, now: Time) -> Result<Settlement, Error> {
-        self.store.transaction("settle", |tx| settle(tx, now))
+        let settled = self.store.transaction(SETTLE, |tx| {
+            settlement::check(tx)?;
+            settle(tx, now)
+        })?;
+        self.store.keeper().map_or(Ok(()), Keeper::sync)?;
+        Ok(settled)
     }
 }

@@ -36,6 +36,38 @@ pub enum Error {
         /// The version of this program.
         known: i64,
     },
+    /// The database is of an earlier program, which kept no chain.
+    #[error("{} has schema version {found}, this program begins at {known}; go on with the program that made it", path.display())]
+    OlderSchema {
+        /// The database.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The version of this program.
+        known: i64,
+    },
+    /// The database is not as this system left it.
+    #[error(
+        "the books were changed by somebody else: {0}; nothing was done. `purse background verify` names what was \
+         changed; restore a backup, and take it up with `purse background accept-restore`"
+    )]
+    Tampered(String),
+    /// The file of the head is missing.
+    #[error(
+        "{} is missing, the head of the books; bring it back, or restore a backup and take it up with \
+         `purse background accept-restore`",
+        .0.display()
+    )]
+    HeadMissing(PathBuf),
+    /// The head could not be written. What was to be done is done, and the next opening sees
+    /// that the database has gone on.
+    #[error("{}: {source}; what was done is in the books, see to the disk of their head", path.display())]
+    Head {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Another process holds the database.
     #[error("the database is locked by another process; end that one or try again")]
     Locked,

@@ -312,6 +312,7 @@ impl History {
 
     fn check(&mut self) {
         let books = self.world.check();
+        assert_eq!(self.world.look().findings, [], "nobody has changed anything");
         for purse in &self.purses {
             let line = self.world.line(purse);
             assert_eq!(line.shadow.minor, i64::from(purse.position.balance.0), "{line:?}");

@@ -4,6 +4,7 @@
 //! `process` opens the world and says how the program ends, `watch` is `--trace` and `--pcap`.
 
 mod apdu;
+mod background;
 mod blank;
 mod card;
 mod card_issue;
@@ -74,6 +75,9 @@ struct Global {
     /// Seed of all randomness, for demonstrations; without it, the operating system's (demo: 1)
     #[arg(long, global = true)]
     seed: Option<u64>,
+    /// File of the head of the books; without it, background.head among the data
+    #[arg(long, global = true, value_name = "FILE", env = "PURSE_HEAD")]
+    head: Option<PathBuf>,
     /// Print every APDU to standard error, decoded; keys and PINs are not shown
     #[arg(long, global = true)]
     trace: bool,
@@ -118,6 +122,8 @@ enum Command {
     Collect(collect::Collect),
     /// Clear what was collected, and settle merchants
     Clear(clear::Clear),
+    /// The background system: whether anybody else has changed its books
+    Background(background::Background),
     /// Show books, merchants, exceptions and the money equation
     Report(report::Report),
     /// Send APDUs to a card, and see them decoded: from a script, or in a shell
@@ -174,6 +180,7 @@ fn main() -> ExitCode {
         Command::Readers(readers) => readers.run(&global),
         Command::Collect(collect) => collect.run(&global),
         Command::Clear(clear) => clear.run(&global),
+        Command::Background(background) => background.run(&global),
         Command::Report(report) => report.run(&global),
         Command::Apdu(apdu) => apdu.run(&global),
         Command::Trace(trace) => trace.run(&global),

@@ -41,7 +41,8 @@ pub(crate) fn purse_card(world: &mut World, number: u64) -> Result<PurseCard<'_>
 /// The world of `--data` with this observer, and without what is in the reader.
 pub(crate) fn open_watched(global: &Global, observer: Option<SharedObserver>) -> Result<World, Error> {
     let mut ask = || crate::passphrase::current(global);
-    let mut world = World::open_with(&global.data, random(global.seed)?, &mut ask)?;
+    let mut world =
+        World::open_with_head(&global.data, global.head.as_deref(), random(global.seed)?, &mut ask)?;
     if global.seed.is_some() && !world.is_demo() {
         let reason = "--seed is for demonstrations: who knows it knows the keys that are made; leave it away";
         return Err(Error::Order(reason.into()));

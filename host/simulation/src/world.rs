@@ -5,6 +5,7 @@
 //! scheme.json         who takes part, and whether it is a demonstration
 //! vault.json          master keys, under a passphrase
 //! background.db       the background system
+//! background.head     head of its books, unless it is kept elsewhere
 //! cards/purse-N.card  purses      sams/N.card  PSAMs      transfer/N.card  transfer card
 //! terminals/N/        journal and outbox of a terminal
 //! orders/             what personalisation lines remember of their orders
@@ -14,6 +15,7 @@
 //! sealed under a key that the vault has. A demonstration has vault and images in clear: its keys are
 //! no secret, and what it issues is worth nothing.
 
+mod books;
 mod found;
 mod issue;
 mod manage;
@@ -39,7 +41,8 @@ use rand_core::{Rng, SeedableRng};
 
 use crate::Error;
 use crate::scheme::{Connection, Scheme};
-pub use found::Founding;
+pub use books::Books;
+pub use found::{Ask, Founding};
 pub use issue::Limits;
 pub(crate) use issue::name_card;
 pub use manage::Which;

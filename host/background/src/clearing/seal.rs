@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use apdu_spec::batch::{Acknowledgement, Trailer};
 use apdu_spec::crypto::mac::MacKey;
-use apdu_spec::element::{KeyReference, Kind, Mac};
+use apdu_spec::element::{BatchNumber, KeyReference, Kind, Mac, SamId};
 use apdu_spec::record::{BatchRecord, Outcome};
 use apdu_spec::signature::{ChainLink, Heading, Name, S5};
 use network::Batch;
@@ -24,13 +24,28 @@ pub(crate) struct Seal {
 impl Seal {
     /// The seal that the module of this trailer makes.
     pub(crate) fn new(vault: &Vault, trailer: &Trailer, reference: KeyReference) -> Result<Self, Error> {
-        Ok(Self { key: vault.record_key(trailer.sam, reference, trailer.batch)?, reference })
+        Self::of(vault, trailer.sam, trailer.batch, reference)
+    }
+
+    /// The seal of a module for one of its batches.
+    pub(crate) fn of(
+        vault: &Vault,
+        sam: SamId,
+        batch: BatchNumber,
+        reference: KeyReference,
+    ) -> Result<Self, Error> {
+        Ok(Self { key: vault.record_key(sam, reference, batch)?, reference })
+    }
+
+    /// Whether S4 of a trailer is good.
+    pub(crate) fn closes(&self, trailer: &Trailer) -> bool {
+        self.key.sign(&trailer.input(self.reference)) == trailer.s4
     }
 
     /// Whether trailer and records belong together and come from the module, every byte.
     pub(crate) fn check(&self, batch: &Batch) -> Result<(), Reason> {
         let Batch { trailer, records } = batch;
-        if self.key.sign(&trailer.input(self.reference)) != trailer.s4 {
+        if !self.closes(trailer) {
             return Err(Reason::WrongS4);
         }
         if !totals_fit(trailer, records) {
@@ -55,7 +70,7 @@ impl Seal {
     }
 
     /// Whether S5 of a record is good.
-    fn is_sealed(&self, record: &BatchRecord) -> bool {
+    pub(crate) fn is_sealed(&self, record: &BatchRecord) -> bool {
         let heading = Heading::new(Name::S5, record.value.entry.kind, self.reference);
         let record_without = BatchRecord { s5: Mac::default(), ..*record };
         self.key.sign(&S5 { heading, record: record_without }) == record.s5

@@ -45,7 +45,7 @@ impl Background {
         self.vault.add_version(version, algorithm, groups, rng)?;
         // The file first: a database that knows of keys that nobody has would refuse its vault.
         file.save(&self.vault, rng)?;
-        check(&mut self.store, &self.vault)?;
+        note(&mut self.store, &self.vault)?;
         Ok(version)
     }
 
@@ -91,12 +91,22 @@ fn generation(keys: impl Iterator<Item = Result<KeyData, Error>>) -> Result<Data
     block.map_err(|_| Error::BadOrder("a data group is longer than a block"))
 }
 
-/// Notes new key versions and compares those that are known.
+/// Compares the key versions that are known.
 pub(crate) fn check(store: &mut Store, vault: &Vault) -> Result<(), Error> {
     store.transaction("check keys", |tx| {
-        vault.check_values().try_for_each(|(slot, name, check)| match tx.note_key(slot, check)? {
-            noted if noted == check => Ok(()),
-            _ => Err(Error::ForeignVault(name)),
+        vault.check_values().try_for_each(|(slot, name, check)| match tx.key_check(slot)? {
+            Some(noted) if noted != check => Err(Error::ForeignVault(name)),
+            _ => Ok(()),
+        })
+    })
+}
+
+/// Notes new key versions.
+pub(crate) fn note(store: &mut Store, vault: &Vault) -> Result<(), Error> {
+    store.transaction("note keys", |tx| {
+        vault.check_values().try_for_each(|(slot, _, check)| match tx.key_check(slot)? {
+            Some(_) => Ok(()),
+            None => tx.note_key(slot, check),
         })
     })
 }

@@ -11,17 +11,17 @@ use rusqlite::{Row, RowIndex, ToSql};
 use crate::error::Error;
 
 /// `provider << 40 | number`
-pub(super) fn purse(iep: IepId) -> i64 {
+pub(crate) fn purse(iep: IepId) -> i64 {
     (u64::from(iep.provider.get()) << 40 | iep.number.get()).cast_signed()
 }
 
 /// `acquirer << 24 | number`
-pub(super) fn sam(sam: SamId) -> i64 {
+pub(crate) fn sam(sam: SamId) -> i64 {
     i64::from(sam.acquirer.get()) << 24 | i64::from(sam.number.get())
 }
 
 /// `code << 8 | exponent`
-pub(super) fn currency(currency: Currency) -> i64 {
+pub(crate) fn currency(currency: Currency) -> i64 {
     i64::from(currency.code) << 8 | i64::from(currency.exponent)
 }
 
@@ -30,20 +30,20 @@ const fn low(value: u64, bits: u32) -> u64 {
     value & ((1 << bits) - 1)
 }
 
-pub(super) fn to_iep(packed: i64) -> Result<IepId, Error> {
+pub(crate) fn to_iep(packed: i64) -> Result<IepId, Error> {
     let packed = packed.cast_unsigned();
     let provider = to_three_bytes(packed >> 40, ProviderId::new)?;
     let number = PurseNumber::new(low(packed, 40)).ok_or(Error::Damaged("purse number"))?;
     Ok(IepId { provider, number })
 }
 
-pub(super) fn to_sam(packed: i64) -> Result<SamId, Error> {
+pub(crate) fn to_sam(packed: i64) -> Result<SamId, Error> {
     let packed = packed.cast_unsigned();
     let acquirer = to_three_bytes(packed >> 24, AcquirerId::new)?;
     Ok(SamId { acquirer, number: to_three_bytes(low(packed, 24), SamNumber::new)? })
 }
 
-pub(super) fn to_currency(packed: i64) -> Result<Currency, Error> {
+pub(crate) fn to_currency(packed: i64) -> Result<Currency, Error> {
     let code = u16::try_from(packed >> 8).map_err(|_| Error::Damaged("currency"))?;
     let exponent = u8::try_from(low(packed.cast_unsigned(), 8)).map_err(|_| Error::Damaged("currency"))?;
     Ok(Currency { code, exponent })

@@ -134,8 +134,8 @@ impl Tx<'_> {
         state: CommitState,
         source: Source,
     ) -> Result<bool, Error> {
-        let sql = "INSERT INTO value_commit (purse, nv, kind, state, source, sam, nt_sam, amount, evidence)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING";
+        let sql = "INSERT INTO value_commit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                   ON CONFLICT DO NOTHING";
         let ValueRecord { identity, entry } = evidence.value();
         let nv = entry.nv().ok_or(Error::Damaged("counter"))?;
         let row = params![
@@ -147,9 +147,10 @@ impl Tx<'_> {
             code::sam(entry.counterpart.sam),
             entry.order.nt.get(),
             entry.order.amount.get(),
+            None::<i64>,
             evidence.bytes()
         ];
-        self.execute(sql, row).map(|rows| rows == 1)
+        self.insert_whole("value_commit", sql, row)
     }
 
     /// The value commit of a purse with this NV.

@@ -2,20 +2,26 @@
 //! part of [`Tx`] for one kind of row.
 //!
 //! Everything happens inside [`Store::transaction`]: it is stored as a whole or not
-//! at all, and has reached the disk when the call returns.
+//! at all, and has reached the disk when the call returns. Where the books are kept under
+//! their chain, each transaction that changes something ends with its entry (see `audit`).
 
+pub(crate) mod audit;
 pub mod batches;
+pub(crate) mod chain;
 pub mod claims;
-mod code;
+pub(crate) mod code;
 pub mod commits;
 pub mod exceptions;
 pub mod participants;
 pub mod postings;
 pub mod purses;
 pub mod reports;
+pub(crate) mod restorations;
 mod schema;
 pub mod settlements;
+pub(crate) mod tables;
 pub mod transfers;
+pub(crate) mod watch;
 
 use core::cell::Cell;
 use core::time::Duration;
@@ -26,7 +32,10 @@ use rusqlite::{
     CachedStatement, Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row, TransactionBehavior,
 };
 
+use crate::audit::head::{Head, HeadFile};
+use crate::audit::keeper::Keeper;
 use crate::error::Error;
+use crate::vault::books::BooksKey;
 
 /// How long a transaction waits for another process.
 const BUSY: Duration = Duration::from_secs(2);
@@ -45,6 +54,7 @@ pub struct Store {
     connection: Connection,
     path: PathBuf,
     power: Power,
+    keeper: Option<Keeper>,
 }
 
 /// Statements that may still run before power fails; without a number, for ever.
@@ -57,8 +67,18 @@ impl fmt::Debug for Store {
 }
 
 /// A transaction that is under way.
-#[derive(Debug)]
-pub struct Tx<'c>(rusqlite::Transaction<'c>, &'c Power);
+pub struct Tx<'c> {
+    inner: rusqlite::Transaction<'c>,
+    power: &'c Power,
+    /// What keeps the books; nothing for a bare store.
+    pub(crate) keeper: Option<&'c Keeper>,
+}
+
+impl fmt::Debug for Tx<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tx")
+    }
+}
 
 impl Store {
     /// Makes a new database file.
@@ -94,7 +114,10 @@ impl Store {
             return Err(Error::NotOurs(path.to_owned()));
         }
         let found = store.header("user_version")?;
-        if found != schema::VERSION {
+        if found < schema::VERSION {
+            return Err(Error::OlderSchema { path: path.to_owned(), found, known: schema::VERSION });
+        }
+        if found > schema::VERSION {
             return Err(Error::NewerSchema { path: path.to_owned(), found, known: schema::VERSION });
         }
         store.connection.execute_batch(schema::PRAGMAS)?;
@@ -110,7 +133,20 @@ impl Store {
     fn over(connection: Connection, path: &Path) -> Result<Self, Error> {
         connection.busy_timeout(BUSY)?;
         connection.set_prepared_statement_cache_capacity(128);
-        Ok(Self { connection, path: path.to_owned(), power: Cell::new(None) })
+        Ok(Self { connection, path: path.to_owned(), power: Cell::new(None), keeper: None })
+    }
+
+    /// Keeps the books under their chain from now on; their head goes to `file` as well.
+    pub(crate) fn keep(&mut self, key: BooksKey, file: Option<HeadFile>) -> Result<(), Error> {
+        let tables = tables::covered(&key)?;
+        watch::watch(&self.connection, &tables)?;
+        self.keeper = Some(Keeper::new(key, tables, file));
+        Ok(())
+    }
+
+    /// What keeps the books.
+    pub(crate) const fn keeper(&self) -> Option<&Keeper> {
+        self.keeper.as_ref()
     }
 
     /// For simulations: power fails after so many statements, in the middle of a
@@ -134,37 +170,92 @@ impl Store {
     }
 
     /// Runs `work` in one transaction. An error undoes all of it, so that it may be run
-    /// again; `name` is for the trace.
+    /// again; `name` is for the trace and for the chain.
     pub fn transaction<T>(
         &mut self,
         name: &'static str,
         work: impl FnOnce(&Tx<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let behavior = TransactionBehavior::Immediate;
-        let tx = Tx(self.connection.transaction_with_behavior(behavior)?, &self.power);
-        let outcome = work(&tx).and_then(|done| tx.spend().map(|()| done));
-        match &outcome {
-            Ok(_) => tx.0.commit()?,
-            Err(error) => tracing::warn!(transaction = name, %error, "undone"),
+        self.ended_by(name, work, |keeper, tx| keeper.append(tx, name))
+    }
+
+    /// The same, where `link` makes the entry of the chain.
+    pub(crate) fn ended_by<T>(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, Error>,
+        link: impl FnOnce(&Keeper, &Tx<'_>) -> Result<Option<Head>, Error>,
+    ) -> Result<T, Error> {
+        let tx = Self::begin(&mut self.connection, &self.power, self.keeper.as_ref())?;
+        let done = tx.begin().and_then(|()| work(&tx)).and_then(|done| tx.spend().map(|()| done));
+        let outcome = done.and_then(|done| Ok((done, tx.end(link)?)));
+        match outcome {
+            Ok((done, head)) => {
+                tx.inner.commit()?;
+                committed(&self.power, self.keeper.as_ref(), head)?;
+                Ok(done)
+            }
+            Err(error) => {
+                tracing::warn!(transaction = name, %error, "undone");
+                Err(error)
+            }
         }
-        outcome
+    }
+
+    /// Reads everything as it is at one moment, whatever others write meanwhile.
+    pub(crate) fn snapshot<T>(&mut self, read: impl FnOnce(&Tx<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        let inner = self.connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
+        read(&Tx { inner, power: &self.power, keeper: None })
+    }
+
+    fn begin<'c>(
+        connection: &'c mut Connection,
+        power: &'c Power,
+        keeper: Option<&'c Keeper>,
+    ) -> Result<Tx<'c>, Error> {
+        let inner = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        Ok(Tx { inner, power, keeper })
     }
 }
 
+/// The head of what was committed leaves for its file, before any answer does.
+fn committed(power: &Power, keeper: Option<&Keeper>, head: Option<Head>) -> Result<(), Error> {
+    let (Some(keeper), Some(head)) = (keeper, head) else { return Ok(()) };
+    if keeper.file.is_some() {
+        spend(power)?;
+    }
+    keeper.committed(head)
+}
+
+/// Takes the power for one statement.
+fn spend(power: &Power) -> Result<(), Error> {
+    match power.get() {
+        None => {}
+        Some(0) => return Err(Error::Store("power has failed".into())),
+        Some(left) => power.set(Some(left - 1)),
+    }
+    Ok(())
+}
+
 impl Tx<'_> {
-    /// Takes the power for one statement.
+    fn begin(&self) -> Result<(), Error> {
+        self.keeper.map_or(Ok(()), |keeper| keeper.begin(self))
+    }
+
+    fn end(
+        &self,
+        link: impl FnOnce(&Keeper, &Self) -> Result<Option<Head>, Error>,
+    ) -> Result<Option<Head>, Error> {
+        self.keeper.map_or(Ok(None), |keeper| link(keeper, self))
+    }
+
     fn spend(&self) -> Result<(), Error> {
-        match self.1.get() {
-            None => {}
-            Some(0) => return Err(Error::Store("power has failed".into())),
-            Some(left) => self.1.set(Some(left - 1)),
-        }
-        Ok(())
+        spend(self.power)
     }
 
     fn statement(&self, sql: &str) -> Result<CachedStatement<'_>, Error> {
         self.spend()?;
-        Ok(self.0.prepare_cached(sql)?)
+        Ok(self.inner.prepare_cached(sql)?)
     }
 
     /// Runs a statement that changes rows; how many it changed.

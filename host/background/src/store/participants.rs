@@ -95,12 +95,17 @@ impl Tx<'_> {
         self.first(sql, params![code::sam(sam), Counter::MAX.get()], |row| code::counter(row, 0))
     }
 
-    /// Notes the check value of a key version; the one that was noted first stands.
-    pub fn note_key(&self, slot: (u8, u8, u8), check: [u8; 3]) -> Result<[u8; 3], Error> {
+    /// The check value of a key version, where one is noted.
+    pub fn key_check(&self, (function, group, version): (u8, u8, u8)) -> Result<Option<[u8; 3]>, Error> {
+        let sql =
+            "SELECT check_value FROM key_version WHERE function = ?1 AND key_group = ?2 AND version = ?3";
+        self.first(sql, params![function, group, version], |row| get(row, 0))
+    }
+
+    /// Notes the check value of a new key version.
+    pub fn note_key(&self, slot: (u8, u8, u8), check: [u8; 3]) -> Result<(), Error> {
         let (function, group, version) = slot;
-        let sql = "INSERT INTO key_version VALUES (?1, ?2, ?3, ?4)
-                   ON CONFLICT DO UPDATE SET check_value = check_value RETURNING check_value";
-        let noted = self.first(sql, params![function, group, version, check], |row| get(row, 0))?;
-        noted.ok_or(Error::Damaged("key version"))
+        let sql = "INSERT INTO key_version VALUES (?1, ?2, ?3, ?4)";
+        self.execute(sql, params![function, group, version, check]).map(drop)
     }
 }

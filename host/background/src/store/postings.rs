@@ -37,7 +37,7 @@ impl Tx<'_> {
 
     /// Adds to the balance of an account.
     pub fn add_to_balance(&self, account: AccountRow, delta: i64) -> Result<(), Error> {
-        let sql = "UPDATE account SET balance = balance + ?2 WHERE account = ?1";
+        let sql = "UPDATE OR FAIL account SET balance = balance + ?2 WHERE account = ?1";
         self.execute(sql, params![account.0, delta]).map(drop)
     }
 
@@ -46,7 +46,7 @@ impl Tx<'_> {
         let (kind, subject, number) = event_key(event);
         let sql = "INSERT INTO posting VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
         let row = params![kind, subject, number, posting.debit.0, posting.credit.0, posting.amount, now.0];
-        self.execute(sql, row).map(|rows| rows == 1)
+        self.insert_whole("posting", sql, row)
     }
 
     /// The posting of an event.

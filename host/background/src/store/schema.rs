@@ -5,7 +5,7 @@
 pub(super) const APPLICATION_ID: i64 = 0x5055_5253;
 
 /// Version of these tables.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// Set on every connection. FULL: what has been answered survives a power failure.
 pub(super) const PRAGMAS: &str = "
@@ -118,4 +118,13 @@ CREATE TABLE settlement_position (
     provider INTEGER NOT NULL, currency INTEGER NOT NULL, count INTEGER NOT NULL, total INTEGER NOT NULL,
     PRIMARY KEY (settlement, acquirer, provider, currency)
 ) WITHOUT ROWID;
+
+-- Audit: an entry for each transaction that changed something, each under a MAC of the vault
+-- over itself and all before it (see `audit`); and the backups that were taken up.
+CREATE TABLE chain (
+    number INTEGER PRIMARY KEY, name TEXT NOT NULL, changes BLOB NOT NULL, link BLOB NOT NULL
+);
+CREATE TABLE restoration (
+    restoration INTEGER PRIMARY KEY, kept INTEGER NOT NULL, time INTEGER NOT NULL, reason TEXT NOT NULL
+);
 ";

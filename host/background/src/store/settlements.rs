@@ -5,6 +5,7 @@ use rusqlite::params;
 
 use super::Tx;
 use super::code::{self, get};
+use crate::audit::row::Table;
 use crate::error::Error;
 use crate::management::participants::MerchantId;
 
@@ -42,6 +43,13 @@ pub struct Position {
 const PAYABLE: &str = "state = 1 AND (source = 1 OR EXISTS (SELECT 1 FROM claim
     WHERE claim.sam = value_commit.sam AND claim.nt_sam = value_commit.nt_sam AND claim.state = 2
     AND claim.purse = value_commit.purse AND claim.nv = value_commit.nv))";
+/// Booked payments that no settlement holds, their modules, and the merchants of those: tables,
+/// and what selects the keys of their rows.
+pub(crate) const UNSETTLED: [(&str, &str); 3] = [
+    ("value_commit", "SELECT purse, nv FROM value_commit WHERE state = 1"),
+    ("module", "SELECT DISTINCT sam FROM value_commit WHERE state = 1"),
+    ("merchant", "SELECT DISTINCT merchant FROM value_commit JOIN module USING (sam) WHERE state = 1"),
+];
 
 impl Tx<'_> {
     /// Opens a settlement.
@@ -55,11 +63,37 @@ impl Tx<'_> {
         self.execute(&sql, [settlement])
     }
 
+    /// Keys, in canonical form, of the rows of a table that `sql` selects by their keys.
+    pub(crate) fn keys(&self, table: &Table, sql: &str) -> Result<Vec<Vec<u8>>, Error> {
+        self.all(sql, [], |row| {
+            let values = (0..table.key.len()).map(|column| row.get_ref(column));
+            Ok(table.key_of(&values.collect::<Result<Vec<_>, _>>()?))
+        })
+    }
+
+    /// Writes the modules and merchants of booked payments once more, as they are.
+    pub(crate) fn write_payees_again(&self) -> Result<(), Error> {
+        let [_, (_, modules), (_, merchants)] = UNSETTLED;
+        self.execute(&format!("UPDATE module SET name = name WHERE sam IN ({modules})"), [])?;
+        self.execute(&format!("UPDATE merchant SET name = name WHERE merchant IN ({merchants})"), [])
+            .map(drop)
+    }
+
+    /// Booked payments that no settlement holds, by merchant and currency: paid out, or waiting for
+    /// their PSAM.
+    pub(crate) fn booked_by_merchant(&self) -> Result<Vec<MerchantSum>, Error> {
+        self.by_merchant("state = 1")
+    }
+
     /// Payments to be paid out that no settlement holds, by merchant and currency.
     pub fn unsettled_by_merchant(&self) -> Result<Vec<MerchantSum>, Error> {
+        self.by_merchant(PAYABLE)
+    }
+
+    fn by_merchant(&self, condition: &str) -> Result<Vec<MerchantSum>, Error> {
         let sql = format!(
             "SELECT merchant, currency, COUNT(*), SUM(amount) FROM value_commit
-             JOIN module USING (sam) JOIN purse USING (purse) WHERE {PAYABLE}
+             JOIN module USING (sam) JOIN purse USING (purse) WHERE {condition}
              GROUP BY merchant, currency ORDER BY merchant, currency"
         );
         self.all(&sql, [], |row| {

@@ -4,6 +4,7 @@
 //! [`software`] has the keys in process, in `memory` that is locked and erased; [`file`](mod@file) keeps
 //! them on the disk as `list` writes them, under the passphrase of [`lock`].
 
+pub(crate) mod books;
 pub mod file;
 mod list;
 pub mod lock;

@@ -17,6 +17,7 @@ use apdu_spec::record::*;
 use apdu_spec::security_domain::DataBlock;
 use apdu_spec::signature::{ChainLink, Heading, Name, S1, S2, S3, S5, S6};
 use apdu_spec::wire::List;
+use background::audit::verify::{Verification, verify};
 use background::vault::Lock;
 use background::{Background, MerchantId, PurseOrder, SamOrder, Vault, VaultFile};
 use network::{Batch, Funding, TransferRequest};
@@ -217,6 +218,16 @@ impl World {
         assert!(books.holds() && books.covered(), "{books:?}");
         assert_eq!(self.background.reconcile().expect("reconciled"), []);
         books
+    }
+
+    /// The head of the books.
+    pub(crate) fn head(&self) -> PathBuf {
+        self.database().with_extension("head")
+    }
+
+    /// A whole audit.
+    pub(crate) fn look(&self) -> Verification {
+        verify(&self.database(), &self.head(), &self.vault(), &mut |_, _, _| ()).expect("verified")
     }
 
     pub(crate) fn shadow(&mut self, purse: &Purse) -> i64 {

@@ -86,21 +86,23 @@ impl World {
 
     /// Opens a world; `ask` is asked for its passphrase, where it has one. Commits of its cards wait for
     /// the disk.
-    pub fn open_with(
+    pub fn open_with(directory: &Path, random: ChaCha12Rng, ask: Ask<'_>) -> Result<Self, Error> {
+        Self::open_with_head(directory, None, random, ask)
+    }
+
+    /// Opens a world like [`open_with`](Self::open_with), with the head of the books in a file elsewhere.
+    pub fn open_with_head(
         directory: &Path,
+        head: Option<&Path>,
         random: ChaCha12Rng,
-        ask: &mut dyn FnMut() -> Result<Passphrase, background::Error>,
+        ask: Ask<'_>,
     ) -> Result<Self, Error> {
-        let path = directory.join("scheme.json");
-        if !path.exists() {
-            return Err(Error::NoWorld(directory.into()));
-        }
-        let lock = lock(directory)?;
-        let scheme = Scheme::read(&path)?;
-        let vault = directory.join("vault.json");
-        let (file, vault) =
-            if scheme.demo { VaultFile::open_plain(&vault)? } else { VaultFile::open(&vault, ask)? };
-        let background = Background::open(&directory.join("background.db"), vault)?;
+        let (lock, scheme, (file, vault)) = unlock(directory, ask)?;
+        let database = directory.join("background.db");
+        let background = match head {
+            Some(head) => Background::open_with_head(&database, head, vault)?,
+            None => Background::open(&database, vault)?,
+        };
         let mut world = Self::with(directory, scheme, (background, file), random, lock);
         world.durable = true;
         Ok(world)
@@ -117,6 +119,22 @@ impl World {
         let Self { background, vault_file, random, .. } = self;
         Ok(vault_file.relock(lock, background.vault(), random)?)
     }
+}
+
+/// Who is asked for a passphrase.
+pub type Ask<'a> = &'a mut dyn FnMut() -> Result<Passphrase, background::Error>;
+
+/// Locks the directory of a world for this process, and opens its vault.
+pub(super) fn unlock(directory: &Path, ask: Ask<'_>) -> Result<(File, Scheme, (VaultFile, Vault)), Error> {
+    let path = directory.join("scheme.json");
+    if !path.exists() {
+        return Err(Error::NoWorld(directory.into()));
+    }
+    let lock = lock(directory)?;
+    let scheme = Scheme::read(&path)?;
+    let vault = directory.join("vault.json");
+    let opened = if scheme.demo { VaultFile::open_plain(&vault)? } else { VaultFile::open(&vault, ask)? };
+    Ok((lock, scheme, opened))
 }
 
 fn lock(directory: &Path) -> Result<File, Error> {
