@@ -21,10 +21,11 @@ enum Action {
     #[command(after_help = "Examples:\n  purse background verify\n  \
         purse background verify --json\n  \
         purse background verify --head /media/usb/background.head\n\n\
-        Each transaction ends with an entry in a chain, whose head is kept in background.head (or --head FILE,\n\
-        which may be on another disk, or a copy that somebody has kept). Rows that were edited, deleted, made up\n\
-        or brought back are named, and entries that are missing. What is not seen: somebody who holds the vault,\n\
-        and database and head brought back together, unless you know a later head; `purse clear` prints it.\n\n\
+        Each transaction ends with an entry in a chain, whose head is kept in background.head (or\n\
+        --head FILE, which may be on another disk, or a copy that somebody has kept). Rows that were\n\
+        edited, deleted, made up or brought back are named, and entries that are missing. What is not\n\
+        seen: somebody who holds the vault; database and head brought back together, unless you know a\n\
+        later head, which `purse clear` prints.\n\n\
         Exit codes: 0 clean, 1 something was found.")]
     Verify,
     /// Go on from a backup, which lacks what came after it

@@ -1,8 +1,6 @@
 //! The real thing that paths are driven through: cards in this process, spoken to as
 //! their types, and a background system with its database in memory.
 
-use std::path::Path;
-
 use apdu_spec::aid::Aid;
 use apdu_spec::declare::Command;
 use apdu_spec::element::{Algorithm, Balance, BatchNumber, Currency, Date, Kind, Random};
@@ -65,7 +63,7 @@ impl Real {
         let mut random = ChaCha12Rng::seed_from_u64(1);
         let mut vault = Vault::new();
         vault.add_version(VERSION, Algorithm::AesCmac, &[GROUP], &mut random).expect("keys");
-        let mut background = Background::create(Path::new(":memory:"), vault).expect("a database");
+        let mut background = Background::in_memory(vault).expect("a database");
         background.register_issuer(provider(), "Issuer").expect("registered");
         background.register_acquirer(acquirer(), "Acquirer").expect("registered");
         background.register_load_terminal(sam_id(LOAD_TERMINAL), "load", NOW).expect("registered");

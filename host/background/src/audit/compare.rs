@@ -26,8 +26,8 @@ pub(crate) fn compare(
         let compared = tx.rows(table, |row| {
             count += 1;
             progress(count);
-            let (key, digest) = table.seal(row);
-            let name = (place, key.into_boxed_slice());
+            let digest = table.digest(row);
+            let name = (place, table.key_values(row).flatten().copied().collect());
             match replay.rows.remove(&name) {
                 Some(state) if state.digest == Some(digest) => {}
                 state => drop(odd.insert(name, (digest, state))),

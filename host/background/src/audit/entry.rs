@@ -5,9 +5,7 @@
 //! of the table follows its number: it does where the entry names it for the first time, as
 //! `length (1) | bytes`.
 
-use rusqlite::types::ValueRef;
-
-use super::row::Table;
+use super::row::{Form, Table};
 use crate::error::Error;
 use crate::vault::books::{Digest, Link};
 
@@ -96,42 +94,64 @@ impl Changes {
     pub(crate) fn put(
         &mut self,
         table: (u8, &Table),
-        before: Option<&[ValueRef<'_>]>,
-        after: Option<&[ValueRef<'_>]>,
+        before: Option<&Form>,
+        after: Option<&Form>,
     ) -> Result<(), Error> {
-        let seal = |row: Option<&[ValueRef<'_>]>| row.map(|row| table.1.seal(row));
-        match (seal(before), seal(after)) {
-            (Some((key, before)), Some((moved, after))) if key == moved => {
-                self.put_sealed(table, &key, [Some(before), Some(after)])
-            }
+        if let (Some(old), Some(new)) = (before, after)
+            && !table.1.key_values(old).eq(table.1.key_values(new))
+        {
             // A row whose key changes is another row.
-            (before, after) => {
-                before.map_or(Ok(()), |(key, digest)| self.put_sealed(table, &key, [Some(digest), None]))?;
-                after.map_or(Ok(()), |(key, digest)| self.put_sealed(table, &key, [None, Some(digest)]))
-            }
+            self.put(table, before, None)?;
+            return self.put(table, None, after);
         }
+        let Some(row) = before.or(after) else { return Ok(()) };
+        let flag = |row: Option<&Form>, flag: u8| if row.is_some() { flag } else { 0 };
+        self.put_name(table, row, flag(before, BEFORE) | flag(after, AFTER))?;
+        let digests = before.iter().chain(&after).map(|row| table.1.digest(row));
+        digests.for_each(|digest| self.bytes.extend_from_slice(&digest));
+        Ok(())
     }
 
-    fn put_sealed(
-        &mut self,
-        (number, table): (u8, &Table),
-        key: &[u8],
-        [before, after]: [Option<Digest>; 2],
-    ) -> Result<(), Error> {
-        let length = u16::try_from(key.len()).map_err(|_| Error::Overflow)?;
+    /// Which row it is.
+    fn put_name(&mut self, (number, table): (u8, &Table), row: &Form, flags: u8) -> Result<(), Error> {
         let name = (self.named >> number & 1 == 0).then_some(&table.name);
         self.named |= 1 << number;
-        let flag = |there: bool, flag: u8| if there { flag } else { 0 };
-        let flags =
-            flag(before.is_some(), BEFORE) | flag(after.is_some(), AFTER) | flag(name.is_some(), NAMED);
-        self.bytes.extend([flags, number]);
+        self.bytes.extend([if name.is_some() { flags | NAMED } else { flags }, number]);
         if let Some(name) = name {
             self.bytes.push(u8::try_from(name.len()).map_err(|_| Error::Overflow)?);
             self.bytes.extend_from_slice(name.as_bytes());
         }
-        self.bytes.extend(length.to_be_bytes());
-        self.bytes.extend_from_slice(key);
-        before.iter().chain(&after).for_each(|digest| self.bytes.extend_from_slice(digest));
+        let length = table.key_values(row).map(<[u8]>::len).sum::<usize>();
+        self.bytes.extend(u16::try_from(length).map_err(|_| Error::Overflow)?.to_be_bytes());
+        table.key_values(row).for_each(|value| self.bytes.extend_from_slice(value));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entry(changes: Vec<u8>) -> Entry {
+        Entry { number: 1, name: BEGIN.to_owned(), changes, link: [0; 32] }
+    }
+
+    #[test]
+    fn a_table_is_named_once() {
+        let change = |flags: u8, name: &[u8]| [&[flags, 3], name, &[0, 1, 0x10], &[9; 16]].concat();
+        let two = entry([change(AFTER | NAMED, b"\x05purse"), change(BEFORE, b"")].concat());
+        let changes = two.changes().expect("two changes");
+        let tables: Vec<_> =
+            changes.iter().map(|change| (change.table, change.before, change.after)).collect();
+        assert_eq!(tables, [("purse", None, Some([9; 16])), ("purse", Some([9; 16]), None)]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_harm(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = entry(bytes).changes();
+        }
     }
 }

@@ -92,7 +92,16 @@ impl HeadFile {
 
     /// Opens the file.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let file = OpenOptions::new().read(true).write(true).open(path);
+        Self::with(path, OpenOptions::new().read(true).write(true))
+    }
+
+    /// Opens the file, or a copy of it, to be read alone.
+    pub(crate) fn open_to_read(path: &Path) -> Result<Self, Error> {
+        Self::with(path, OpenOptions::new().read(true))
+    }
+
+    fn with(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
+        let file = options.open(path);
         let file = file.map_err(|error| match error.kind() {
             ErrorKind::NotFound => Error::HeadMissing(path.to_owned()),
             _ => Error::io(path)(error),
@@ -145,5 +154,45 @@ impl HeadFile {
     fn failed(&self) -> impl FnOnce(io::Error) -> Error {
         let path = self.path.clone();
         |source| Error::Head { path, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use apdu_spec::element::Algorithm;
+    use proptest::prelude::*;
+    use rand_core::SeedableRng as _;
+
+    use super::*;
+    use crate::vault::Vault;
+
+    fn key() -> BooksKey {
+        let mut vault = Vault::new();
+        let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
+        vault.add_version(1, Algorithm::AesCmac, &[], &mut rng).expect("keys");
+        vault.books_key().expect("a key")
+    }
+
+    #[test]
+    fn heads_take_turns_and_a_torn_one_leaves_the_other() {
+        let (folder, key) = (tempfile::tempdir().expect("a folder"), key());
+        let path = folder.path().join("books.head");
+        let file = HeadFile::create(&path).expect("made");
+        assert_eq!(file.read(&key).expect("read"), None);
+        for number in 1..6 {
+            file.write(Head { number, link: [7; 32] }, &key).expect("written");
+            assert_eq!(file.read(&key).expect("read").map(|head| head.number), Some(number));
+        }
+        let mut bytes = std::fs::read(&path).expect("read");
+        bytes[PLACE + 40..2 * PLACE].fill(0);
+        std::fs::write(&path, bytes).expect("torn");
+        assert_eq!(file.read(&key).expect("read").map(|head| head.number), Some(4));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_harm(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert_eq!(Head::from_place(&bytes, &key()), None);
+        }
     }
 }

@@ -3,12 +3,10 @@
 
 use core::cell::{Cell, RefCell};
 
-use rusqlite::types::ValueRef;
-
 use super::entry::{BEGIN, Changes, RESTORE};
 use super::head::{Head, HeadFile};
 use super::opening;
-use super::row::Table;
+use super::row::{Form, Table};
 use crate::error::Error;
 use crate::store::Tx;
 use crate::vault::books::BooksKey;
@@ -21,6 +19,8 @@ pub(crate) struct Keeper {
     pub(crate) file: Option<HeadFile>,
     /// Changes of the transaction under way, as far as they were told at once.
     changes: RefCell<Changes>,
+    /// A row that is being told.
+    pub(crate) form: RefCell<Form>,
     /// The end of the chain as this process left it.
     head: Cell<Head>,
     /// Version of the schema that was looked at last.
@@ -29,8 +29,8 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     pub(crate) fn new(key: BooksKey, tables: Vec<Table>, file: Option<HeadFile>) -> Self {
-        let (changes, head, schema) = (RefCell::default(), Cell::new(Head::NONE), Cell::new(None));
-        Self { key, tables, file, changes, head, schema }
+        let (changes, form) = (RefCell::default(), RefCell::default());
+        Self { key, tables, file, changes, form, head: Cell::new(Head::NONE), schema: Cell::new(None) }
     }
 
     /// The end of the chain.
@@ -50,10 +50,8 @@ impl Keeper {
     }
 
     /// A row was inserted into a table, all of its values in the order of the columns.
-    pub(crate) fn inserted(&self, table: &str, row: &[ValueRef<'_>]) -> Result<(), Error> {
-        let known = (0..)
-            .zip(&self.tables)
-            .find(|(_, known)| known.name == table && known.columns.len() == row.len());
+    pub(crate) fn inserted(&self, table: &str, row: &Form) -> Result<(), Error> {
+        let known = (0..).zip(&self.tables).find(|(_, known)| known.name == table);
         self.changes.borrow_mut().put(known.ok_or(Error::Damaged("table"))?, None, Some(row))
     }
 
@@ -96,10 +94,7 @@ impl Keeper {
 
     /// Adds what the triggers have told.
     fn gather(&self, tx: &Tx<'_>) -> Result<(), Error> {
-        tx.take_told(&self.tables, |told| {
-            let table = self.tables.get(usize::from(told.table)).ok_or(Error::Damaged("change"))?;
-            self.changes.borrow_mut().put((told.table, table), told.before, told.after)
-        })
+        tx.take_told(&self.tables, |table, before, after| self.changes.borrow_mut().put(table, before, after))
     }
 
     fn write(&self, tx: &Tx<'_>, name: &str, before: Head, number: i64) -> Result<Head, Error> {

@@ -37,19 +37,14 @@ impl Table {
         Self { seal: books.table(&form), name, columns, key }
     }
 
-    /// The key of a row, and its digest.
-    pub(crate) fn seal(&self, row: &[ValueRef<'_>]) -> (Vec<u8>, Digest) {
-        let (mut key, mut form) = (Vec::with_capacity(32), Vec::with_capacity(256));
-        self.key.iter().filter_map(|column| row.get(*column)).for_each(|value| put(*value, &mut key));
-        row.iter().for_each(|value| put(*value, &mut form));
-        (key, self.seal.digest(&form))
+    /// The digest of a row.
+    pub(crate) fn digest(&self, row: &Form) -> Digest {
+        self.seal.digest(&row.bytes)
     }
 
-    /// The canonical form of a key, by its values in order.
-    pub(crate) fn key_of(&self, values: &[ValueRef<'_>]) -> Vec<u8> {
-        let mut key = Vec::with_capacity(32);
-        values.iter().for_each(|value| put(*value, &mut key));
-        key
+    /// The values of a row that are its key, in order.
+    pub(crate) fn key_values<'r>(&self, row: &'r Form) -> impl Iterator<Item = &'r [u8]> {
+        self.key.iter().map(|column| row.value(*column))
     }
 
     /// A row by its key, for a person: `value commit, purse 11-5, nv 3`.
@@ -65,6 +60,34 @@ impl Table {
             text.push_str(&word(column, &value));
         }
         text
+    }
+}
+
+/// A row, or the key of one, in its canonical form. It is filled again and again.
+#[derive(Default)]
+pub(crate) struct Form {
+    pub(crate) bytes: Vec<u8>,
+    /// Where each value ends.
+    ends: Vec<usize>,
+}
+
+impl Form {
+    /// Forgets the row.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    /// Puts the next value.
+    pub(crate) fn put(&mut self, value: ValueRef<'_>) {
+        put(value, &mut self.bytes);
+        self.ends.push(self.bytes.len());
+    }
+
+    fn value(&self, column: usize) -> &[u8] {
+        let end = |column: usize| self.ends.get(column).copied().unwrap_or_default();
+        let start = column.checked_sub(1).map_or(0, end);
+        self.bytes.get(start..end(column)).unwrap_or_default()
     }
 }
 
@@ -87,7 +110,7 @@ fn word(column: &str, value: &Value) -> String {
 }
 
 /// Puts a value.
-pub(crate) fn put(value: ValueRef<'_>, out: &mut Vec<u8>) {
+fn put(value: ValueRef<'_>, out: &mut Vec<u8>) {
     match value {
         ValueRef::Null => out.push(NULL),
         ValueRef::Integer(number) => put_integer(number, out),

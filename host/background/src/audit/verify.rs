@@ -40,15 +40,11 @@ pub fn verify(
     progress: Progress<'_>,
 ) -> Result<Verification, Error> {
     let mut findings = Vec::new();
-    let file = match HeadFile::open(head) {
+    let file = match HeadFile::open_to_read(head) {
         Ok(file) => Some(file),
         Err(Error::HeadMissing(path)) => {
-            let about = path.display().to_string();
-            findings.push(Finding::new(
-                FindingKind::Head,
-                about,
-                "is missing, the head that is kept outside",
-            ));
+            let what = "is missing, the head that is kept outside";
+            findings.push(Finding::new(FindingKind::Head, path.display().to_string(), what));
             None
         }
         Err(error) => return Err(error),

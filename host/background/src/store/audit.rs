@@ -140,7 +140,8 @@ impl Tx<'_> {
             all.extend(self.all(sql, [], |row| Ok(name(what, row, ["purse", "NT"])))?);
         }
         let lines = "SELECT settlement, merchant FROM settlement_line AS l WHERE total > 0 AND NOT EXISTS
-            (SELECT 1 FROM posting WHERE event = 7 AND subject = l.settlement << 24 | l.currency AND number = l.merchant)";
+            (SELECT 1 FROM posting
+             WHERE event = 7 AND subject = l.settlement << 24 | l.currency AND number = l.merchant)";
         let line = |row: &Row<'_>| {
             Ok(format!("settlement {}, merchant {}", get::<i64>(row, 0)?, get::<i64>(row, 1)?))
         };
@@ -152,7 +153,8 @@ impl Tx<'_> {
     /// purse, shadow balance, sum.
     pub(crate) fn wrong_shadows(&self) -> Result<Vec<(IepId, i64, i64)>, Error> {
         let sql = "WITH moved (purse, amount) AS (
-                SELECT subject, SUM(CASE WHEN c.role = 4 THEN amount ELSE 0 END - CASE WHEN d.role = 4 THEN amount ELSE 0 END)
+                SELECT subject, SUM(CASE WHEN c.role = 4 THEN amount ELSE 0 END
+                                    - CASE WHEN d.role = 4 THEN amount ELSE 0 END)
                 FROM posting JOIN account d ON d.account = debit JOIN account c ON c.account = credit
                 WHERE event <> 7 GROUP BY subject)
             SELECT purse, shadow, COALESCE(amount, 0) FROM purse LEFT JOIN moved USING (purse)
@@ -171,12 +173,14 @@ impl Tx<'_> {
         };
         let differ = |kept: &str, paid: &str| {
             format!(
-                "SELECT DISTINCT settlement FROM (SELECT * FROM ({kept} EXCEPT {paid}) UNION SELECT * FROM ({paid} EXCEPT {kept}))"
+                "SELECT DISTINCT settlement FROM
+                 (SELECT * FROM ({kept} EXCEPT {paid}) UNION SELECT * FROM ({paid} EXCEPT {kept}))"
             )
         };
         let lines = differ("SELECT * FROM settlement_line", &paid("merchant"));
         let positions = differ("SELECT * FROM settlement_position", &paid("acquirer, provider"));
-        let states = "SELECT DISTINCT settlement FROM value_commit WHERE (state IN (2, 5)) <> (settlement IS NOT NULL)";
+        let states = "SELECT DISTINCT settlement FROM value_commit
+                      WHERE (state IN (2, 5)) <> (settlement IS NOT NULL)";
         let mut all = Vec::new();
         for (what, sql) in [("lines", lines.as_str()), ("positions", &positions), ("payments", states)] {
             all.extend(self.all(sql, [], |row| {

@@ -1,13 +1,14 @@
 //! Rows of the chain, and rows of any table as the chain sees them.
 
-use rusqlite::types::{Value, ValueRef};
+use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 
 use super::Tx;
 use super::code::get;
+use super::watch::fill;
 use crate::audit::entry::Entry;
 use crate::audit::head::Head;
-use crate::audit::row::{Table, values};
+use crate::audit::row::{Form, Table, values};
 use crate::error::Error;
 use crate::vault::books::Digest;
 
@@ -67,24 +68,29 @@ impl Tx<'_> {
     pub(crate) fn rows(
         &self,
         table: &Table,
-        mut each: impl FnMut(&[ValueRef<'_>]) -> Result<(), Error>,
+        mut each: impl FnMut(&Form) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        self.all(&select(table), [], |row| each(&row_values(row, table)?)).map(drop)
+        let mut form = Form::default();
+        let mut show = |row: &Row<'_>| {
+            fill(&mut form, row, 0, table.columns.len())?;
+            each(&form)
+        };
+        self.all(&select(table), [], &mut show).map(drop)
     }
 
-    /// Key and digest of the row that has this key, where there is one.
+    /// Digest of the row that has this key, where there is one.
     pub(crate) fn digest(&self, table: &Table, key: &[u8]) -> Result<Option<Digest>, Error> {
         let columns = table.key.iter().zip(1..);
         let matches: Vec<_> =
             columns.map(|(column, place)| format!("\"{}\" IS ?{place}", table.columns[*column])).collect();
         let sql = format!("{} WHERE {}", select(table), matches.join(" AND "));
         let key: Vec<Value> = values(key).collect();
-        self.first(&sql, params_from_iter(key), |row| Ok(table.seal(&row_values(row, table)?).1))
+        self.first(&sql, params_from_iter(key), |row| {
+            let mut form = Form::default();
+            fill(&mut form, row, 0, table.columns.len())?;
+            Ok(table.digest(&form))
+        })
     }
-}
-
-fn row_values<'r>(row: &'r Row<'_>, table: &Table) -> Result<Vec<ValueRef<'r>>, Error> {
-    Ok((0..table.columns.len()).map(|column| row.get_ref(column)).collect::<Result<_, _>>()?)
 }
 
 fn select(table: &Table) -> String {

@@ -104,7 +104,8 @@ impl Tx<'_> {
 
     /// Writes what clearing has changed.
     pub fn update_purse(&self, purse: &Purse) -> Result<(), Error> {
-        let sql = "UPDATE OR FAIL purse SET shadow = ?2, complete = ?3, highest = ?4, hotlisted = ?5 WHERE purse = ?1";
+        let sql = "UPDATE OR FAIL purse SET shadow = ?2, complete = ?3, highest = ?4, hotlisted = ?5
+                   WHERE purse = ?1";
         let (complete, highest) = (purse.complete.get(), purse.highest.get());
         let hotlisted = purse.hotlisted.map(|time| time.0);
         self.execute(sql, params![code::purse(purse.iep), purse.shadow, complete, highest, hotlisted])

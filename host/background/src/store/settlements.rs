@@ -5,7 +5,8 @@ use rusqlite::params;
 
 use super::Tx;
 use super::code::{self, get};
-use crate::audit::row::Table;
+use super::watch::fill;
+use crate::audit::row::{Form, Table};
 use crate::error::Error;
 use crate::management::participants::MerchantId;
 
@@ -66,8 +67,9 @@ impl Tx<'_> {
     /// Keys, in canonical form, of the rows of a table that `sql` selects by their keys.
     pub(crate) fn keys(&self, table: &Table, sql: &str) -> Result<Vec<Vec<u8>>, Error> {
         self.all(sql, [], |row| {
-            let values = (0..table.key.len()).map(|column| row.get_ref(column));
-            Ok(table.key_of(&values.collect::<Result<Vec<_>, _>>()?))
+            let mut key = Form::default();
+            fill(&mut key, row, 0, table.key.len())?;
+            Ok(key.bytes)
         })
     }
 

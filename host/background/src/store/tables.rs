@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 
 use super::{Tx, schema};
+use crate::audit::entry::TABLES;
 use crate::audit::row::Table;
 use crate::error::Error;
 use crate::vault::books::BooksKey;
@@ -18,6 +19,9 @@ pub(crate) fn covered(key: &BooksKey) -> Result<Vec<Table>, Error> {
     let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'chain' ORDER BY name";
     let names: Vec<String> =
         reference.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    if names.len() > TABLES {
+        return Err(Error::Damaged("number of tables"));
+    }
     names.into_iter().map(|name| table(&reference, name, key)).collect()
 }
 

@@ -7,11 +7,11 @@
 //! a journal of its own. For that reason the statements that clearing repeats are `OR FAIL`, and
 //! rows that come by the thousand are told by [`Tx::insert_whole`] without any trigger.
 
-use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ToSql};
+use rusqlite::types::ToSqlOutput;
+use rusqlite::{Connection, Row, ToSql};
 
 use super::{Tx, code};
-use crate::audit::row::Table;
+use crate::audit::row::{Form, Table};
 use crate::error::Error;
 
 /// The row before a change is there.
@@ -21,13 +21,6 @@ const AFTER: u8 = 2;
 
 /// Tables whose rows are inserted by [`Tx::insert_whole`] and in no other way.
 const WHOLE: [&str; 2] = ["posting", "value_commit"];
-
-/// What has happened to a row: the number of its table, the row before, the row after.
-pub(crate) struct Told<'r> {
-    pub(crate) table: u8,
-    pub(crate) before: Option<&'r [ValueRef<'r>]>,
-    pub(crate) after: Option<&'r [ValueRef<'r>]>,
-}
 
 /// Watches these tables from now on.
 pub(super) fn watch(connection: &Connection, tables: &[Table]) -> Result<(), Error> {
@@ -73,40 +66,60 @@ impl Tx<'_> {
     pub(super) fn insert_whole(&self, table: &str, sql: &str, row: &[&dyn ToSql]) -> Result<bool, Error> {
         let inserted = self.execute(sql, row)? == 1;
         if let Some(keeper) = self.keeper.filter(|_| inserted) {
-            let outputs: Vec<_> = row.iter().map(|value| value.to_sql()).collect::<Result<_, _>>()?;
-            let values: Vec<_> = outputs.iter().map(reference).collect::<Result<_, _>>()?;
-            keeper.inserted(table, &values)?;
+            let mut form = keeper.form.borrow_mut();
+            form.clear();
+            for value in row {
+                match value.to_sql()? {
+                    ToSqlOutput::Borrowed(value) => form.put(value),
+                    ToSqlOutput::Owned(value) => form.put((&value).into()),
+                    _ => return Err(Error::Damaged("value")),
+                }
+            }
+            keeper.inserted(table, &form)?;
         }
         Ok(inserted)
     }
 
-    /// Shows what this transaction has changed, in order, and forgets it.
+    /// Shows what this transaction has changed, in order, and forgets it: the table with its
+    /// number, the row before, the row after.
     pub(crate) fn take_told(
         &self,
         tables: &[Table],
-        mut each: impl FnMut(Told<'_>) -> Result<(), Error>,
+        mut each: impl FnMut((u8, &Table), Option<&Form>, Option<&Form>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut statement = self.inner.prepare_cached("SELECT * FROM temp.told ORDER BY rowid")?;
         let mut rows = statement.query([])?;
+        let (mut before, mut after) = (Form::default(), Form::default());
+        let mut empty = true;
         while let Some(row) = rows.next()? {
-            let (table, sides): (u8, u8) = (code::get(row, 0)?, code::get(row, 1)?);
-            let width = tables.get(usize::from(table)).ok_or(Error::Damaged("change"))?.columns.len();
-            let count = if sides == BEFORE | AFTER { 2 * width } else { width };
-            let values: Vec<_> = (2..2 + count).map(|place| row.get_ref(place)).collect::<Result<_, _>>()?;
-            let before = (sides & BEFORE != 0).then(|| &values[..width]);
-            let after = (sides & AFTER != 0).then(|| &values[count - width..]);
-            each(Told { table, before, after })?;
+            empty = false;
+            let (number, sides): (u8, u8) = (code::get(row, 0)?, code::get(row, 1)?);
+            let table = tables.get(usize::from(number)).ok_or(Error::Damaged("change"))?;
+            let width = table.columns.len();
+            let mut start = 2;
+            if sides & BEFORE != 0 {
+                fill(&mut before, row, start, width)?;
+                start += width;
+            }
+            if sides & AFTER != 0 {
+                fill(&mut after, row, start, width)?;
+            }
+            let there = |side: u8, form| (sides & side != 0).then_some(form);
+            each((number, table), there(BEFORE, &before), there(AFTER, &after))?;
         }
         drop(rows);
-        self.inner.prepare_cached("DELETE FROM temp.told")?.execute([])?;
+        if !empty {
+            self.inner.prepare_cached("DELETE FROM temp.told")?.execute([])?;
+        }
         Ok(())
     }
 }
 
-fn reference<'o>(output: &'o ToSqlOutput<'_>) -> Result<ValueRef<'o>, Error> {
-    match output {
-        ToSqlOutput::Borrowed(value) => Ok(*value),
-        ToSqlOutput::Owned(value) => Ok(value.into()),
-        _ => Err(Error::Damaged("value")),
+/// The row whose values begin at this column.
+pub(super) fn fill(form: &mut Form, row: &Row<'_>, start: usize, width: usize) -> Result<(), Error> {
+    form.clear();
+    for column in start..start + width {
+        form.put(row.get_ref(column)?);
     }
+    Ok(())
 }
