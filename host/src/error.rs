@@ -54,6 +54,11 @@ pub enum Error {
         "the purse is blocked by its issuer: it answers questions and moves no value; `purse card unblock` takes it into use again"
     )]
     Blocked,
+    /// The card is blocked: so many authentications in a row were wrong.
+    #[error(
+        "the card is blocked after {0} wrong authentications: it answers questions and moves no value; its issuer takes it into use again with `purse gp unlock card`"
+    )]
+    CardBlocked(u8),
     /// A load that the purse wants the PIN for.
     #[error("the purse wants its holder's PIN for this load; give it with --pin")]
     PinWanted,
@@ -177,6 +182,7 @@ impl Error {
         match self {
             Self::Status { status, .. } => Some(*status),
             Self::Blocked => Some(StatusWord::BLOCKED),
+            Self::CardBlocked(_) => Some(StatusWord::CARD_BLOCKED),
             Self::PinWanted => Some(StatusWord::SECURITY_NOT_SATISFIED),
             _ => None,
         }

@@ -110,11 +110,12 @@ pub(crate) fn end(result: Result<(), Error>, json: bool) -> ExitCode {
                 host::Error::RefusedByIssuer
                     | host::Error::InDoubt(_)
                     | host::Error::Blocked
+                    | host::Error::CardBlocked(_)
                     | host::Error::PinWanted
                     | host::Error::WrongPin(_)
                     | host::Error::PinBlocked
                     | host::Error::NoPin
-                    | host::Error::Status { status: StatusWord::KEY_RETIRED, .. }
+                    | host::Error::Status { status: StatusWord::KEY_RETIRED | StatusWord::CARD_BLOCKED, .. }
             )
     );
     if json {

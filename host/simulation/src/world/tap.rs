@@ -45,7 +45,7 @@ impl World {
         match terminal.cancel(purse, receipt.nt_psam) {
             // The PSAM may have voided the payment, and the purse may have taken it back.
             Err(host::Error::NoAnswer(_)) => Err(Error::CancellationInDoubt(receipt.iep)),
-            other => Ok(other?),
+            other => other.map_err(|error| self.explained(number, error)),
         }
     }
 
