@@ -72,13 +72,8 @@ pub enum Error {
     /// An issuer without keys of card management: its vault is from before there were any.
     #[error("the vault has no keys of card management; `purse keys add` makes them")]
     NoManagementKeys,
-    /// The issuer did not allow the load or unload; the purse is unchanged.
-    #[error("the issuer refused")]
-    RefusedByIssuer,
-    /// A load, unload or payment whose outcome is not known yet.
-    #[error("the outcome is in doubt; present purse {0} again, here or at any other terminal")]
-    InDoubt(IepId),
-    /// The authority could not be reached, or rejected the request.
+    /// The authority could not be reached, rejected the request, or its answer is not under its MAC.
+    /// Nothing may be concluded about value.
     #[error("load authority: {0}")]
     Authority(String),
     /// The secure channel did not open, or has ended, or a command does not fit it.

@@ -6,11 +6,12 @@
 //! vault.json          master keys (mode 0600)
 //! background.db       the background system
 //! cards/purse-N.card  purses      sams/N.card  PSAMs      transfer/N.card  transfer card
-//! terminals/N/        journal and outbox of a terminal
+//! terminals/N/        journal and outbox of a terminal, key of the load terminal (mode 0600)
 //! orders/             what personalisation lines remember of their orders
 //! ```
 
 mod issue;
+mod load_terminal;
 mod manage;
 mod tap;
 

@@ -4,11 +4,13 @@
 //! Everything happens inside [`Store::transaction`]: it is stored as a whole or not
 //! at all, and has reached the disk when the call returns.
 
+pub mod approvals;
 pub mod batches;
 pub mod claims;
 mod code;
 pub mod commits;
 pub mod exceptions;
+pub mod load_terminals;
 pub mod participants;
 pub mod postings;
 pub mod purses;
