@@ -60,7 +60,8 @@ pub fn write_markdown(out: &mut dyn Write) -> fmt::Result {
 const HEAD: &str = "# Commands\n\n\
     Made from the declarations in `src`; a test fails when this page is stale. Numbers are big\n\
     endian, amounts are minor units of a currency, times are UTC. `*` in P1 or P2: the request's\n\
-    first bytes travel there.\n";
+    first bytes travel there. While wrong authentications have blocked a card, every command that\n\
+    is not served \"also while blocked\" gets 940C.\n";
 
 fn write_row(out: &mut dyn Write, row: &Row) -> fmt::Result {
     write!(out, "### {}\n\n{}\n\n`{:02X} {:02X}", row.name, row.doc, row.cla, row.ins)?;

@@ -3,7 +3,7 @@
 //! Everything that two participants must agree on stands here, once: commands
 //! and responses ([`purse`], [`sam`], [`transfer`], [`security_domain`],
 //! [`interindustry`]), records and batches ([`record`], [`batch`],
-//! [`download`]), what each MAC covers ([`signature`]), and the one
+//! [`download`]), what a load terminal says online ([`online`]), what each MAC covers ([`signature`]), and the one
 //! implementation of MACs and key ladders ([`crypto`]).
 //!
 //! Read [`wire`] first (how bytes become values), then [`declare`] (how a row of
@@ -33,6 +33,7 @@ pub mod interindustry;
 pub mod leaves;
 pub mod legacy;
 pub mod life_cycle;
+pub mod online;
 pub mod personalisation;
 pub mod protections;
 pub mod purse;

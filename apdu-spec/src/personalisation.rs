@@ -159,17 +159,19 @@ layout! {
         scp03: Scp03Variant,
         /// SCP02, for Triple DES keys.
         scp02: Scp02Variant,
-        /// Failed authentications in a row that block the security domain for ever, from 1.
+        /// Wrong authentications in a row that block the card until its issuer lifts that; 00 for
+        /// no limit: they cost time alone.
         attempts: u8,
     }
 }
 
 impl DomainParameters {
-    /// As a card leaves its manufacturer: SCP03 with i = 70, SCP02 with i = 55, ten attempts.
+    /// As a card leaves its manufacturer: SCP03 with i = 70, SCP02 with i = 55, no limit of
+    /// attempts.
     #[must_use]
     pub const fn initial() -> Self {
         let Ok(scp03) = Scp03Variant::new(0x70) else { unreachable!() };
-        Self { scp03, scp02: Scp02Variant::PseudoRandom, attempts: 10 }
+        Self { scp03, scp02: Scp02Variant::PseudoRandom, attempts: 0 }
     }
 }
 

@@ -36,6 +36,10 @@ code! {
         Release = 0x09,
         /// Commitment to the secret that cancels a purchase.
         Commitment = 0x0A,
+        /// Load terminal to background: a request ([`online`](crate::online)).
+        Request = 0x11,
+        /// Background to load terminal: what became of its request.
+        Answer = 0x12,
     }
 }
 

@@ -51,6 +51,7 @@ status_words! {
     FOREIGN_PURSE = 0x9409, "provider or currency is not accepted here";
     BATCHES_FULL = 0x940A, "closed batches must be acknowledged first";
     KEY_RETIRED = 0x940B, "this key version has been retired: the other side needs newer keys";
+    CARD_BLOCKED = 0x940C, "too many authentications were wrong: the card is blocked until its issuer lifts that";
 }
 
 impl StatusWord {

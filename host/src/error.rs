@@ -54,6 +54,11 @@ pub enum Error {
         "the purse is blocked by its issuer: it answers questions and moves no value; `purse card unblock` takes it into use again"
     )]
     Blocked,
+    /// The card is blocked: so many authentications in a row were wrong.
+    #[error(
+        "the card is blocked after {0} wrong authentications: it answers questions and moves no value; its issuer takes it into use again with `purse gp unlock card`"
+    )]
+    CardBlocked(u8),
     /// A load that the purse wants the PIN for.
     #[error("the purse wants its holder's PIN for this load; give it with --pin")]
     PinWanted,
@@ -72,13 +77,8 @@ pub enum Error {
     /// An issuer without keys of card management: its vault is from before there were any.
     #[error("the vault has no keys of card management; `purse keys add` makes them")]
     NoManagementKeys,
-    /// The issuer did not allow the load or unload; the purse is unchanged.
-    #[error("the issuer refused")]
-    RefusedByIssuer,
-    /// A load, unload or payment whose outcome is not known yet.
-    #[error("the outcome is in doubt; present purse {0} again, here or at any other terminal")]
-    InDoubt(IepId),
-    /// The authority could not be reached, or rejected the request.
+    /// The authority could not be reached, rejected the request, or its answer is not under its MAC.
+    /// Nothing may be concluded about value.
     #[error("load authority: {0}")]
     Authority(String),
     /// The secure channel did not open, or has ended, or a command does not fit it.
@@ -177,6 +177,7 @@ impl Error {
         match self {
             Self::Status { status, .. } => Some(*status),
             Self::Blocked => Some(StatusWord::BLOCKED),
+            Self::CardBlocked(_) => Some(StatusWord::CARD_BLOCKED),
             Self::PinWanted => Some(StatusWord::SECURITY_NOT_SATISFIED),
             _ => None,
         }

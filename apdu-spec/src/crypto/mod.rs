@@ -3,12 +3,13 @@
 //!
 //! [`derivation`] makes card keys from master keys, [`session_key`] makes session
 //! keys from card keys, [`mac`] makes MACs under session keys. Card keys only
-//! derive; messages are MACed under session keys. [`secure_channel`] is card management's own
-//! ladder, that of GlobalPlatform.
+//! derive; messages are MACed under session keys. [`online`] is the line of a load terminal,
+//! [`secure_channel`] card management's own ladder, that of GlobalPlatform.
 
 mod chain;
 pub mod derivation;
 pub mod mac;
+pub mod online;
 mod retail;
 pub mod secure_channel;
 pub mod session_key;

@@ -10,7 +10,7 @@
 use super::Key;
 use super::derivation::tdea_pair;
 use super::mac::{MacKey, Message, OneTimeKey, cmac_once};
-use crate::element::{Algorithm, BatchNumber, Counter, IepId, Kind, Random};
+use crate::element::{Algorithm, BatchNumber, Counter, IepId, Kind, Random, SamId};
 use crate::layout;
 use crate::record::Counterpart;
 use crate::wire::Element;
@@ -25,6 +25,7 @@ enum Label {
     Previous = 0x14,
     Record = 0x15,
     Secret = 0x16,
+    Online = 0x17,
 }
 
 layout! {
@@ -119,6 +120,12 @@ impl DerivationKey {
     #[must_use]
     pub fn record_key(&self, batch: BatchNumber) -> MacKey {
         MacKey::new(&self.derive(Label::Record, &batch), self.algorithm)
+    }
+
+    /// Key of what a load terminal says online, and of what it is answered (from its record key).
+    #[must_use]
+    pub fn online_key(&self, terminal: SamId) -> MacKey {
+        MacKey::new(&self.derive(Label::Online, &terminal), self.algorithm)
     }
 }
 

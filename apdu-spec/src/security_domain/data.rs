@@ -19,6 +19,8 @@ pub mod tag {
     pub const DIVERSIFICATION: u16 = 0x00CF;
     /// Card production life cycle.
     pub const PRODUCTION: u16 = 0x9F7F;
+    /// Wrong authentications, an [`Attempts`](super::Attempts) (project-defined).
+    pub const ATTEMPTS: u16 = 0xDF20;
 }
 
 layout! {
@@ -73,5 +75,39 @@ layout! {
     pub struct DataObject {
         /// The object, tag and length before it.
         object: Octets<254>,
+    }
+}
+
+layout! {
+    /// Authentications that were wrong, 2 bytes.
+    #[derive(Copy)]
+    pub struct Attempts {
+        /// How many in a row; FF for that many or more.
+        wrong: u8,
+        /// How many block the card; 00 for no limit.
+        limit: u8,
+    }
+}
+
+impl Attempts {
+    /// Whether they block the card.
+    #[must_use]
+    pub const fn block(self) -> bool {
+        self.limit > 0 && self.wrong >= self.limit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_block_from_their_limit_on_where_there_is_one() {
+        let block = |wrong, limit| Attempts { wrong, limit }.block();
+        assert_eq!(
+            [(0, 0), (0xFF, 0), (3, 4), (4, 4), (5, 4), (0xFF, 0xFF)]
+                .map(|(wrong, limit)| block(wrong, limit)),
+            [false, false, false, true, true, true]
+        );
     }
 }

@@ -15,7 +15,7 @@ pub use content::{
     ApplicationStatus, Confirmation, DeleteRequest, Deletion, InstallData, InstallRequest, LOCKED,
     SetStatusRequest, StatusForm, StatusRequest, StatusResponse, purpose, subset,
 };
-pub use data::{DataBlock, DataObject, GetDataRequest, LAST, MORE, tag};
+pub use data::{Attempts, DataBlock, DataObject, GetDataRequest, LAST, MORE, tag};
 pub use keys::{KEY_IDENTIFIER, KeyBlocks, KeyInformation, PutKeyRequest, PutKeyResponse, SealedKey};
 
 pub use recognition::{recognised_protocols, write_recognition};
@@ -63,27 +63,30 @@ layout! {
 
 command_set! {
     /// Commands of a security domain, served under CLA 00 as well. All but the first two, GET
-    /// DATA and GET STATUS want a secure channel with C-MAC at least; while the card is locked,
-    /// INSTALL, DELETE, PUT KEY and STORE DATA are refused.
+    /// DATA and GET STATUS want a secure channel with C-MAC at least; while the card is locked, or
+    /// wrong authentications have blocked it, INSTALL, DELETE, PUT KEY and STORE DATA are refused.
     pub enum SecurityDomainCommand {
         /// INITIALIZE UPDATE: begins a secure channel, ends the one before. With an application
         /// selected it is the application's channel, under the same keys.
         InitializeUpdate = [0x80 0x50 * 0x00] InitializeUpdateRequest => InitializeUpdateResponse,
-            in [Selectable, Personalized, Blocked], status [REFERENCE_NOT_FOUND, AUTHENTICATION_BLOCKED,
-                COUNTER_AT_MAXIMUM, CONDITIONS_NOT_SATISFIED],
+            in [Selectable, Personalized, Blocked], status [REFERENCE_NOT_FOUND, COUNTER_AT_MAXIMUM,
+                CONDITIONS_NOT_SATISFIED],
             "GlobalPlatform Card Specification 2.3.1, E.5.1; Amendment D v1.2, 7.1.1";
         /// EXTERNAL AUTHENTICATE: opens the secure channel. It is itself secured: the MAC
-        /// covers CLA 84 and the security level. The attempt is counted before the comparison.
+        /// covers CLA 84 and the security level. The attempt is counted before the comparison; wrong
+        /// ones in a row delay the next, each twice as long, up to 12.8 s. Of a card that is blocked
+        /// everything must be secured that the protocol can secure, else 6982.
         ExternalAuthenticate = [0x84 0x82 * 0x00] ExternalAuthenticateRequest => (),
             in [Selectable, Personalized, Blocked], status [AUTHENTICATION_FAILED, SECURITY_NOT_SATISFIED,
-                AUTHENTICATION_BLOCKED, CONDITIONS_NOT_SATISFIED, WRONG_P1_P2, NOT_ENOUGH_MEMORY],
+                CONDITIONS_NOT_SATISFIED, WRONG_P1_P2, NOT_ENOUGH_MEMORY],
             "GlobalPlatform Card Specification 2.3.1, E.5.2; Amendment D v1.2, 7.1.2";
         /// GET STATUS: what is on the card, in the open channel of any level.
         GetStatus = [0x80 0xF2 * *] StatusRequest => StatusResponse,
             in [Selectable, Personalized, Blocked], status [SECURITY_NOT_SATISFIED, WRONG_P1_P2, WRONG_DATA,
                 REFERENCE_NOT_FOUND],
             "GlobalPlatform Card Specification 2.3.1, 11.4";
-        /// SET STATUS: the life cycle of the card or of an application.
+        /// SET STATUS: the life cycle of the card or of an application. A state of use, also the
+        /// one that the card has, takes it into use again where wrong authentications have blocked it.
         SetStatus = [0x80 0xF0 * *] SetStatusRequest => (),
             in [Selectable, Personalized, Blocked], status [SECURITY_NOT_SATISFIED, WRONG_P1_P2,
                 CONDITIONS_NOT_SATISFIED, REFERENCE_NOT_FOUND, NOT_ENOUGH_MEMORY],
@@ -115,8 +118,8 @@ command_set! {
                 CONDITIONS_NOT_SATISFIED, NOT_ENOUGH_MEMORY],
             "GlobalPlatform Card Specification 2.3.1, 11.11; data groups project-defined";
         /// GET DATA of the card: `0066` how it is managed, `00E0` its keys, `00CF` what they are
-        /// diversified with, `9F7F` where it was made. Under CLA 00 a template comes without
-        /// its own tag.
+        /// diversified with, `9F7F` where it was made, `DF20` wrong authentications in a row and
+        /// their limit. Under CLA 00 a template comes without its own tag.
         GetData = [0x80 0xCA * *] GetDataRequest => DataObject,
             in [Selectable, Personalized, Blocked, Terminated], status [REFERENCE_NOT_FOUND],
             "GlobalPlatform Card Specification 2.3.1, 11.3 and appendix H";

@@ -159,6 +159,7 @@ impl<P: Platform, X: Protections> Card<P, X> {
     fn serve(&mut self, place: usize, apdu: &Apdu<'_>, response: &mut Response) -> Result<(), StatusWord> {
         let level = self.domain.level();
         let (application, mut area) = self.registry.open(place, &mut self.memory, level)?;
+        self.domain.admit(application.applet.rows(), apdu)?;
         application.slow_down(apdu, &mut area);
         let result = application.applet.process(apdu, application.state, &mut area, response);
         if result == Some(Err(StatusWord::WRONG_MAC)) {

@@ -10,6 +10,7 @@ use apdu_spec::protections::Protections;
 use apdu_spec::{Apdu, Element as _, StatusWord};
 
 use super::area::{Area, Cell, LOGS, Storage};
+use super::delay;
 use super::memory::MemoryError;
 use crate::applets::{Applet, AppletKind, purse};
 
@@ -26,10 +27,6 @@ const INSTANCES: u8 = 2;
 const LIFE_CYCLE: Cell = Cell(31);
 /// Each application's cell for [`WrongMacs`].
 const WRONG_MACS: Cell = Cell(30);
-/// Where wrong MACs are counted no further: the delay grows no more either.
-const WRONG_MACS_MAX: u8 = 8;
-/// Delay after the first wrong MAC, milliseconds. It doubles with each.
-const FIRST_DELAY: u32 = 100;
 
 layout! {
     /// As what an application was installed. Numbers of records never go back: its logs
@@ -260,16 +257,16 @@ impl<X: Protections> Application<X> {
         if self.wrong_macs.count == 0 {
             return;
         }
-        let Some(doublings) = self.wrong_macs(area).checked_sub(1) else { return };
+        let wrong = self.wrong_macs(area);
         let checks = |row: &Row| row.matches(apdu) && row.status.contains(&StatusWord::WRONG_MAC);
         if self.applet.rows().iter().any(checks) {
-            area.delay(FIRST_DELAY << doublings.min(WRONG_MACS_MAX));
+            area.delay(delay::after(wrong));
         }
     }
 
     /// A MAC was wrong.
     pub(crate) fn count_wrong_mac(&mut self, area: &mut Area<'_>) -> Result<(), StatusWord> {
-        let count = self.wrong_macs(area).saturating_add(1).min(WRONG_MACS_MAX);
+        let count = self.wrong_macs(area).saturating_add(1).min(delay::CAP);
         let counted = WrongMacs { count, proofs: self.applet.proofs(area) };
         if counted != self.wrong_macs {
             let _ = area.change().set(WRONG_MACS, &counted).commit()?;

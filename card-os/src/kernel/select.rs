@@ -52,7 +52,8 @@ impl<P: Platform, X: Protections> Card<P, X> {
         let application = self.registry.get_mut(place).ok_or(StatusWord::INTERNAL_ERROR)?;
         let name = view.unwrap_or(application.name());
         describe(name, application.applet.label(), quiet, response);
-        Ok(if application.state == LifeCycle::Blocked { StatusWord::BLOCKED } else { StatusWord::OK })
+        let blocked = application.state == LifeCycle::Blocked || self.domain.is_blocked();
+        Ok(if blocked { StatusWord::BLOCKED } else { StatusWord::OK })
     }
 
     /// The application of this name, its place at least `first`, counted with the security

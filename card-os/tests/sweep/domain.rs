@@ -208,6 +208,7 @@ pub const COMMANDS: &[Command<Domain>] = &[
     command!("SET STATUS, block", true, |s, ()| set_status(s, subset::APPLICATIONS, LOCKED)),
     command!("SET STATUS, unblock", true, |s, ()| set_status(s, subset::APPLICATIONS, 0)),
     command!("SET STATUS, secured", true, |s, ()| set_card(s, CardState::Secured)),
+    command!("SET STATUS, in use again", true, |s, ()| set_card(s, CardState::OpReady)),
     command!("SET STATUS, card locked", true, |s, ()| set_card(s, CardState::Locked)),
     command!("SET STATUS, terminated", true, |s, ()| set_card(s, CardState::Terminated)),
     command!("STORE DATA, security domain", true, |s, ()| {
@@ -276,7 +277,7 @@ const STATES: &[(&str, &[Step])] = &[
         &[|s| install(s, purpose::INSTALL_AND_SELECTABLE), |s| delete(s, Deletion::Application(aid(SECOND)))],
     ),
     ("one attempt left", &[|s| intrude(s)]),
-    ("no attempt left", &[|s| intrude(s), |s| intrude(s)]),
+    ("blocked by attempts", &[|s| intrude(s), |s| intrude(s)]),
     ("one try left", &[|s| verify(s, "4321")]),
     ("PIN blocked", &[|s| verify(s, "4321"), |s| verify(s, "4321")]),
     ("two generations", &[|s| store(s, DataGroup::Generation, &generation(2))]),

@@ -93,7 +93,8 @@ impl Background {
         &self.vault
     }
 
-    /// Decides a load or unload.
+    /// Decides a load or unload, for the terminal that its request names: the
+    /// [service](crate::service) hears it under that terminal's MAC alone.
     pub fn authorise(&mut self, request: &TransferRequest, now: Time) -> Result<Execute, Error> {
         authorise::authorise(&mut self.store, &self.vault, request, now)
     }

@@ -1,7 +1,12 @@
-//! The background system as the network sees it: bytes in, bytes out.
+//! The background system as the network sees it: bytes in, bytes out. A load terminal is heard and
+//! answered under its own MAC; a batch has its PSAM's, and its acknowledgement as well.
 
 use apdu_spec::element::Time;
-use network::{Rejection, RejectionCode, Request, Response, Service};
+use network::authentication::Question;
+use network::{
+    Acceptance, Decision, Fate, Rejection, RejectionCode, Request, Resolution, ResolveRequest, Response,
+    Service, Signed,
+};
 
 use crate::background::Background;
 use crate::error::Error;
@@ -34,17 +39,43 @@ impl Service for At<'_> {
 
 impl At<'_> {
     fn answer(&mut self, request: &Request) -> Result<Response, Error> {
-        let Self { background, now } = self;
+        let time = self.now;
         Ok(match request {
-            Request::AuthoriseTransfer(request) => Response::Decision(background.authorise(request, *now)?),
-            Request::CompleteTransfer(value) => {
-                background.complete(*value, *now)?;
-                Response::Accepted
+            Request::AuthoriseTransfer(asked) => {
+                Response::Decision(self.hear(asked, |background, request| {
+                    Ok(Decision { execute: background.authorise(request, time)?, time })
+                })?)
             }
-            Request::ResolveTransfer(request) => Response::Resolved(background.resolve(request, *now)?),
-            Request::SubmitBatch(batch) => Response::Acknowledged(background.submit(batch, *now)?),
+            Request::CompleteTransfer(asked) => {
+                Response::Accepted(self.hear(asked, |background, value| {
+                    background.complete(*value, time)?;
+                    Ok(Acceptance { time })
+                })?)
+            }
+            Request::ResolveTransfer(asked) => Response::Resolved(
+                self.hear(asked, |background, request| resolved(background, request, time))?,
+            ),
+            Request::SubmitBatch(batch) => Response::Acknowledged(self.background.submit(batch, time)?),
         })
     }
+
+    /// Does for a load terminal what it asks, where it is the terminal that it says it is.
+    fn hear<Q: Question>(
+        &mut self,
+        asked: &Signed<Q>,
+        carry_out: impl FnOnce(&mut Background, &Q) -> Result<Q::Answer, Error>,
+    ) -> Result<Signed<Q::Answer>, Error> {
+        let key = self.background.authenticate(asked)?;
+        let answer = carry_out(self.background, &asked.fields)?;
+        Ok(asked.answer(&key, answer))
+    }
+}
+
+fn resolved(background: &mut Background, request: &ResolveRequest, time: Time) -> Result<Resolution, Error> {
+    let fate = if background.resolve(request, time)? { Fate::Moved } else { Fate::NotMoved };
+    let known = background.transfer(request.previous.statement.identity.iep, request.nt)?;
+    let challenge = known.map(|known| known.request.counterpart.challenge).unwrap_or_default();
+    Ok(Resolution { fate, challenge, time })
 }
 
 /// What a terminal gets to see of an error. What is not its fault may pass: it may repeat.

@@ -123,6 +123,7 @@ fn show(world: &mut World, number: u64, image: bool, as_json: bool) -> Result<()
     let told = card.balance().and_then(|balance| Ok((balance, card.information()?)));
     let (balance, information) = told.map_err(|error| world.explained(number, error))?;
     let known = shadow_of(world, number)?;
+    let wrong = if blocked { world.blocked_after(number) } else { None };
     let (identity, currency) = (information.identity, information.identity.currency);
     if as_json {
         output::json(&json!({
@@ -145,11 +146,20 @@ fn show(world: &mut World, number: u64, image: bool, as_json: bool) -> Result<()
         ["sessions (NT)".into(), information.nt.to_string()],
         ["value commits (NV)".into(), information.nv.to_string()],
         ["receipts held".into(), information.receipts.to_string()],
-        ["state".into(), if blocked { "blocked by the issuer".into() } else { "in use".into() }],
+        ["state".into(), state(blocked, wrong)],
     ];
     rows.extend(path.map(|path| ["image".into(), path.display().to_string()]));
     output::line(output::table(["purse", &number.to_string()], 2, rows));
     Ok(())
+}
+
+/// The state of a purse, and what blocks it: its issuer, or wrong authentications at its card.
+fn state(blocked: bool, wrong: Option<u8>) -> String {
+    match wrong {
+        Some(wrong) => format!("blocked after {wrong} wrong authentications"),
+        None if blocked => "blocked by the issuer".into(),
+        None => "in use".into(),
+    }
 }
 
 fn log(world: &mut World, number: u64, as_json: bool) -> Result<(), Error> {

@@ -1,6 +1,8 @@
 //! `purse load` and `purse unload`: value goes into a purse, and out of it, online.
 
-use host::terminal::load::{Funding, Transferred};
+use apdu_spec::element::{Counter, Kind};
+use host::terminal::load::Funding;
+use host::terminal::transfer_journal::TransferIntent;
 use serde_json::json;
 use simulation::{Error, World};
 
@@ -30,7 +32,9 @@ impl From<Source> for Funding {
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  purse load 1 20\n  purse load 1 12.50 --from cash\n  \
     purse load 1 100 --pin                above the purse's limit; the PIN is asked for\n\n\
-    Exit code 3: the issuer refuses, the purse wants its PIN or another one, or is blocked.")]
+    Exit code 3: the issuer refuses, the purse wants its PIN or another one, or is blocked; 4: in\n\
+    doubt. Cash is given back where a load is refused, and kept where it is in doubt: `purse resolve 1`\n\
+    finds out. What the operator gives above a day's limit, two operators sign for: `purse approve`.")]
 pub(crate) struct Load {
     /// Number of the purse
     purse: u64,
@@ -46,7 +50,9 @@ pub(crate) struct Load {
 }
 
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  purse unload 1 5\n  purse unload 1 5 --to cash")]
+#[command(after_help = "Examples:\n  purse unload 1 5\n  purse unload 1 5 --to cash\n\n\
+    Exit code 3: refused; 4: in doubt, and `purse resolve 1` finds out. Cash is paid out at exit code 0,\n\
+    and never otherwise.")]
 pub(crate) struct Unload {
     /// Number of the purse
     purse: u64,
@@ -64,7 +70,7 @@ impl Load {
         let pin = self.pin.as_ref().map(pin::Typed::pin).transpose()?;
         let (funding, now) = (self.from.into(), process::now());
         let done = world.load_with_pin(self.purse, amount, funding, pin.as_ref(), now)?;
-        tell(&world, global, self.purse, "loaded", &done);
+        tell(&world, global, &done);
         Ok(())
     }
 }
@@ -74,20 +80,26 @@ impl Unload {
         let mut world = process::open(global)?;
         let amount = process::amount(&self.amount, world.scheme().currency());
         let done = world.unload(self.purse, amount, self.to.into(), process::now())?;
-        tell(&world, global, self.purse, "unloaded", &done);
+        tell(&world, global, &done);
         Ok(())
     }
 }
 
-fn tell(world: &World, global: &Global, purse: u64, what: &str, done: &Transferred) {
-    let (entry, currency) = (&done.record.entry, world.scheme().currency());
-    let amount = i64::from(entry.order.amount.get());
-    let balance = entry.balance_after().map_or(0, |balance| i64::from(balance.0));
-    let nv = entry.nv().map_or(0, apdu_spec::element::Counter::get);
+/// Whether an intent loads, in the word for its outcome.
+pub(crate) const fn word(intent: &TransferIntent) -> &'static str {
+    if matches!(intent.kind, Kind::Unload) { "unloaded" } else { "loaded" }
+}
+
+/// What took place, with the balance that the issuer has confirmed.
+fn tell(world: &World, global: &Global, done: &TransferIntent) {
+    let (purse, currency) = (done.iep.number.get(), world.scheme().currency());
+    let (amount, what) = (i64::from(done.amount.get()), word(done));
+    let balance = done.balance_after().map_or(0, |balance| i64::from(balance.0));
+    let nv = done.nv_after().map_or(0, Counter::get);
     if global.json {
         output::json(&json!({
-            "purse": purse, "what": what, "amount": amount, "balance": balance, "nv": nv,
-            "time": entry.order.time.to_string(), "reported": done.reported,
+            "outcome": what, "purse": purse, "amount": amount, "balance": balance, "nv": nv,
+            "time": done.time.to_string(),
         }));
         return;
     }
@@ -95,9 +107,9 @@ fn tell(world: &World, global: &Global, purse: u64, what: &str, done: &Transferr
         "Purse {purse}: {what} {}, balance {} (NV {nv}, {})",
         output::money(amount, currency),
         output::money(balance, currency),
-        entry.order.time,
+        done.time,
     ));
-    if !done.reported {
-        output::line("The issuer could not be told; the purse's next load will.");
+    if (done.kind, done.funding) == (Kind::Unload, Funding::Cash) {
+        output::line(format_args!("Pay out {} in cash.", output::money(amount, currency)));
     }
 }

@@ -4,6 +4,7 @@
 //! `process` opens the world and says how the program ends, `watch` is `--trace` and `--pcap`.
 
 mod apdu;
+mod approve;
 mod background;
 mod blank;
 mod card;
@@ -19,6 +20,7 @@ mod image;
 mod issue;
 mod keys;
 mod load;
+mod operator;
 mod output;
 mod passphrase;
 mod pay;
@@ -48,7 +50,7 @@ use clap::{Parser, Subcommand};
     name = "purse",
     version,
     after_help = "Begin with `purse demo`; the other commands go on from its data.\n\n\
-        Exit codes: 0 done, 1 failed, 2 wrong usage or order, 3 refused or in doubt."
+        Exit codes: 0 done, 1 failed, 2 wrong usage or order, 3 refused, 4 in doubt."
 )]
 struct Arguments {
     #[command(flatten)]
@@ -110,6 +112,10 @@ enum Command {
     Load(load::Load),
     /// Unload a purse, online
     Unload(load::Unload),
+    /// The people whose word is needed where one person's is not enough
+    Operator(operator::Operator),
+    /// Sign for a load that the operator pays, or show those that wait for it
+    Approve(approve::Approve),
     /// Pay with a purse at a terminal
     Pay(pay::Pay),
     /// Cancel the last payment of a purse, at the terminal where it was made
@@ -174,6 +180,8 @@ fn main() -> ExitCode {
         Command::Sam(sam) => sam.run(&global),
         Command::Load(load) => load.run(&global),
         Command::Unload(unload) => unload.run(&global),
+        Command::Operator(operator) => operator.run(&global),
+        Command::Approve(approve) => approve.run(&global),
         Command::Pay(pay) => pay.run(&global),
         Command::Cancel(cancel) => cancel.run(&global),
         Command::Resolve(resolve) => resolve.run(&global),

@@ -12,7 +12,7 @@ use crate::{Global, output, process};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  purse pay 1 2.50 --at kiosk\n  \
     purse --reader \"Virtual PCD 00 00\" --wait pay 1 2.50 --at kiosk\n\n\
-    Exit code 3: not paid, or in doubt. What is in doubt, `purse resolve 1 --at kiosk` finds out.")]
+    Exit code 3: not paid; 4: in doubt, and `purse resolve 1 --at kiosk` finds out.")]
 pub(crate) struct Pay {
     /// Number of the purse
     purse: u64,
@@ -44,7 +44,7 @@ impl Pay {
         let batch = receipt.credited.map(|credited| credited.batch.get());
         if global.json {
             output::json(&json!({
-                "purse": self.purse, "terminal": self.at, "amount": receipt.amount.get(),
+                "outcome": "paid", "purse": self.purse, "terminal": self.at, "amount": receipt.amount.get(),
                 "time": receipt.time.to_string(), "nt_psam": receipt.nt_psam.get(), "batch": batch,
                 "balance": balance,
             }));

@@ -55,7 +55,8 @@ impl PinCommand {
                 let reader = world.purse(purse)?;
                 let old = given_or(old.as_ref(), "PIN as it is: ")?;
                 let new = given_or(new.as_ref(), "PIN as it shall be: ")?;
-                PurseCard::select(reader)?.change_pin(&old, &new)?;
+                let changed = PurseCard::select(reader)?.change_pin(&old, &new);
+                changed.map_err(|error| world.explained(purse, error))?;
                 (purse, "changed")
             }
             Action::Reset { purse, new } => {

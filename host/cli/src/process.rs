@@ -115,6 +115,47 @@ pub(crate) fn remove_world(directory: &Path) -> Result<(), Error> {
         .map_err(|error| Error::File { path: directory.into(), reason: error.to_string() })
 }
 
+/// How a command that moves value ended, where it did not do what it was to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Something does not work.
+    Failed,
+    /// No value has moved, and none will.
+    Refused,
+    /// Not known.
+    InDoubt,
+}
+
+impl Outcome {
+    /// The word for it in JSON.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::InDoubt => "in_doubt",
+        }
+    }
+
+    pub(crate) fn of(error: &Error) -> Self {
+        match error {
+            Error::InDoubt(_) | Error::CancellationInDoubt(_) | Error::TransferInDoubt(..) => Self::InDoubt,
+            Error::NotPaid(_)
+            | Error::NotTransferred(..)
+            | Error::Refused(_)
+            | Error::Card(
+                host::Error::Blocked
+                | host::Error::CardBlocked(_)
+                | host::Error::PinWanted
+                | host::Error::WrongPin(_)
+                | host::Error::PinBlocked
+                | host::Error::NoPin
+                | host::Error::Status { status: StatusWord::KEY_RETIRED | StatusWord::CARD_BLOCKED, .. },
+            ) => Self::Refused,
+            _ => Self::Failed,
+        }
+    }
+}
+
 /// Says what went wrong, and ends.
 pub(crate) fn end(result: Result<(), Error>, json: bool) -> ExitCode {
     let Err(error) = result else {
@@ -124,32 +165,18 @@ pub(crate) fn end(result: Result<(), Error>, json: bool) -> ExitCode {
         }
         return ExitCode::SUCCESS;
     };
-    let refused = matches!(
-        error,
-        Error::NotPaid(_)
-            | Error::InDoubt(_)
-            | Error::CancellationInDoubt(_)
-            | Error::Refused(_)
-            | Error::Card(
-                host::Error::RefusedByIssuer
-                    | host::Error::InDoubt(_)
-                    | host::Error::Blocked
-                    | host::Error::PinWanted
-                    | host::Error::WrongPin(_)
-                    | host::Error::PinBlocked
-                    | host::Error::NoPin
-                    | host::Error::Status { status: StatusWord::KEY_RETIRED, .. }
-            )
-    );
+    let outcome = Outcome::of(&error);
     if json {
-        crate::output::complain(&serde_json::json!({ "error": error.to_string(), "refused": refused }));
+        let told = serde_json::json!({ "error": error.to_string(), "outcome": outcome.word() });
+        crate::output::complain(&told);
     } else {
         crate::output::complain_plainly(&error);
     }
-    let code = match error {
-        Error::OrderFile { .. } => 2,
-        _ if refused => 3,
-        _ => 1,
+    let code = match (error, outcome) {
+        (Error::OrderFile { .. }, _) => 2,
+        (_, Outcome::Failed) => 1,
+        (_, Outcome::Refused) => 3,
+        (_, Outcome::InDoubt) => 4,
     };
     ExitCode::from(code)
 }

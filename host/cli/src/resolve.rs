@@ -1,18 +1,21 @@
 //! `purse resolve`: what became of a payment, load or unload whose answer was lost. The purse
 //! is asked, and answers under a MAC.
 
-use apdu_spec::element::Kind;
-use host::card::purse::PurseCard;
-use serde_json::json;
+use apdu_spec::element::{Currency, Kind};
+use host::terminal::load::{Funding, Transfer};
+use host::terminal::transfer_journal::TransferIntent;
+use serde_json::{Value, json};
 use simulation::{Error, World};
 
 use crate::card::word;
-use crate::{Global, output, process};
+use crate::process::Outcome;
+use crate::{Global, load, output, process};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  purse resolve 1 --at kiosk      a payment at this terminal\n  \
-    purse resolve 1                 a load or unload, right after it\n  \
-    purse --reader \"Virtual PCD 00 00\" resolve --at kiosk")]
+    purse resolve 1                 loads and unloads of this purse\n  \
+    purse --reader \"Virtual PCD 00 00\" resolve --at kiosk\n\n\
+    Each end is told once. Exit code 4: something is still in doubt.")]
 pub(crate) struct Resolve {
     /// Number of the purse; with --reader, the one in the reader
     purse: Option<u64>,
@@ -27,7 +30,7 @@ impl Resolve {
         let purse = process::which(self.purse, presented);
         match &self.at {
             Some(terminal) => payments(&mut world, purse, terminal, global.json),
-            None => transfer(&mut world, purse, global.json),
+            None => transfers(&mut world, purse, global.json),
         }
     }
 }
@@ -39,7 +42,8 @@ fn payments(world: &mut World, purse: u64, terminal: &str, as_json: bool) -> Res
         let value = |(intent, receipt): &(host::terminal::journal::Intent, Option<_>)| {
             json!({
                 "purse": purse, "terminal": terminal, "nt_psam": intent.nt_psam.get(),
-                "amount": intent.amount.get(), "time": intent.time.to_string(), "paid": receipt.is_some(),
+                "amount": intent.amount.get(), "time": intent.time.to_string(),
+                "outcome": if receipt.is_some() { "paid" } else { Outcome::Refused.word() },
             })
         };
         output::json(&resolved.iter().map(value).collect());
@@ -56,28 +60,55 @@ fn payments(world: &mut World, purse: u64, terminal: &str, as_json: bool) -> Res
     Ok(())
 }
 
-fn transfer(world: &mut World, purse: u64, as_json: bool) -> Result<(), Error> {
-    let currency = world.scheme().currency();
-    let nt = PurseCard::select(world.purse(purse)?)?.information()?.nt;
-    let moved = world.resolve(purse, nt, process::now())?;
-    // What that session was, for people: the log is not authenticated, the answer is.
-    let log = PurseCard::select(world.purse(purse)?)?.log()?;
-    let line = log.iter().find(|line| line.nt == nt && line.kind != Kind::Cancellation).filter(|_| moved);
+/// Ends what is in doubt at the load terminal. One that stays so makes the command end in doubt.
+fn transfers(world: &mut World, purse: u64, as_json: bool) -> Result<(), Error> {
+    let resolved = world.resolve(purse, process::now())?;
     if as_json {
-        let what = line.map(|line| {
-            json!({ "kind": word(line.kind), "amount": line.amount.get(), "time": line.time.to_string() })
-        });
-        output::json(&json!({ "purse": purse, "session": nt.get(), "moved": moved, "transaction": what }));
-        return Ok(());
+        output::json(&resolved.iter().map(value).collect());
+    } else if resolved.is_empty() {
+        output::line(format_args!("Purse {purse}: nothing is in doubt at the load terminal"));
+    } else {
+        let currency = world.scheme().currency();
+        resolved.iter().for_each(|end| output::line(sentence(end, currency)));
     }
-    let outcome = match line {
-        Some(line) => {
-            let amount = output::money(line.amount.get().into(), currency);
-            format!("was a {} of {amount}, {}, and took place", word(line.kind), line.time)
+    let doubt = resolved.into_iter().find_map(|end| match end {
+        Transfer::InDoubt(intent, why) => Some(Error::TransferInDoubt(intent, why)),
+        Transfer::Done(_) | Transfer::Refused(..) => None,
+    });
+    doubt.map_or(Ok(()), Err)
+}
+
+/// What an end is about, and its word.
+fn end_of(end: &Transfer) -> (&TransferIntent, &'static str) {
+    match end {
+        Transfer::Done(intent) => (intent, load::word(intent)),
+        Transfer::Refused(intent, _) => (intent, Outcome::Refused.word()),
+        Transfer::InDoubt(intent, _) => (intent, Outcome::InDoubt.word()),
+    }
+}
+
+fn value(end: &Transfer) -> Value {
+    let (intent, outcome) = end_of(end);
+    json!({
+        "outcome": outcome, "purse": intent.iep.number.get(), "session": intent.nt.get(),
+        "kind": word(intent.kind), "funding": intent.funding, "amount": intent.amount.get(),
+        "time": intent.time.to_string(),
+    })
+}
+
+fn sentence(end: &Transfer, currency: Currency) -> String {
+    let (intent, _) = end_of(end);
+    let amount = output::money(intent.amount.get().into(), currency);
+    let what = format!("the {} of {amount}, {},", word(intent.kind), intent.time);
+    let outcome = match (end, intent.funding, intent.kind) {
+        (Transfer::Done(_), Funding::Cash, Kind::Unload) => format!("took place. Pay out {amount} in cash"),
+        (Transfer::Done(_), ..) => "took place".into(),
+        (Transfer::Refused(..), Funding::Cash, Kind::Load) => {
+            format!("moved no value. The {amount} in cash are the holder's")
         }
-        None if moved => "took place".into(),
-        None => "moved no value".into(),
+        (Transfer::Refused(..), Funding::Cash, _) => "moved no value. Do not pay out".into(),
+        (Transfer::Refused(..), ..) => "moved no value".into(),
+        (Transfer::InDoubt(..), ..) => "is still in doubt".into(),
     };
-    output::line(format_args!("Purse {purse}: its last session (NT {nt}) {outcome}"));
-    Ok(())
+    format!("Purse {}: {what} {outcome}", intent.iep.number.get())
 }

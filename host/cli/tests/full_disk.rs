@@ -83,7 +83,8 @@ fn a_disk_that_is_full_while_a_purse_commits() {
         refused += usize::from(told);
         assert_eq!(paid.is_ok(), !told, "before command {full_before}: {paid:?}");
         let resolved = place.json(&["--reader", &address, "resolve", "--at", "kiosk"]);
-        let lost = resolved.as_array().expect("a list").iter().filter(|line| line["paid"] == true).count();
+        let lost =
+            resolved.as_array().expect("a list").iter().filter(|line| line["outcome"] == "paid").count();
         assert_eq!(lost, 0, "{resolved}");
     }
     assert!(refused >= 2, "INITIALIZE IEP and DEBIT IEP commit: {refused}");

@@ -41,7 +41,7 @@ fn what_is_on_a_card() {
     gp(&["delete", "F05055525332"]);
     fails(3, &["delete", "F05055525332"], &["nothing of this name"]);
     fails(3, &["lock", "purse"], &["must be personalised"]);
-    fails(3, &["unlock", "card"], &["not locked", "OP_READY"]);
+    fails(3, &["unlock", "card"], &["neither locked nor blocked", "OP_READY"]);
     fails(2, &["state", "secured"], &["--yes"]);
     gp(&["state", "secured", "--yes"]);
     fails(3, &["state", "initialized", "--yes"], &["forwards only"]);

@@ -213,20 +213,51 @@ fn a_card_that_is_pulled_from_a_reader_is_finished() {
     assert!(purses.len() >= 3, "nothing was pulled in time: {purses:?}");
 }
 
-/// What the order says of attempts is what the card counts.
+/// What the order says of attempts is what the card counts; its issuer lifts what they block.
 #[test]
-fn failed_authentications_block_a_card_after_the_attempts_of_its_order() {
+fn wrong_authentications_block_a_card_from_the_limit_of_its_order_until_its_issuer_lifts_that() {
     let place = Place::after_a_day(1);
     let order = place.file("orders.csv", "provider,currency,maximum,limit,attempts\n9276,EUR,20,20,2\n");
     place.json(&["issue", "--order", argument(&order)]);
+    place.json(&["load", "5", "5"]);
     let (select, update) = ("00A4040008A000000151000000", "8050000008010203040506070800");
-    let wrong = format!("8482010010{}", "00".repeat(16));
-    let script =
-        [select, update, &wrong, "expect 6982", update, &wrong, "expect 6982", update, "expect 6983"];
-    let script = place.file("script.txt", &script.join("\n"));
-    place.json(&["apdu", "--purse", "5", "--script", argument(&script)]);
-    place.fails(1, &["gp", "list", "--card", "5"], &["no tries are left"]);
-    // The purse goes on.
+    let wrong = format!("8482330010{}", "00".repeat(16));
+    let script = [select, update, &wrong, "expect 6982"].join("\n");
+    let script = place.file("script.txt", &script);
+    let guess = || place.json(&["apdu", "--purse", "5", "--script", argument(&script)]);
+    guess();
+    let told = |action| place.json(&["gp", action, "--card", "5"])["authentications"].clone();
+    // Who gets in to ask has been right.
+    assert_eq!(told("info"), serde_json::json!({ "wrong": 1, "limit": 2, "blocked": false }));
+    assert_eq!(told("list"), serde_json::json!({ "wrong": 0, "limit": 2, "blocked": false }));
+    guess();
+    guess();
+    for action in ["info", "list", "list"] {
+        assert_eq!(told(action), serde_json::json!({ "wrong": 2, "limit": 2, "blocked": true }));
+    }
+    let words = ["blocked after 2 wrong authentications", "gp unlock card"];
+    for command in [
+        &["load", "5", "5"][..],
+        &["unload", "5", "1"],
+        &["pay", "5", "1", "--at", "kiosk"],
+        &["card", "block", "5"],
+        &["card", "unblock", "5"],
+        &["card", "pin", "reset", "5", "--new", "1234"],
+        &["card", "pin", "change", "5", "--old", "1234", "--new", "4321"],
+        &["card", "rekey", "5"],
+        &["gp", "delete", "purse", "--card", "5"],
+        &["gp", "reset", "--card", "5"],
+    ] {
+        place.fails(3, command, &words);
+    }
+    // It still says how it is.
+    assert_eq!(place.json(&["card", "show", "5"])["balance"], 500);
+    assert!(place.run(&["card", "show", "5"]).out.contains(words[0]));
+    assert!(
+        place.run(&["gp", "list", "--card", "5"]).out.contains("2 in a row, limit 2; the card is blocked")
+    );
+    assert_eq!(place.json(&["report"])["world"]["difference"], 0);
+    place.json(&["gp", "unlock", "card", "--card", "5"]);
     place.json(&["load", "5", "5"]);
     place.json(&["pay", "5", "1", "--at", "kiosk"]);
 }

@@ -49,12 +49,3 @@ pub(crate) fn take_text(reader: &mut Reader<'_>) -> Result<String, Malformed> {
     let bytes = reader.take(length)?;
     String::from_utf8(bytes.to_vec()).map_err(|_| Malformed)
 }
-
-/// A truth, one byte: 00 or 01.
-pub(crate) fn take_bool(reader: &mut Reader<'_>) -> Result<bool, Malformed> {
-    match reader.byte()? {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(Malformed),
-    }
-}

@@ -43,8 +43,10 @@ impl<S: Service> Link for Direct<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authentication::Signed;
     use crate::message::{Rejection, RejectionCode};
     use apdu_spec::Element;
+    use apdu_spec::element::Mac;
     use apdu_spec::record::ValueRecord;
 
     struct Refuses;
@@ -64,7 +66,8 @@ mod tests {
         let mut bytes = [0; ValueRecord::MAX];
         bytes[ValueRecord::MAX - 85 + 1] = 1; // algorithm of the key
         let record = ValueRecord::from_bytes(&bytes).expect("a record");
-        let answer = Direct(Refuses).call(&Request::CompleteTransfer(record)).expect("an answer");
+        let signed = Signed { fields: record, mac: Mac::default() };
+        let answer = Direct(Refuses).call(&Request::CompleteTransfer(signed)).expect("an answer");
         assert!(matches!(answer, Response::Rejected(Rejection { text, .. }) if text == "understood"));
     }
 }

@@ -6,12 +6,13 @@
 //! new types get new type bytes, changed fields a new version.
 
 use apdu_spec::batch::{Acknowledgement, Trailer};
-use apdu_spec::element::{Amount, Counter, Kind, Time};
+use apdu_spec::element::{Amount, Counter, Kind, Random, Time};
 use apdu_spec::purse::{Execute, Initialized, PreviousSignature};
 use apdu_spec::record::{BatchRecord, Counterpart, ValueRecord};
 use apdu_spec::{Element, Malformed, Reader};
 
-use crate::codec::{put, put_list, put_text, take_bool, take_list, take_text};
+use crate::authentication::{Answer, Question, Signed};
+use crate::codec::{put, put_list, put_text, take_list, take_text};
 use crate::error::Error;
 
 /// The version that is spoken here.
@@ -44,6 +45,10 @@ apdu_spec::code! {
         BadBatch = 0x05,
         /// Not now; the same request may be repeated.
         Unavailable = 0x06,
+        /// The terminal may not do that.
+        NotPermitted = 0x07,
+        /// More than one person has to agree to it first.
+        ApprovalNeeded = 0x08,
     }
 }
 
@@ -76,6 +81,50 @@ apdu_spec::layout! {
         previous: PreviousSignature,
         /// The NT that was asked for.
         nt: Counter,
+    }
+}
+
+apdu_spec::code! {
+    /// What became of a load or unload.
+    pub enum Fate: u8 {
+        /// It moved no value, and never will.
+        NotMoved = 0x00,
+        /// It took place.
+        Moved = 0x01,
+    }
+}
+
+apdu_spec::layout! {
+    /// The issuer has decided; a refusal is an order as well.
+    #[derive(Copy)]
+    pub struct Decision {
+        /// The order under S2, for the purse.
+        execute: Execute,
+        /// The issuer's clock.
+        time: Time,
+    }
+}
+
+apdu_spec::layout! {
+    /// S3 and S6 are good, and what they prove is booked.
+    #[derive(Copy)]
+    pub struct Acceptance {
+        /// The issuer's clock.
+        time: Time,
+    }
+}
+
+apdu_spec::layout! {
+    /// What became of the load or unload of a session.
+    #[derive(Copy)]
+    pub struct Resolution {
+        /// What.
+        fate: Fate,
+        /// Challenge of the terminal in that session, so that it knows its own; zero where
+        /// nothing was authorised in it.
+        challenge: Random,
+        /// The issuer's clock.
+        time: Time,
     }
 }
 
@@ -112,11 +161,11 @@ pub struct Rejection {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Request {
     /// Asks for a load or unload; answered by [`Response::Decision`].
-    AuthoriseTransfer(TransferRequest),
+    AuthoriseTransfer(Signed<TransferRequest>),
     /// Proof (S3, S6) that a load or unload was carried out; [`Response::Accepted`].
-    CompleteTransfer(ValueRecord),
+    CompleteTransfer(Signed<ValueRecord>),
     /// What became of a load or unload that was in doubt; [`Response::Resolved`].
-    ResolveTransfer(ResolveRequest),
+    ResolveTransfer(Signed<ResolveRequest>),
     /// Hands in a batch; [`Response::Acknowledged`].
     SubmitBatch(Batch),
 }
@@ -124,15 +173,15 @@ pub enum Request {
 /// From the background system to the terminal.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Response {
-    /// The issuer's order under S2; a refusal is an order as well.
-    Decision(Execute),
-    /// Stored.
-    Accepted,
+    /// The issuer's decision.
+    Decision(Signed<Decision>),
+    /// The proof is good and booked.
+    Accepted(Signed<Acceptance>),
     /// Whether the transfer moved value.
-    Resolved(bool),
+    Resolved(Signed<Resolution>),
     /// The batch is stored; the module may forget it.
     Acknowledged(Acknowledgement),
-    /// Not carried out.
+    /// Not carried out. Under no MAC: nothing may be concluded about value.
     Rejected(Rejection),
 }
 
@@ -142,9 +191,9 @@ impl Request {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
         match self {
-            Self::AuthoriseTransfer(request) => put_typed(&mut out, 0x01, request),
-            Self::CompleteTransfer(record) => put_typed(&mut out, 0x02, record),
-            Self::ResolveTransfer(request) => put_typed(&mut out, 0x03, request),
+            Self::AuthoriseTransfer(request) => put_signed(&mut out, TransferRequest::CODE, request),
+            Self::CompleteTransfer(record) => put_signed(&mut out, ValueRecord::CODE, record),
+            Self::ResolveTransfer(request) => put_signed(&mut out, ResolveRequest::CODE, request),
             Self::SubmitBatch(batch) => {
                 out.push(0x04);
                 batch.put(&mut out);
@@ -157,9 +206,9 @@ impl Request {
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         read(bytes, |kind, reader| {
             Ok(match kind {
-                0x01 => Self::AuthoriseTransfer(transfer_request(reader)?),
-                0x02 => Self::CompleteTransfer(ValueRecord::decode(reader)?),
-                0x03 => Self::ResolveTransfer(ResolveRequest::decode(reader)?),
+                TransferRequest::CODE => Self::AuthoriseTransfer(transfer_request(reader)?),
+                ValueRecord::CODE => Self::CompleteTransfer(Signed::take(reader)?),
+                ResolveRequest::CODE => Self::ResolveTransfer(Signed::take(reader)?),
                 0x04 => Self::SubmitBatch(Batch::take(reader)?),
                 _ => return Err(Malformed),
             })
@@ -173,9 +222,9 @@ impl Response {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
         match self {
-            Self::Decision(execute) => put_typed(&mut out, 0x81, execute),
-            Self::Accepted => put_typed(&mut out, 0x82, &()),
-            Self::Resolved(credited) => put_typed(&mut out, 0x83, &u8::from(*credited)),
+            Self::Decision(decision) => put_signed(&mut out, Decision::CODE, decision),
+            Self::Accepted(acceptance) => put_signed(&mut out, Acceptance::CODE, acceptance),
+            Self::Resolved(resolution) => put_signed(&mut out, Resolution::CODE, resolution),
             Self::Acknowledged(acknowledgement) => put_typed(&mut out, 0x84, acknowledgement),
             Self::Rejected(rejection) => {
                 put_typed(&mut out, 0x8F, &rejection.code);
@@ -189,9 +238,9 @@ impl Response {
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         read(bytes, |kind, reader| {
             Ok(match kind {
-                0x81 => Self::Decision(Execute::decode(reader)?),
-                0x82 => Self::Accepted,
-                0x83 => Self::Resolved(take_bool(reader)?),
+                Decision::CODE => Self::Decision(Signed::take(reader)?),
+                Acceptance::CODE => Self::Accepted(Signed::take(reader)?),
+                Resolution::CODE => Self::Resolved(Signed::take(reader)?),
                 0x84 => Self::Acknowledged(Acknowledgement::decode(reader)?),
                 0x8F => Self::Rejected(Rejection {
                     code: RejectionCode::decode(reader)?,
@@ -207,7 +256,7 @@ impl Response {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Decision(_) => "a decision",
-            Self::Accepted => "accepted",
+            Self::Accepted(_) => "accepted",
             Self::Resolved(_) => "resolved",
             Self::Acknowledged(_) => "an acknowledgement",
             Self::Rejected(_) => "a rejection",
@@ -220,10 +269,15 @@ fn put_typed<E: Element>(out: &mut Vec<u8>, kind: u8, element: &E) {
     put(out, element);
 }
 
+fn put_signed<F: Element>(out: &mut Vec<u8>, code: u8, signed: &Signed<F>) {
+    put_typed(out, code, &signed.fields);
+    put(out, &signed.mac);
+}
+
 /// Only loads and unloads are asked of the issuer.
-fn transfer_request(reader: &mut Reader<'_>) -> Result<TransferRequest, Malformed> {
-    let request = TransferRequest::decode(reader)?;
-    match request.kind {
+fn transfer_request(reader: &mut Reader<'_>) -> Result<Signed<TransferRequest>, Malformed> {
+    let request = Signed::<TransferRequest>::take(reader)?;
+    match request.fields.kind {
         Kind::Load | Kind::Unload => Ok(request),
         Kind::Purchase | Kind::Cancellation | Kind::Recovery => Err(Malformed),
     }

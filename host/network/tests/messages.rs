@@ -3,30 +3,55 @@
 mod support;
 
 use apdu_spec::batch::Acknowledgement;
-use apdu_spec::element::Kind;
+use apdu_spec::crypto::Key;
+use apdu_spec::crypto::online::OnlineKey;
+use apdu_spec::element::{Algorithm, KeyReference, Kind, Mac, Random, SamId, Time};
 use apdu_spec::purse::Execute;
 use apdu_spec::{Element, Malformed};
-use network::{Error, Funding, Rejection, RejectionCode, Request, ResolveRequest, Response, TransferRequest};
+use network::{
+    Acceptance, Decision, Error, Fate, Funding, Rejection, RejectionCode, Request, Resolution,
+    ResolveRequest, Response, Signed, TransferRequest,
+};
 use proptest::prelude::*;
 
-fn requests() -> Vec<Request> {
+fn key(byte: u8) -> OnlineKey {
+    let reference = KeyReference { algorithm: Algorithm::AesCmac, group: 0, version: 1 };
+    OnlineKey::new(Key::new([byte; 16]), reference, SamId::from_bytes(&[1; SamId::MAX]).expect("a terminal"))
+}
+
+fn transfer() -> TransferRequest {
     let mut transfer = [0; TransferRequest::MAX];
     transfer[..3].copy_from_slice(&[Kind::Unload as u8, Funding::Cash as u8, 1]);
+    TransferRequest::from_bytes(&transfer).expect("transfer")
+}
+
+fn requests() -> Vec<Request> {
     let mut resolve = [0; ResolveRequest::MAX];
     resolve[14] = 1;
     vec![
-        Request::AuthoriseTransfer(TransferRequest::from_bytes(&transfer).expect("transfer")),
-        Request::CompleteTransfer(support::record(3).value),
-        Request::ResolveTransfer(ResolveRequest::from_bytes(&resolve).expect("resolve")),
+        Request::AuthoriseTransfer(Signed::by(&key(1), transfer())),
+        Request::CompleteTransfer(Signed::by(&key(1), support::record(3).value)),
+        Request::ResolveTransfer(Signed::by(&key(1), ResolveRequest::from_bytes(&resolve).expect("resolve"))),
         Request::SubmitBatch(support::batch(9, 3)),
     ]
 }
 
+fn signed<F>(fields: F) -> Signed<F> {
+    Signed { fields, mac: Mac([7; 8]) }
+}
+
 fn responses() -> Vec<Response> {
     vec![
-        Response::Decision(Execute::from_bytes(&[0; Execute::MAX]).expect("execute")),
-        Response::Accepted,
-        Response::Resolved(true),
+        Response::Decision(signed(Decision {
+            execute: Execute::from_bytes(&[0; Execute::MAX]).expect("execute"),
+            time: Time(5),
+        })),
+        Response::Accepted(signed(Acceptance { time: Time(5) })),
+        Response::Resolved(signed(Resolution {
+            fate: Fate::Moved,
+            challenge: Random([2; 8]),
+            time: Time(5),
+        })),
         Response::Acknowledged(Acknowledgement::from_bytes(&[1; Acknowledgement::MAX]).expect("ack")),
         Response::Rejected(Rejection { code: RejectionCode::BadBatch, text: "entry 7: S5 is wrong".into() }),
     ]
@@ -56,8 +81,8 @@ fn another_version_says_so() {
 /// Do not change this test: released bytes stay readable.
 #[test]
 fn golden_bytes_of_version_1() {
-    assert_eq!(Response::Accepted.encode(), [1, 0x82]);
-    assert_eq!(Response::Resolved(true).encode(), [1, 0x83, 1]);
+    let accepted = Response::Accepted(signed(Acceptance { time: Time(5) }));
+    assert_eq!(accepted.encode(), [1, 0x82, 0, 0, 0, 5, 7, 7, 7, 7, 7, 7, 7, 7]);
     let rejected = Response::Rejected(Rejection { code: RejectionCode::Unknown, text: "no".into() });
     assert_eq!(rejected.encode(), [1, 0x8F, 2, 0, 0, 0, 2, b'n', b'o']);
 }
@@ -67,6 +92,23 @@ fn a_purchase_is_not_asked_of_the_issuer() {
     let mut bytes = requests()[0].encode();
     bytes[2] = Kind::Purchase as u8;
     assert!(matches!(Request::decode(&bytes), Err(Error::Malformed(Malformed))));
+}
+
+/// An answer is believed under the key of the terminal, as the answer to its very question.
+#[test]
+fn an_answer_belongs_to_its_question_and_its_key() {
+    let asked = Signed::by(&key(1), transfer());
+    assert!(asked.is_by(&key(1)) && !asked.is_by(&key(2)));
+    let execute = Execute::from_bytes(&[0; Execute::MAX]).expect("execute");
+    let decision = Decision { execute, time: Time(5) };
+    let answer = asked.answer(&key(1), decision);
+    assert_eq!(asked.answered(&key(1), &answer), Some(decision));
+    assert_eq!(asked.answered(&key(2), &answer), None, "under another terminal's key");
+    let later = Decision { time: Time(6), ..decision };
+    assert_eq!(asked.answered(&key(1), &Signed { fields: later, ..answer }), None, "altered");
+    let other = Signed::by(&key(1), TransferRequest { funding: Funding::Account, ..transfer() });
+    assert_ne!(other.mac, asked.mac);
+    assert_eq!(other.answered(&key(1), &answer), None, "of another question");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use apdu_spec::StatusWord;
-use apdu_spec::element::IepId;
+use apdu_spec::element::{IepId, Kind};
+use host::terminal::load::{Funding, Refusal};
+use host::terminal::transfer_journal::TransferIntent;
 
 use crate::failure::{Failure, lines};
 
@@ -75,6 +77,13 @@ pub enum Error {
     /// A payment that is in doubt.
     #[error("payment in doubt: present purse {0} again at the same terminal; `purse resolve` asks it")]
     InDoubt(IepId),
+    /// A load or unload that moved no value.
+    #[error("not {}: {}{}", verb(.0), .1, refused(.0))]
+    NotTransferred(TransferIntent, Refusal),
+    /// A load or unload that is in doubt.
+    #[error("the {} is in doubt ({}){}; present purse {} again here: `purse resolve` asks it",
+        noun(.0), .1, in_doubt(.0), .0.iep)]
+    TransferInDoubt(TransferIntent, String),
     /// A cancellation that is in doubt.
     #[error("cancellation in doubt: present purse {0} again at the same terminal, and repeat the command")]
     CancellationInDoubt(IepId),
@@ -113,6 +122,32 @@ pub enum Error {
     /// An order that makes no sense.
     #[error("{0}")]
     Order(String),
+}
+
+const fn noun(intent: &TransferIntent) -> &'static str {
+    if matches!(intent.kind, Kind::Unload) { "unload" } else { "load" }
+}
+
+const fn verb(intent: &TransferIntent) -> &'static str {
+    if matches!(intent.kind, Kind::Unload) { "unloaded" } else { "loaded" }
+}
+
+/// What the attendant does with cash where no value has moved.
+const fn refused(intent: &TransferIntent) -> &'static str {
+    match (intent.funding, intent.kind) {
+        (Funding::Cash, Kind::Unload) => "; do not pay out",
+        (Funding::Cash, _) => "; the cash is the holder's",
+        (Funding::Account | Funding::Operator, _) => "",
+    }
+}
+
+/// What the attendant does with cash where nothing is known.
+const fn in_doubt(intent: &TransferIntent) -> &'static str {
+    match (intent.funding, intent.kind) {
+        (Funding::Cash, Kind::Unload) => "; do not pay out",
+        (Funding::Cash, _) => "; keep the cash, and give none back",
+        (Funding::Account | Funding::Operator, _) => "",
+    }
 }
 
 impl Error {

@@ -78,7 +78,10 @@ pub fn scheme(statements: &[Statement], currency: Currency) -> Scheme {
         .enumerate()
         .map(|(n, name)| (name, if n % 2 == 0 { Connection::Online } else { Connection::Never }))
         .collect();
-    Scheme::new(currency, &terminals)
+    let mut scheme = Scheme::new(currency, &terminals);
+    // Refunds of the statements were given once; nobody is asked for them again.
+    scheme.operator_limit = u32::MAX;
+    scheme
 }
 
 /// Lives all statements in a world that has just been made for them.

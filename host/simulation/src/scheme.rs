@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use apdu_spec::element::{AcquirerId, Currency, ProviderId, SamId, SamNumber};
+use apdu_spec::element::{AcquirerId, Amount, Currency, ProviderId, SamId, SamNumber};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -26,6 +26,9 @@ pub struct Scheme {
     pub exponent: u8,
     /// Number of the load terminal.
     pub load_terminal: u32,
+    /// What the load terminal may give of the operator's money in a day on one person's word,
+    /// minor units; noted with its registration.
+    pub operator_limit: u32,
     /// Number of the transfer card.
     pub transfer_card: u32,
     /// Payment terminals.
@@ -72,6 +75,7 @@ impl Scheme {
             currency: currency.code,
             exponent: currency.exponent,
             load_terminal: 900,
+            operator_limit: 5_000,
             transfer_card: 800,
             terminals: (1..).zip(terminals).map(entry).collect(),
             purses: 0,
@@ -111,6 +115,13 @@ impl Scheme {
     #[must_use]
     pub fn acquirer(&self) -> AcquirerId {
         AcquirerId::new(self.acquirer).unwrap_or_default()
+    }
+
+    /// What the load terminal may give of the operator's money in a day; the greatest amount where
+    /// the file says more.
+    #[must_use]
+    pub fn operator_limit(&self) -> Amount {
+        Amount::new(self.operator_limit).unwrap_or(Amount::MAX)
     }
 
     /// Currency.

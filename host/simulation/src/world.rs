@@ -7,7 +7,7 @@
 //! background.db       the background system
 //! background.head     head of its books, unless it is kept elsewhere
 //! cards/purse-N.card  purses      sams/N.card  PSAMs      transfer/N.card  transfer card
-//! terminals/N/        journal and outbox of a terminal
+//! terminals/N/        journal and outbox of a terminal, key of the load terminal (mode 0600)
 //! orders/             what personalisation lines remember of their orders
 //! ```
 //!
@@ -18,6 +18,7 @@
 mod books;
 mod found;
 mod issue;
+mod load_terminal;
 mod manage;
 mod private;
 mod tap;

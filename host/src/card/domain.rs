@@ -2,12 +2,12 @@
 //! its life cycle and its keys, and personalisation.
 //!
 //! [`SecurityDomain::open`] selects it and opens the channel. What anybody may know, the free
-//! functions ask: [`recognition`], [`key_information`], [`diversification`].
+//! functions ask: [`recognition`], [`key_information`], [`diversification`], [`attempts`].
 
 use apdu_spec::aid::{Aid, ApplicationKind};
 use apdu_spec::crypto::secure_channel::{KeySet, KeyType, Level, Mode, Token};
 use apdu_spec::life_cycle::CardState;
-pub use apdu_spec::security_domain::KeyInformation;
+pub use apdu_spec::security_domain::{Attempts, KeyInformation};
 use apdu_spec::security_domain::{
     DataBlock, Delete, DeleteRequest, Deletion, GetData, GetDataRequest, GetStatus, INITIAL_KEY_VERSION,
     InitializeUpdate, InitializeUpdateRequest, Install, InstallData, InstallRequest, KEY_IDENTIFIER, LOCKED,
@@ -153,7 +153,8 @@ impl<R: Reader> SecurityDomain<R> {
         self.set_status(subset::APPLICATIONS, state, name.clone())
     }
 
-    /// Changes the state of the card. TERMINATED is for ever.
+    /// Changes the state of the card. TERMINATED is for ever. A state of use, also the one that the
+    /// card has, takes it into use again where wrong authentications have blocked it.
     pub fn set_card_state(&mut self, state: CardState) -> Result<(), Error> {
         self.set_status(subset::DOMAIN, state as u8, Aid::default())
     }
@@ -235,6 +236,27 @@ pub fn recognition(reader: &mut dyn Reader) -> Result<Vec<u8>, Error> {
 /// What the keys of the card are diversified with: ten bytes that tell it from others.
 pub fn diversification(reader: &mut dyn Reader) -> Result<Vec<u8>, Error> {
     data(reader, tag::DIVERSIFICATION)
+}
+
+/// The wrong authentications in a row of the security domain that is selected; nothing where the
+/// card does not tell.
+pub fn attempts(reader: &mut dyn Reader) -> Result<Option<Attempts>, Error> {
+    match data(reader, tag::ATTEMPTS) {
+        Err(error) if error.status().is_some() => Ok(None),
+        told => {
+            let malformed = |_| Error::Answer { command: GetData::ROW.name };
+            Attempts::from_bytes(&told?).map(Some).map_err(malformed)
+        }
+    }
+}
+
+/// Refuses a card that wrong authentications have blocked, as its security domain tells that is
+/// selected.
+pub fn refuse_blocked(reader: &mut dyn Reader) -> Result<(), Error> {
+    match attempts(reader)? {
+        Some(attempts) if attempts.block() => Err(Error::CardBlocked(attempts.wrong)),
+        _ => Ok(()),
+    }
 }
 
 /// The keys of the security domain that is selected.

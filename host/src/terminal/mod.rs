@@ -3,7 +3,8 @@
 //! A transaction is a chain of typed states, each consumed by the next step; "in
 //! doubt" is a state, not an error. [`purchase`] is the payment, [`recovery`] finds out
 //! what became of one, [`receipt`] takes over what a purse holds, [`cancellation`]
-//! gives the last purchase back. [`load`] and [`unload`] go through an authority.
+//! gives the last purchase back. [`load`] and [`unload`] go through an authority; what is in
+//! doubt about them stands in [`transfer_journal`].
 //! [`collection`] empties a PSAM, onto a transfer card where there is no line;
 //! [`downloads`] is the way back. [`personalise`] makes a blank card usable.
 
@@ -16,6 +17,7 @@ pub mod personalise;
 pub mod purchase;
 pub mod receipt;
 pub mod recovery;
+pub mod transfer_journal;
 pub mod unload;
 
 use apdu_spec::element::{Counter, Random};

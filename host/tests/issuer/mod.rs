@@ -114,7 +114,7 @@ pub fn access(protocol: Protocol, keys: KeySet, level: Level) -> Access {
     Access { keys, wish: Wish { key_version: OWN, mode, level } }
 }
 
-/// What the security domain is to be like, with ten attempts.
+/// What the security domain is to be like, with no limit of attempts.
 pub fn parameters(protocol: Protocol) -> DomainParameters {
     let initial = DomainParameters::initial();
     match protocol {

@@ -14,6 +14,7 @@ use apdu_spec::sam::{
     PsamCollect, ReadTrailer, TrailerRequest,
 };
 use apdu_spec::security_domain::DataBlock;
+use background::store::load_terminals::Permissions;
 use background::{Background, MerchantId, PurseOrder, SamOrder, TransferOrder, Vault};
 use card_os::applets::AppletKind;
 use host::card::domain::Access;
@@ -66,7 +67,8 @@ impl Real {
         let mut background = Background::in_memory(vault).expect("a database");
         background.register_issuer(provider(), "Issuer").expect("registered");
         background.register_acquirer(acquirer(), "Acquirer").expect("registered");
-        background.register_load_terminal(sam_id(LOAD_TERMINAL), "load", NOW).expect("registered");
+        let (load_terminal, may) = (sam_id(LOAD_TERMINAL), Permissions::HOLDERS);
+        background.register_load_terminal(load_terminal, "load", &may, NOW).expect("registered");
         let merchant = background.register_merchant("Bakery", acquirer()).expect("registered");
         let expiry = Date(NOW.date().0 + 365);
         let sams = (1..=sams).map(|number| {

@@ -108,10 +108,14 @@ impl CardChannel {
         Ok(opening.with(card))
     }
 
-    /// Whether INITIALIZE UPDATE was the last command: EXTERNAL AUTHENTICATE may come.
+    /// The protocol of the session that INITIALIZE UPDATE has begun, where that was the last
+    /// command: EXTERNAL AUTHENTICATE may come.
     #[must_use]
-    pub const fn is_initiated(&self) -> bool {
-        matches!(self.0, State::Held { stage: Stage::Initiated { .. }, .. })
+    pub const fn initiated(&self) -> Option<Protocol> {
+        match &self.0 {
+            State::Held { stage: Stage::Initiated { protocol, .. }, .. } => Some(*protocol),
+            _ => None,
+        }
     }
 
     /// EXTERNAL AUTHENTICATE, the whole APDU: opens the session at the level in P1. Whatever

@@ -148,14 +148,52 @@ impl Protocol {
         }
     }
 
-    /// Whether it has this security level.
-    pub(super) const fn check(self, level: Level) -> Result<(), Error> {
-        let i = match self {
+    /// The highest security level that it has.
+    #[must_use]
+    pub const fn highest(self) -> Level {
+        let i = self.parameter();
+        if i & Scp03Variant::R_ENCRYPTION != 0 {
+            Level::CDecryptionREncryptionCMacRMac
+        } else if i & Scp03Variant::R_MAC != 0 {
+            Level::CDecryptionCMacRMac
+        } else {
+            Level::CDecryptionCMac
+        }
+    }
+
+    /// What answers can be secured with, as in i of SCP03.
+    const fn parameter(self) -> u8 {
+        match self {
             Self::Scp02(_) => 0,
             Self::Scp03(variant) => variant.byte(),
-        };
+        }
+    }
+
+    /// Whether it has this security level.
+    pub(super) const fn check(self, level: Level) -> Result<(), Error> {
+        let i = self.parameter();
         let missing = (level.r_mac() && i & Scp03Variant::R_MAC == 0)
             || (level.r_encryption() && i & Scp03Variant::R_ENCRYPTION == 0);
         if missing { Err(Error::Level) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_level_is_one_that_the_protocol_has_and_covers_all_of_those() {
+        let scp03 = [0x00, 0x01, 0x10, 0x20, 0x30, 0x60, 0x70, 0x71].map(Scp03Variant::new);
+        let scp03 = scp03.into_iter().map(|variant| Protocol::Scp03(variant.expect("a variant")));
+        let scp02 = [Scp02Variant::Random, Scp02Variant::PseudoRandom].map(Protocol::Scp02);
+        for protocol in scp03.chain(scp02) {
+            let highest = protocol.highest();
+            assert_eq!(protocol.check(highest), Ok(()), "{protocol:?}");
+            for level in [0x00, 0x01, 0x03, 0x11, 0x13, 0x33] {
+                let level = Level::from_bytes(&[level]).expect("a level");
+                assert!(protocol.check(level).is_err() || highest.covers(level), "{protocol:?} {level:?}");
+            }
+        }
     }
 }

@@ -1,19 +1,30 @@
 //! INITIALIZE UPDATE, EXTERNAL AUTHENTICATE, and what passes through an open channel.
 //!
-//! An attempt is used up by a commit of its own before the host's cryptogram is compared; the
-//! commit of a right one gives all of them back, raises the sequence counter and confirms the
-//! keys, so that no loss of power gives one back or makes a session come twice.
+//! An attempt is counted by a commit of its own before the host's cryptogram is compared; the
+//! commit of a right one forgets them, raises the sequence counter and confirms the keys, so that
+//! no loss of power takes one back or makes a session come twice.
+//!
+//! Wrong attempts cost time and nothing else, unless the issuer has set a limit. A limit blocks the
+//! card: no value moves, nothing is managed. It never ends authentication: whoever has a card for a
+//! minute could use the attempts up and make it unmanageable for ever, and a token that lifts
+//! the block would need attempts of its own, which could be used up as well. At the capped delay
+//! a cryptogram of 64 bits is guessed by nobody. The block is lifted by SET STATUS, in a channel
+//! that secures all it can, so that the issuer knows that his word has arrived; being right is
+//! not enough, since who only asks a card how it is has not looked into what happened to it.
 
 use apdu_spec::crypto::secure_channel::{Error, Freshness, KeyType, Level, Protocol};
 use apdu_spec::interindustry::Select;
 use apdu_spec::personalisation::DomainParameters;
-use apdu_spec::security_domain::{InitializeUpdate, InitializeUpdateRequest, InitializeUpdateResponse};
+use apdu_spec::security_domain::{
+    Attempts, InitializeUpdate, InitializeUpdateRequest, InitializeUpdateResponse,
+};
 use apdu_spec::{Command as _, StatusWord, aid::Aid, layout};
 use zeroize::Zeroize as _;
 
 use super::{AUTHENTICATION, DIVERSIFICATION, PARAMETERS, SecurityDomain, keys};
 use crate::kernel::Response;
 use crate::kernel::area::{Area, Storage};
+use crate::kernel::delay;
 use crate::kernel::dispatch::answer;
 use crate::kernel::memory::Committed;
 
@@ -49,8 +60,8 @@ layout! {
     /// Who has tried to get in.
     #[derive(Copy)]
     pub struct Authentication {
-        /// Attempts that are left. Written before the comparison.
-        attempts: u8,
+        /// Wrong attempts in a row, no more than 255. Written before the comparison.
+        wrong: u8,
         /// Channels opened so far: the sequence counter. One for all key sets, so that no session
         /// comes again where keys are put, deleted, and put again.
         sessions: u32,
@@ -58,8 +69,12 @@ layout! {
 }
 
 pub(super) fn authentication(area: &Area<'_>) -> Authentication {
-    let new = || Authentication { attempts: parameters(area).attempts, sessions: 0 };
-    area.get(AUTHENTICATION).unwrap_or_else(new)
+    area.get(AUTHENTICATION).unwrap_or(Authentication { wrong: 0, sessions: 0 })
+}
+
+/// Wrong attempts, and what the issuer allows.
+pub(super) fn attempts(area: &Area<'_>) -> Attempts {
+    Attempts { wrong: authentication(area).wrong, limit: parameters(area).attempts }
 }
 
 const fn status_of(error: Error) -> StatusWord {
@@ -99,10 +114,7 @@ impl SecurityDomain {
     ) -> Result<(), StatusWord> {
         self.deselect();
         let mut area = Area::kernel(storage);
-        let Authentication { attempts, sessions } = authentication(&area);
-        if attempts == 0 {
-            return Err(StatusWord::AUTHENTICATION_BLOCKED);
-        }
+        let Authentication { sessions, .. } = authentication(&area);
         let found = keys::find(request.key_version, &area)?;
         let parameters = parameters(&area);
         let protocol = match found.keys.kind().map_err(status_of)? {
@@ -120,35 +132,44 @@ impl SecurityDomain {
         answer(response, &InitializeUpdateResponse { diversification, key_version, opening })
     }
 
-    /// EXTERNAL AUTHENTICATE, the whole APDU.
+    /// EXTERNAL AUTHENTICATE, the whole APDU, for this level.
     pub(super) fn external_authenticate(
         &mut self,
+        level: Level,
         command: &[u8],
         storage: &mut dyn Storage,
     ) -> Result<(), StatusWord> {
         self.target = None;
-        let version = self.opening.take().filter(|_| self.channel.is_initiated());
-        let version = version.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        let begun = self.opening.take().zip(self.channel.initiated());
+        let (version, protocol) = begun.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        if self.blocked && !level.covers(protocol.highest()) {
+            return Err(StatusWord::SECURITY_NOT_SATISFIED);
+        }
         let mut area = Area::kernel(storage);
-        let mut tried = authentication(&area);
-        tried.attempts = tried.attempts.checked_sub(1).ok_or(StatusWord::AUTHENTICATION_BLOCKED)?;
-        let _: Committed = area.change().set(AUTHENTICATION, &tried).commit()?;
+        // What a right attempt leaves: of a card that is blocked already it lifts nothing.
+        let wrong = if self.blocked { authentication(&area).wrong } else { 0 };
+        self.count_attempt(&mut area)?;
         let mut plain = Self::copy(command)?;
         let Plain { buffer, length } = &mut plain;
         self.channel.authenticate(buffer, *length).map_err(status_of)?;
         // Where this fails, the host does not come in either.
-        let confirmed = Self::confirm(version, &mut area);
-        if confirmed.is_err() {
-            self.deselect();
-        }
-        confirmed
+        let sessions = authentication(&area).sessions.saturating_add(1);
+        let right = Authentication { wrong, sessions };
+        keys::confirm(version, (AUTHENTICATION, &right), &mut area).inspect_err(|_| self.deselect())?;
+        self.blocked = attempts(&area).block();
+        Ok(())
     }
 
-    /// A right authentication: one commit.
-    fn confirm(version: u8, area: &mut Area<'_>) -> Result<(), StatusWord> {
-        let sessions = authentication(area).sessions.saturating_add(1);
-        let right = Authentication { attempts: parameters(area).attempts, sessions };
-        keys::confirm(version, (AUTHENTICATION, &right), area)
+    /// Takes the time that the wrong attempts before cost, then counts this one, whatever it is.
+    fn count_attempt(&mut self, area: &mut Area<'_>) -> Result<(), StatusWord> {
+        let before = authentication(area);
+        area.delay(delay::after(before.wrong));
+        let counted = Authentication { wrong: before.wrong.saturating_add(1), ..before };
+        if counted != before {
+            let _: Committed = area.change().set(AUTHENTICATION, &counted).commit()?;
+        }
+        self.blocked = attempts(area).block();
+        Ok(())
     }
 
     /// Takes the securing off a command. An error ends the session.

@@ -9,7 +9,8 @@ use apdu_spec::security_domain::{
 };
 use apdu_spec::{Element as _, StatusWord, Writer, tlv};
 
-use super::{CARD_STATE, Managed, SecurityDomain, keys};
+use super::channel::{Authentication, authentication};
+use super::{AUTHENTICATION, CARD_STATE, Managed, SecurityDomain, keys};
 use crate::applets::AppletKind;
 use crate::kernel::Response;
 use crate::kernel::area::Area;
@@ -90,16 +91,27 @@ impl SecurityDomain {
         }
     }
 
+    /// SET STATUS of the card. A state of use also lifts the block of wrong authentications, in the
+    /// same commit.
     fn set_card_state<X>(&mut self, code: u8, card: &mut Managed<'_, X>) -> Result<(), StatusWord> {
         let next = CardState::from_bytes(&[code]).map_err(|_| StatusWord::WRONG_P1_P2)?;
-        if next == self.state {
+        let lifts = self.blocked && next.of_domain() == LifeCycle::Personalized;
+        if next == self.state && !lifts {
             return Ok(());
         }
-        if !self.state.may_become(next) {
+        if next != self.state && !self.state.may_become(next) {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
         }
-        let _ = Area::kernel(card.storage).change().set(CARD_STATE, &next).commit()?;
+        let mut area = Area::kernel(card.storage);
+        let forgotten = lifts.then(|| Authentication { wrong: 0, ..authentication(&area) });
+        let mut change = area.change();
+        change.set(CARD_STATE, &next);
+        if let Some(forgotten) = forgotten {
+            change.set(AUTHENTICATION, &forgotten);
+        }
+        let _ = change.commit()?;
         self.state = next;
+        self.blocked &= !lifts;
         Ok(())
     }
 }

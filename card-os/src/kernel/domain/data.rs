@@ -8,8 +8,8 @@ use apdu_spec::security_domain::{DataBlock, GetDataRequest, LAST, MORE, tag, wri
 use apdu_spec::wire::Malformed;
 use apdu_spec::{Element as _, StatusWord, Writer, tlv};
 
-use super::channel::{Authentication, authentication, parameters};
-use super::{AUTHENTICATION, DIVERSIFICATION, Managed, PARAMETERS, SecurityDomain, keys};
+use super::channel::{attempts, parameters};
+use super::{DIVERSIFICATION, Managed, PARAMETERS, SecurityDomain, keys};
 use crate::kernel::Response;
 use crate::kernel::area::{Area, Storage};
 
@@ -51,13 +51,8 @@ fn store_own(group: DataGroup, content: &[u8], storage: &mut dyn Storage) -> Res
     if group != DataGroup::Domain {
         return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
     }
-    let parameters = DomainParameters::from_bytes(content).map_err(|_| StatusWord::WRONG_DATA)?;
-    if parameters.attempts == 0 {
-        return Err(StatusWord::WRONG_DATA);
-    }
-    let mut area = Area::kernel(storage);
-    let all = Authentication { attempts: parameters.attempts, ..authentication(&area) };
-    area.change().set(PARAMETERS, &parameters).set(AUTHENTICATION, &all).commit().map(drop)
+    // Nothing is counted while a channel is open: a new limit begins with all its attempts.
+    Area::kernel(storage).store::<DomainParameters>(PARAMETERS, content).map(drop)
 }
 
 /// A data group of an application. The last one makes it PERSONALIZED, where nothing is
@@ -123,6 +118,10 @@ fn value<'b>(wanted: u16, storage: &mut dyn Storage, buffer: &'b mut [u8]) -> Re
         }
         tag::PRODUCTION => {
             write_production(&area, &mut writer);
+            Ok(())
+        }
+        tag::ATTEMPTS => {
+            attempts(&area).encode(&mut writer);
             Ok(())
         }
         _ => return Err(StatusWord::REFERENCE_NOT_FOUND),

@@ -10,9 +10,9 @@ mod data;
 mod keys;
 
 use apdu_spec::crypto::secure_channel::{CardChannel, KeySet};
-use apdu_spec::declare::{Command as _, refusal};
+use apdu_spec::declare::{Command as _, Row, refusal};
 use apdu_spec::interindustry::InterindustryCommand;
-use apdu_spec::life_cycle::CardState;
+use apdu_spec::life_cycle::{CardState, LifeCycle};
 use apdu_spec::protections::Protections;
 use apdu_spec::security_domain::{GetData, SecurityDomainCommand};
 use apdu_spec::{Apdu, StatusWord};
@@ -40,6 +40,8 @@ pub(super) struct SecurityDomain {
     /// Version of the keys that the channel is being opened with.
     opening: Option<u8>,
     state: CardState,
+    /// Whether wrong authentications have blocked the card.
+    blocked: bool,
     /// The application that INSTALL [for personalization] has named.
     target: Option<usize>,
 }
@@ -59,13 +61,27 @@ pub(super) fn initialize(change: &mut AreaChange<'_, '_>, keys: &KeySet, diversi
 impl SecurityDomain {
     /// Reads the security domain after power-up.
     pub(super) fn attach(storage: &mut dyn Storage) -> Self {
-        let state = Area::kernel(storage).get(CARD_STATE).unwrap_or(CardState::OpReady);
-        Self { channel: CardChannel::new(), opening: None, state, target: None }
+        let area = Area::kernel(storage);
+        let state = area.get(CARD_STATE).unwrap_or(CardState::OpReady);
+        let blocked = channel::attempts(&area).block();
+        Self { channel: CardChannel::new(), opening: None, state, blocked, target: None }
     }
 
     /// State of the card.
     pub(super) const fn state(&self) -> CardState {
         self.state
+    }
+
+    /// Whether wrong authentications have blocked the card.
+    pub(super) const fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// The gate of a blocked card, before any applet: of the commands that an applet has, those
+    /// pass that a blocked application serves. Evidence stays readable, no value moves.
+    pub(super) fn admit(&self, rows: &[Row], apdu: &Apdu<'_>) -> Result<(), StatusWord> {
+        let stopped = |row: &Row| row.matches(apdu) && !row.states.contains(&LifeCycle::Blocked);
+        if self.blocked && rows.iter().any(stopped) { Err(StatusWord::CARD_BLOCKED) } else { Ok(()) }
     }
 
     /// Serves a command of its set, which came through the channel where there is one. Beside
@@ -81,10 +97,13 @@ impl SecurityDomain {
         // Tools send what the standard has under class 80 under 00 as well.
         let interindustry = apdu.cla == 0x00 && C::ROWS.iter().any(|row| row.ins == apdu.ins);
         let apdu = Apdu { cla: if interindustry { GetData::ROW.cla } else { apdu.cla }, ..*apdu };
+        self.admit(C::ROWS, &apdu)?;
         let refused = || Err(refusal(&[InterindustryCommand::ROWS, C::ROWS], &apdu));
         match &C::decode(&apdu, self.state.of_domain()).unwrap_or_else(refused)? {
             C::InitializeUpdate(request) => self.initialize_update(request, card.storage, response),
-            C::ExternalAuthenticate(_) => self.external_authenticate(whole, card.storage),
+            C::ExternalAuthenticate(request) => {
+                self.external_authenticate(request.level, whole, card.storage)
+            }
             C::GetData(request) => data::get(*request, interindustry, card.storage, response),
             C::GetStatus(request) => {
                 self.level().ok_or(StatusWord::SECURITY_NOT_SATISFIED)?;

@@ -2,10 +2,12 @@
 //! allowed; the same number under another name is not.
 
 use apdu_spec::element::{AcquirerId, ProviderId, SamId, Time};
+use apdu_spec::personalisation::{Function, KeyData};
 use serde::Serialize;
 
 use crate::background::Background;
 use crate::error::Error;
+use crate::store::load_terminals::Permissions;
 use crate::store::participants::{Module, Role};
 
 /// Number of a merchant, given out at its registration.
@@ -50,17 +52,27 @@ impl Background {
         })
     }
 
-    /// Registers a load terminal.
-    pub fn register_load_terminal(&mut self, sam: SamId, name: &str, now: Time) -> Result<(), Error> {
-        let terminal = Module { role: Role::LoadTerminal, merchant: None, record_key: None };
+    /// Registers a load terminal. Its key, under which it speaks online, is for it alone.
+    pub fn register_load_terminal(
+        &mut self,
+        sam: SamId,
+        name: &str,
+        permissions: &Permissions,
+        now: Time,
+    ) -> Result<KeyData, Error> {
+        let newest = self.vault.highest(Function::Record, 0);
+        let reference = newest.ok_or_else(|| Error::UnknownKey("record key".into()))?;
+        let key = self.vault.card_key_data(sam.into(), Function::Record, reference)?;
+        let terminal = Module { role: Role::LoadTerminal, merchant: None, record_key: Some(reference) };
         self.store.transaction("register load terminal", |tx| {
             if tx.acquirer(sam.acquirer)?.is_none() {
                 return Err(Error::NotRegistered(format!("acquirer {}", sam.acquirer)));
             }
             match tx.insert_module(sam, &terminal, name, now)? {
-                true => Ok(()),
+                true => tx.insert_load_terminal(sam, permissions),
                 false => Err(Error::AlreadyRegistered(format!("module {sam}"))),
             }
-        })
+        })?;
+        Ok(key)
     }
 }

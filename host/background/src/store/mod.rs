@@ -5,6 +5,7 @@
 //! at all, and has reached the disk when the call returns. Where the books are kept under
 //! their chain, each transaction that changes something ends with its entry (see `audit`).
 
+pub mod approvals;
 pub(crate) mod audit;
 pub mod batches;
 pub(crate) mod chain;
@@ -12,6 +13,7 @@ pub mod claims;
 pub(crate) mod code;
 pub mod commits;
 pub mod exceptions;
+pub mod load_terminals;
 pub mod participants;
 pub mod postings;
 pub mod purses;

@@ -27,7 +27,7 @@ pub struct Module {
     pub role: Role,
     /// Whose payments it takes, of a PSAM.
     pub merchant: Option<MerchantId>,
-    /// Its record key, of a PSAM or transfer card.
+    /// Its record key.
     pub record_key: Option<KeyReference>,
 }
 

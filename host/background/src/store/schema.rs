@@ -35,6 +35,27 @@ CREATE TABLE module (
     acquirer INTEGER NOT NULL REFERENCES acquirer, merchant INTEGER REFERENCES merchant,
     record_key BLOB, nt INTEGER NOT NULL DEFAULT 0, issued INTEGER NOT NULL
 );
+-- What a load terminal may do. fundings: a bit each. operator_limit: what it may give away of the
+-- operator's money in a day (UTC) on one person's word; given: what it has, on that day.
+CREATE TABLE load_terminal (
+    sam INTEGER PRIMARY KEY REFERENCES module, fundings INTEGER NOT NULL,
+    operator_limit INTEGER NOT NULL, day INTEGER NOT NULL DEFAULT 0, given INTEGER NOT NULL DEFAULT 0
+);
+-- People who approve, and what they have approved. nt: the purse's session that it was used in.
+CREATE TABLE operator (
+    operator INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, key BLOB NOT NULL UNIQUE,
+    since INTEGER NOT NULL
+);
+CREATE TABLE approval (
+    approval INTEGER PRIMARY KEY, sam INTEGER NOT NULL REFERENCES load_terminal,
+    purse INTEGER NOT NULL REFERENCES purse, currency INTEGER NOT NULL, amount INTEGER NOT NULL,
+    asked INTEGER NOT NULL, nt INTEGER
+);
+CREATE TABLE approval_signature (
+    approval INTEGER NOT NULL REFERENCES approval, operator INTEGER NOT NULL REFERENCES operator,
+    signature BLOB NOT NULL, time INTEGER NOT NULL,
+    PRIMARY KEY (approval, operator)
+) WITHOUT ROWID;
 -- shadow: what the purse holds as far as is known here. complete: all value commits up to
 -- this NV are known. highest: the highest that is known.
 CREATE TABLE purse (

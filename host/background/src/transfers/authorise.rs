@@ -1,8 +1,8 @@
 //! Decides a load or unload.
 //!
-//! The entry (purse, NT) holds S1, order and S2 and is durable before S2 leaves. The
-//! same S1 gets the same S2; a different S1 for that key is an exception. A refusal is
-//! an order under S2 as well, so that the terminal can believe it.
+//! The entry (purse, NT) holds request and S2 and is durable before S2 leaves. The same
+//! request gets the same S2; a different S1 for that key is an exception, and the same S1 with
+//! another funding or time is not answered. A refusal is an order as well, for the purse.
 
 use apdu_spec::Element;
 use apdu_spec::crypto::session_key::StatementKey;
@@ -12,13 +12,13 @@ use apdu_spec::record::{Decision, Order, Statement, Terms, balance_after};
 use network::{Rejection, RejectionCode, TransferRequest};
 
 use super::pending::movement;
+use super::permission;
 use crate::clearing::booking::{Booking, Standing};
 use crate::clearing::exception::{Exception, Reason};
 use crate::clearing::verify::{context, group_fits, order_signature, statement_mac};
 use crate::error::Error;
 use crate::ledger::posting::Event;
 use crate::store::Store;
-use crate::store::participants::Role;
 use crate::store::purses::Purse;
 use crate::store::transfers::{Transfer, TransferState};
 use crate::vault::Vault;
@@ -71,16 +71,16 @@ fn verified(vault: &Vault, request: &TransferRequest) -> Result<StatementKey, Er
 fn answer(booking: &mut Booking<'_>, key: &StatementKey, request: &TransferRequest) -> Result<Answer, Error> {
     let statement = &request.initialized.statement;
     let (iep, nt) = (statement.identity.iep, statement.position.nt);
-    let terminal = booking.module(request.counterpart.sam)?;
-    if terminal.is_none_or(|terminal| terminal.role != Role::LoadTerminal) {
-        let sam = request.counterpart.sam;
-        return reject(
-            RejectionCode::Unknown,
-            format!("load terminal {sam} is not registered; register it first"),
-        );
-    }
+    let terminal = match permission::terminal(booking, request)? {
+        Ok(terminal) => terminal,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
     match booking.tx.transfer(iep, nt)? {
-        Some(known) if known.request.initialized == request.initialized => return Ok(Ok(known.answer)),
+        Some(known) if known.request == *request => return Ok(Ok(known.answer)),
+        Some(known) if known.request.initialized == request.initialized => {
+            let text = "this session was asked for with another funding or time; start it again";
+            return reject(RejectionCode::Conflict, text);
+        }
         Some(_) => {
             note(booking, request, Reason::StatementDiffers)?;
             return reject(RejectionCode::Conflict, Reason::StatementDiffers.text());
@@ -97,6 +97,11 @@ fn answer(booking: &mut Booking<'_>, key: &StatementKey, request: &TransferReque
         Some(purse) => decide(&purse, request, booking.now),
         None => Decision::Refused,
     };
+    if let (Decision::Approved(_), Some(purse)) = (decision, purse)
+        && let Err(rejection) = permission::of_operators(booking, &terminal, request, &purse)?
+    {
+        return Ok(Err(rejection));
+    }
     order(booking, key, request, decision, purse)
 }
 

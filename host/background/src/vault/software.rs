@@ -9,6 +9,7 @@ use std::fmt;
 use apdu_spec::crypto::Key;
 use apdu_spec::crypto::derivation::{Holder, card_key};
 use apdu_spec::crypto::mac::{MacKey, OneTimeKey};
+use apdu_spec::crypto::online::OnlineKey;
 use apdu_spec::crypto::secure_channel::{ChannelKey, KeySet};
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext, StatementKey};
 use apdu_spec::element::{Algorithm, BatchNumber, IepId, KeyReference, SamId};
@@ -248,6 +249,12 @@ impl Vault {
         batch: BatchNumber,
     ) -> Result<MacKey, Error> {
         Ok(self.derivation(sam.into(), Function::Record, reference)?.record_key(batch))
+    }
+
+    /// Key of the line of a load terminal.
+    pub(crate) fn online_key(&self, terminal: SamId, reference: KeyReference) -> Result<OnlineKey, Error> {
+        let key = self.card_key_data(terminal.into(), Function::Record, reference)?.key;
+        Ok(OnlineKey::new(key, reference, terminal))
     }
 
     /// A card's own key of one function, for its personalisation.

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use apdu_spec::Element;
 use apdu_spec::batch::{Sum, Trailer};
 use apdu_spec::crypto::mac::MacKey;
+use apdu_spec::crypto::online::OnlineKey;
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
 use apdu_spec::element::*;
 use apdu_spec::personalisation::{DataGroup, Function, KeyData};
@@ -18,9 +19,11 @@ use apdu_spec::security_domain::DataBlock;
 use apdu_spec::signature::{ChainLink, Heading, Name, S1, S2, S3, S5, S6};
 use apdu_spec::wire::List;
 use background::audit::verify::{Verification, verify};
+use background::store::load_terminals::Permissions;
 use background::vault::Lock;
 use background::{Background, MerchantId, PurseOrder, SamOrder, Vault, VaultFile};
-use network::{Batch, Funding, TransferRequest};
+use network::authentication::Question;
+use network::{Batch, Funding, Signed, TransferRequest};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -28,6 +31,8 @@ pub(crate) const NOW: Time = Time(1_700_000_000);
 pub(crate) const GROUP: u8 = 1;
 pub(crate) const MAXIMUM: i32 = 50_000;
 pub(crate) const OVERDRAFT: u32 = 500;
+/// What the load terminal may give of the operator's money in a day.
+pub(crate) const GIVEN_A_DAY: u32 = 1_000;
 
 pub(crate) fn provider() -> ProviderId {
     ProviderId::new(11).expect("small")
@@ -49,6 +54,14 @@ pub(crate) fn counter(value: u32) -> Counter {
     Counter::new(value).expect("a counter")
 }
 
+/// Registers a load terminal that may do everything; its key.
+pub(crate) fn load_terminal(background: &mut Background, number: u32) -> OnlineKey {
+    let sam = sam_id(number);
+    let permissions = Permissions { operator: Some(amount(GIVEN_A_DAY)), ..Permissions::HOLDERS };
+    let data = background.register_load_terminal(sam, "Hall", &permissions, NOW).expect("terminal");
+    OnlineKey::new(data.key, data.reference, sam)
+}
+
 /// Key data among the blocks that personalise a card.
 fn keys(blocks: &[DataBlock]) -> Vec<KeyData> {
     let keys = blocks.iter().filter(|block| block.group == DataGroup::Key);
@@ -61,6 +74,8 @@ pub(crate) struct World {
     pub(crate) rng: ChaCha20Rng,
     pub(crate) file: VaultFile,
     pub(crate) merchant: MerchantId,
+    /// The load terminal's own.
+    pub(crate) key: OnlineKey,
     algorithm: Algorithm,
 }
 
@@ -80,8 +95,13 @@ impl World {
         background.register_issuer(provider(), "Issuer").expect("issuer");
         background.register_acquirer(acquirer(), "Acquirer").expect("acquirer");
         let merchant = background.register_merchant("Bakery", acquirer()).expect("merchant");
-        background.register_load_terminal(sam_id(900), "Hall", NOW).expect("terminal");
-        Self { folder, background, rng, file, merchant, algorithm }
+        let key = load_terminal(&mut background, 900);
+        Self { folder, background, rng, file, merchant, key, algorithm }
+    }
+
+    /// What the load terminal asks.
+    pub(crate) fn signed<Q: Question>(&self, question: Q) -> Signed<Q> {
+        Signed::by(&self.key, question)
     }
 
     pub(crate) fn database(&self) -> PathBuf {

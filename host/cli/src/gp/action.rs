@@ -40,7 +40,7 @@ pub(super) enum Action {
         #[arg(value_parser = subject)]
         what: Subject,
     },
-    /// Take an application or the card into use again
+    /// Take an application or the card into use again, also after too many wrong authentications
     #[command(after_help = "Examples:\n  purse gp unlock purse --card 1\n  purse gp unlock card --card 1")]
     Unlock {
         /// AID of the application, or `card`

@@ -12,7 +12,7 @@ use apdu_spec::StatusWord;
 use apdu_spec::aid::{Aid, ApplicationKind};
 use apdu_spec::crypto::secure_channel::{KeySet, KeyType};
 use apdu_spec::life_cycle::CardState;
-use host::card::domain::{Access, SecurityDomain};
+use host::card::domain::{Access, Attempts, SecurityDomain, attempts};
 use host::reader::Reader;
 use host::terminal::personalise::reinstall;
 use serde_json::json;
@@ -81,11 +81,11 @@ impl Gp {
                 let kind = ApplicationKind::from(*kind);
                 let own = || Aid::new(kind.aid()).unwrap_or_default();
                 let name = aid.clone().unwrap_or_else(own);
-                self.taken(card.open(keys)?.install(kind, &name))?;
+                self.taken(card.manage(keys)?.install(kind, &name))?;
                 format!("{} is installed", hex(&name))
             }
             Action::Delete { aid } => {
-                self.taken(card.open(keys)?.delete(aid))?;
+                self.taken(card.manage(keys)?.delete(aid))?;
                 format!("{} is deleted", hex(aid))
             }
             Action::Lock { what } => self.lock(&mut card.open(keys)?, what)?,
@@ -98,12 +98,12 @@ impl Gp {
             Action::PutKey { new_key_file, new_version, triple_des, add } => {
                 let kind = if *triple_des { KeyType::TripleDes } else { KeyType::Aes };
                 let new = Access::with(Given::read(new_key_file)?.keys(kind)?, *new_version);
-                self.put_key(&mut card.open(keys)?, &new, *add)?;
+                self.put_key(&mut card.manage(keys)?, &new, *add)?;
                 card.confirm(&new)?;
                 format!("The card has keys of version {new_version:02X} now")
             }
             Action::DeleteKey { version } => {
-                self.taken(card.open(keys)?.delete_keys(*version))?;
+                self.taken(card.manage(keys)?.delete_keys(*version))?;
                 format!("Keys of version {version:02X} are deleted")
             }
             Action::Reset { kind } => self.reset(card, (*kind).into())?,
@@ -123,17 +123,20 @@ impl Gp {
         }
     }
 
-    /// The card: CARD_LOCKED to SECURED. SECURED is reached by `state` from everywhere else.
+    /// The card: CARD_LOCKED to SECURED, and out of the block of wrong authentications. SECURED is
+    /// reached by `state` from everywhere else.
     fn unlock(&self, domain: &mut Domain<'_>, what: &Subject) -> Result<String, Error> {
         if let Subject::Application(aid) = what {
             self.taken(domain.block(aid, false))?;
             return Ok(format!("{} is in use again", hex(aid)));
         }
+        let blocked = attempts(domain.reader())?.is_some_and(Attempts::block);
         match domain.card_state()? {
             CardState::Locked => self.taken(domain.set_card_state(CardState::Secured))?,
+            state if blocked => self.taken(domain.set_card_state(state))?,
             state => {
                 let state = show::card_state(state);
-                return Err(Error::Refused(format!("the card is not locked, it is {state}")));
+                return Err(Error::Refused(format!("the card is neither locked nor blocked, it is {state}")));
             }
         }
         Ok("The card is in use again".into())
@@ -147,7 +150,7 @@ impl Gp {
 
     fn reset(&self, card: &mut InHand, kind: ApplicationKind) -> Result<String, Error> {
         let sample = Access::with(KeySet::sample(KeyType::Aes), SAMPLE_VERSION);
-        let mut domain = card.open(&self.keys)?;
+        let mut domain = card.manage(&self.keys)?;
         self.taken(reinstall(&mut domain, kind, kind.aid()))?;
         self.put_key(&mut domain, &sample, false)?;
         card.confirm(&sample)?;

@@ -5,7 +5,8 @@ use apdu_spec::life_cycle::{CardState, LifeCycle};
 use apdu_spec::security_domain::{recognised_protocols, tag};
 use apdu_spec::{Element as _, StatusWord};
 use host::card::domain::{
-    Entry, KeyInformation, SecurityDomain, diversification, key_information, recognition, select_domain,
+    Attempts, Entry, KeyInformation, SecurityDomain, attempts, diversification, key_information, recognition,
+    select_domain,
 };
 use host::reader::Reader;
 use serde_json::{Value, json};
@@ -74,11 +75,30 @@ fn print_keys(keys: &[KeyInformation]) {
     ));
 }
 
+/// Wrong authentications in words; of a card that does not tell, that.
+fn told(attempts: Option<Attempts>) -> String {
+    match attempts {
+        None => "not told".into(),
+        Some(Attempts { wrong, limit: 0 }) => format!("{wrong} in a row, no limit"),
+        Some(attempts @ Attempts { wrong, limit }) => {
+            let what = if attempts.block() { "; the card is blocked" } else { "" };
+            format!("{wrong} in a row, limit {limit}{what}")
+        }
+    }
+}
+
+fn attempts_json(attempts: Option<Attempts>) -> Value {
+    attempts.map_or(Value::Null, |attempts| {
+        let Attempts { wrong, limit } = attempts;
+        json!({ "wrong": wrong, "limit": limit, "blocked": attempts.block() })
+    })
+}
+
 /// `list`.
 pub(crate) fn list(domain: &mut SecurityDomain<&mut dyn Reader>, as_json: bool) -> Result<(), Error> {
     let card = domain.card_state()?;
     let (applications, files) = (domain.applications()?, domain.load_files()?);
-    let keys = keys_of(domain.reader())?;
+    let (keys, attempts) = (keys_of(domain.reader())?, attempts(domain.reader())?);
     if as_json {
         let entry = |entry: &Entry| {
             let aids =
@@ -91,6 +111,7 @@ pub(crate) fn list(domain: &mut SecurityDomain<&mut dyn Reader>, as_json: bool) 
         };
         output::json(&json!({
             "state": card_state(card), "opened_with": format!("{:02X}", domain.key_version()),
+            "authentications": attempts_json(attempts),
             "applications": applications.iter().map(entry).collect::<Vec<_>>(),
             "load_files": files.iter().map(entry).collect::<Vec<_>>(),
             "keys": keys.iter().map(key_json).collect::<Vec<_>>(),
@@ -98,6 +119,7 @@ pub(crate) fn list(domain: &mut SecurityDomain<&mut dyn Reader>, as_json: bool) 
         return Ok(());
     }
     output::line(format_args!("Card: {}", card_state(card)));
+    output::line(format_args!("Wrong authentications: {}", told(attempts)));
     let file = |entry: &Entry| {
         entry.load_file.as_ref().map(|aid| hex::encode_upper(aid.as_slice())).unwrap_or_default()
     };
@@ -123,19 +145,20 @@ pub(crate) fn info(reader: &mut dyn Reader, as_json: bool) -> Result<(), Error> 
         ("recognition data", optional(recognition(reader))?),
         ("production data", optional(host::card::domain::data(reader, tag::PRODUCTION))?),
     ];
-    let keys = keys_of(reader)?;
+    let (keys, attempts) = (keys_of(reader)?, attempts(reader)?);
     let protocols = data[1].1.as_deref().map(protocols).unwrap_or_default();
     if as_json {
         let [diversification, recognition, production] = &data;
         output::json(&json!({
             "diversification": diversification.1, "recognition": recognition.1, "production": production.1,
-            "protocols": protocols, "keys": keys.iter().map(key_json).collect::<Vec<_>>(),
+            "protocols": protocols, "authentications": attempts_json(attempts), "keys": keys.iter().map(key_json).collect::<Vec<_>>(),
         }));
         return Ok(());
     }
     let mut rows: Vec<[String; 2]> =
         data.into_iter().map(|(name, value)| [name.into(), value.unwrap_or("not told".into())]).collect();
     rows.push(["secure channels".into(), protocols.join(", ")]);
+    rows.push(["wrong authentications".into(), told(attempts)]);
     output::line(output::table(["card", ""], 2, rows));
     print_keys(&keys);
     Ok(())

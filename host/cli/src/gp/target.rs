@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use apdu_spec::StatusWord;
 use apdu_spec::crypto::derivation::Holder;
-use host::card::domain::{Access, KeyInformation, SecurityDomain, key_information, select_domain};
+use host::card::domain::{
+    Access, KeyInformation, SecurityDomain, key_information, refuse_blocked, select_domain,
+};
 use host::reader::Reader;
 use host::trace::{CardLabel, Watched};
 use rand_chacha::ChaCha12Rng;
@@ -92,6 +94,13 @@ impl InHand {
                 _ => error.into(),
             },
         )
+    }
+
+    /// Opens the security domain of a card to change what is on it, which a blocked card refuses.
+    pub(crate) fn manage(&mut self, keys: &Keys) -> Result<SecurityDomain<&mut dyn Reader>, Error> {
+        let mut domain = self.open(keys)?;
+        refuse_blocked(domain.reader())?;
+        Ok(domain)
     }
 
     /// Opens a channel with keys that were put: what they replace is gone then.

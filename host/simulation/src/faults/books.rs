@@ -28,7 +28,7 @@ pub(super) fn listen(
     let truth = &mut fate.truth;
     let named = values(request);
     match request {
-        Request::AuthoriseTransfer(request) => authorised(background, request, answer, truth)?,
+        Request::AuthoriseTransfer(asked) => authorised(background, &asked.fields, answer, truth)?,
         Request::CompleteTransfer(_) | Request::ResolveTransfer(_) => {
             background.commits_of(&names(&named), |iep, line| {
                 truth.tell(Event::Reported { commit: commit_of(iep, line.nv) });
@@ -46,8 +46,9 @@ pub(super) fn listen(
 fn values(request: &Request) -> Vec<ValueRecord> {
     match request {
         Request::AuthoriseTransfer(_) => Vec::new(),
-        Request::CompleteTransfer(value) => vec![*value],
-        Request::ResolveTransfer(request) => {
+        Request::CompleteTransfer(asked) => vec![asked.fields],
+        Request::ResolveTransfer(asked) => {
+            let request = &asked.fields;
             let identity = request.previous.statement.identity;
             let receipt = request.previous.to_receipt().ok().flatten();
             receipt.map(|entry| ValueRecord { identity, entry }).into_iter().collect()
@@ -74,7 +75,7 @@ fn authorised(
     let kept = background.transfer(iep, nt)?;
     let kept = kept.filter(|kept| kept.request.initialized == request.initialized);
     if let Some(Response::Decision(left)) = answer {
-        let same = kept.is_some_and(|kept| kept.answer == left);
+        let same = kept.is_some_and(|kept| kept.answer == left.fields.execute);
         truth.must(same, || format!("S2 has left and is not kept: {left:?}, {kept:?}"));
     }
     let Some((kept, kind)) = kept.and_then(|kept| Some((kept, kind(kept.kind())?))) else { return Ok(()) };

@@ -102,14 +102,14 @@ impl System {
         counterpart: Counterpart,
         minor: u32,
     ) -> Result<Execute, host::Error> {
-        let Self { office, purses, shared, now, .. } = self;
+        let Self { office, purses, shared, now, load_key, .. } = self;
         let mut tap = purses[purse].tap(shared);
         let mut card = PurseCard::select(&mut tap)?;
         let initialized = card.initialize_transfer(Kind::Load, VERSION, counterpart, amount(minor))?;
         let (kind, funding, time) = (Kind::Load, Funding::Account, *now);
         let request =
             TransferRequest { kind, funding, initialized, counterpart, amount: amount(minor), time };
-        let order = LinkAuthority(Wire::new(office, shared, *now)).authorise(&request)?;
+        let order = LinkAuthority::new(Wire::new(office, shared, *now), load_key).authorise(&request)?;
         card.execute(Kind::Load, &order)?;
         Ok(order)
     }

@@ -71,14 +71,12 @@ pub struct Wire<'o> {
     office: &'o mut Office,
     shared: &'o Shared,
     now: Time,
-    /// An answer was changed and could still be read.
-    pub garbled: bool,
 }
 
 impl<'o> Wire<'o> {
     /// A line that is used now.
     pub const fn new(office: &'o mut Office, shared: &'o Shared, now: Time) -> Self {
-        Self { office, shared, now, garbled: false }
+        Self { office, shared, now }
     }
 }
 
@@ -95,7 +93,7 @@ fn corrupt(bytes: &mut [u8], fate: &mut Fate) {
 
 impl Link for Wire<'_> {
     fn call(&mut self, request: &Request) -> Result<Response, Error> {
-        let Self { office, shared, now, garbled } = self;
+        let Self { office, shared, now } = self;
         let mut fate = shared.lock();
         if fate.crashes() {
             return Err(unreachable("the terminal is dead"));
@@ -120,7 +118,6 @@ impl Link for Wire<'_> {
             return Err(unreachable("cut in the middle of the answer"));
         }
         if fate.happens(Fault::Corrupt) {
-            *garbled = true;
             corrupt(&mut answer, &mut fate);
         }
         Response::decode(&answer)

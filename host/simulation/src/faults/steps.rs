@@ -4,14 +4,15 @@
 //! left out does not change what the others want to do.
 
 use apdu_spec::element::Kind;
-use host::terminal::load::{Funding, LoadTerminal, Transferred};
+use host::reader::Reader;
+use host::terminal::load::{Funding, LoadTerminal, Transfer};
 
 use super::chance::Chance;
 use super::link::Wire;
 use super::rates::Fault;
 use super::site::Connection;
 use super::system::{MAXIMUM, System, amount, load_terminal};
-use super::truth::{self, sam_of};
+use super::truth::{self, purse_of, sam_of};
 use crate::Error;
 use crate::authority::LinkAuthority;
 use crate::model::Event;
@@ -200,27 +201,50 @@ impl System {
         self.transfer(Kind::Unload, purse, minor);
     }
 
+    /// A load or unload; what is in doubt about the purse is found out first.
     fn transfer(&mut self, kind: Kind, purse: usize, minor: u32) {
         self.tell(|| format!("purse {purse}: {kind:?} {minor}"));
+        let doubts = self.transfers.iter().any(|intent| purse_of(intent.iep.number.get()) == purse);
+        if doubts {
+            let ends = self.at_load_terminal(purse, |terminal, card| terminal.resolve(card));
+            ends.into_iter().flatten().for_each(|end| self.hear(purse, &end));
+        }
         let (funding, time) = (Funding::Account, self.now);
+        let end = self.at_load_terminal(purse, |terminal, tap| match kind {
+            Kind::Unload => terminal.unload(tap, amount(minor), funding, time),
+            _ => terminal.load(tap, amount(minor), funding, time),
+        });
+        if let Ok(end) = end {
+            self.hear(purse, &end);
+        }
+    }
+
+    /// A purse meets the load terminal, and parts from it.
+    fn at_load_terminal<T>(
+        &mut self,
+        purse: usize,
+        action: impl FnOnce(&mut LoadTerminal<'_>, &mut dyn Reader) -> T,
+    ) -> T {
         let mut challenge = self.shared.lock().chance.clone();
-        let Self { office, purses, shared, now, .. } = self;
-        let mut authority = LinkAuthority(Wire::new(office, shared, *now));
-        let mut terminal = LoadTerminal::new(load_terminal(), &mut authority, &mut challenge);
-        let mut tap = purses[purse].tap(shared);
-        let done = match kind {
-            Kind::Unload => terminal.unload(&mut tap, amount(minor), funding, time),
-            _ => terminal.load(&mut tap, amount(minor), funding, time),
-        };
-        let garbled = authority.0.garbled;
-        let mut fate = self.shared.lock();
-        self.purses[purse].settle(&mut fate, false);
-        if let Ok(Transferred { record, .. }) = done
-            && !garbled
-            && !fate.crashed
-        {
-            let nv = record.entry.nv().map_or(0, |nv| nv.get() as usize);
-            fate.truth.shown("load terminal", (purse, nv), truth::kind(kind), minor);
+        let Self { office, purses, shared, now, load_key, transfers, .. } = self;
+        let mut authority = LinkAuthority::new(Wire::new(office, shared, *now), load_key);
+        let mut terminal = LoadTerminal::new(load_terminal(), &mut authority, transfers, &mut challenge);
+        let done = action(&mut terminal, &mut purses[purse].tap(shared));
+        purses[purse].settle(&mut shared.lock(), false);
+        done
+    }
+
+    /// What the load terminal says, which has to be so.
+    fn hear(&self, purse: usize, end: &Transfer) {
+        let truth = &mut self.shared.lock().truth;
+        match end {
+            Transfer::Done(intent) => {
+                let nv = intent.nv_after().map_or(0, |nv| nv.get() as usize);
+                let (kind, minor) = (truth::kind(intent.kind), intent.amount.get());
+                truth.shown("load terminal", (purse, nv), kind, minor);
+            }
+            Transfer::Refused(intent, _) => truth.not_moved((purse, intent.nt.get() as usize)),
+            Transfer::InDoubt(..) => {}
         }
     }
 

@@ -2,17 +2,20 @@
 //! issued and personalised as in life.
 
 use apdu_spec::aid::Aid;
+use apdu_spec::crypto::online::OnlineKey;
 use apdu_spec::element::{
     AcquirerId, Algorithm, Amount, Balance, Currency, Date, IepId, ProviderId, PurseNumber, SamId, SamNumber,
     Time,
 };
 use apdu_spec::purse::Executed;
 use apdu_spec::security_domain::DataBlock;
+use background::store::load_terminals::Permissions;
 use background::{Background, PurseOrder, SamOrder, TransferOrder, Vault};
 use card_os::applets::AppletKind;
 use host::card::domain::Access;
 use host::reader::image::Geometry;
 use host::terminal::personalise::personalise;
+use host::terminal::transfer_journal::TransferIntent;
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
 
@@ -75,6 +78,10 @@ pub struct System {
     pub office: Office,
     /// Purses, by number from 0.
     pub purses: Vec<Purse>,
+    /// Key of the load terminal.
+    pub load_key: OnlineKey,
+    /// Loads and unloads that are in doubt there.
+    pub transfers: Vec<TransferIntent>,
     /// Payment terminals.
     pub sites: Vec<Site>,
     /// Transfer cards.
@@ -103,12 +110,16 @@ impl System {
         let mut background = Background::in_memory(weaken::vault(vault, plan.weaken))?;
         background.register_issuer(provider(), "issuer")?;
         background.register_acquirer(acquirer(), "acquirer")?;
-        background.register_load_terminal(load_terminal(), "load terminal", START)?;
+        let terminal = load_terminal();
+        let data =
+            background.register_load_terminal(terminal, "load terminal", &Permissions::HOLDERS, START)?;
         let mut system = Self {
             // Nothing goes wrong before everything is there.
             shared: Shared::new(Rates::NONE, traced),
             office: Office::new(background),
             purses: Vec::new(),
+            load_key: OnlineKey::new(data.key, data.reference, terminal),
+            transfers: Vec::new(),
             sites: Vec::new(),
             couriers: Vec::new(),
             copies: Vec::new(),

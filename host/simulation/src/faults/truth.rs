@@ -12,6 +12,8 @@
 //! here: what terminals believe, who shows evidence to whom, and which number the load
 //! terminal gave its orders, which only the books check. Settlement is the books' own as well.
 
+use std::collections::BTreeSet;
+
 use apdu_spec::element::Kind as Wire;
 
 use super::tally::Tally;
@@ -48,6 +50,8 @@ pub struct Truth {
     pub model: Model,
     /// Loads and unloads of which the issuer does not know what became.
     pub pending: Vec<Session>,
+    /// Sessions of which the load terminal says that they move no value.
+    pub not_moved: BTreeSet<Session>,
     /// The first thing that must not be.
     pub violation: Option<String>,
 }
@@ -105,7 +109,12 @@ impl Truth {
         }
         let cancels = ordered.kind == Kind::Cancellation;
         self.tell(if cancels { Event::Cancelled { purse } } else { Event::Executed { purse } });
-        let done = self.model.purses[purse].log.last().map(|entry| entry.order);
+        let last = self.model.purses[purse].log.last().copied();
+        let late = last.map(|entry| (purse, entry.nt)).filter(|session| self.not_moved.contains(session));
+        self.must(late.is_none(), || {
+            format!("{late:?} moves value after the load terminal said it does not")
+        });
+        let done = last.map(|entry| entry.order);
         let same = done.is_some_and(|done| {
             let Ordered { kind, amount, purchase } = ordered;
             done.kind == kind && (cancels || (done.amount, done.purchase) == (amount, purchase))
@@ -162,6 +171,13 @@ impl Truth {
         self.must(!debited, || {
             format!("a terminal says that it has not sent order {purchase:?}; it was paid")
         });
+    }
+
+    /// The load terminal says that a session moved no value, and never will.
+    pub fn not_moved(&mut self, session: Session) {
+        self.not_moved.insert(session);
+        let moved = self.model.purses[session.0].log.iter().any(|entry| entry.nt == session.1);
+        self.must(!moved, || format!("the load terminal says that session {session:?} moved no value"));
     }
 
     /// Somebody shows evidence of a value commit that was verified.

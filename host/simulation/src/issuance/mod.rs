@@ -36,7 +36,8 @@ pub struct CardOrder {
     pub pin: Option<PinOrder>,
     /// As which older cards it can be read besides.
     pub legacy: Option<LegacyView>,
-    /// Failed authentications in a row that block card management; nothing leaves it as it is.
+    /// Wrong authentications in a row that block the card until its issuer lifts that; nothing for
+    /// no limit.
     pub attempts: Option<u8>,
 }
 

@@ -282,7 +282,7 @@ impl Fields<'_> {
     }
 
     fn attempts(&self) -> Result<Option<u8>, String> {
-        let attempts = self.number("attempts", 1..=255, 0)?;
+        let attempts = self.number("attempts", 0..=255, 0)?;
         Ok(u8::try_from(attempts).ok().filter(|attempts| *attempts > 0))
     }
 }

@@ -18,7 +18,6 @@ use super::{AnyReader, GROUP, VERSION, World, private};
 use crate::Error;
 use crate::issuance::job::{known, synchronise};
 use crate::issuance::{CardOrder, PinOrder};
-use crate::scheme::Scheme;
 
 /// Cards and PSAMs are issued for five years.
 const LIFE_DAYS: u16 = 5 * 365;
@@ -37,12 +36,11 @@ pub struct Limits {
 impl World {
     /// Who takes part, and the cards of terminals and couriers.
     pub(super) fn register(&mut self, now: Time) -> Result<(), Error> {
-        let Scheme { load_terminal, transfer_card, .. } = self.scheme;
+        let transfer_card = self.scheme.transfer_card;
         let (provider, acquirer) = (self.scheme.provider(), self.scheme.acquirer());
         self.background.register_issuer(provider, "Demonstration Bank")?;
         self.background.register_acquirer(acquirer, "Demonstration Acquirer")?;
-        let load_terminal = self.scheme.module(load_terminal);
-        self.background.register_load_terminal(load_terminal, "load terminal", now)?;
+        self.register_load_terminal(now)?;
         for terminal in self.scheme.terminals.clone() {
             self.issue_sam(&terminal.name, terminal.sam, now)?;
         }

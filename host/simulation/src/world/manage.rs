@@ -9,7 +9,9 @@ use apdu_spec::element::{Algorithm, IepId, Pin};
 use apdu_spec::sam::GetSamData;
 use background::management::keys::floor;
 use card_os::applets::AppletKind;
-use host::card::domain::{Access, SecurityDomain, is_terminated, key_versions, select_domain};
+use host::card::domain::{
+    Access, SecurityDomain, attempts, is_terminated, key_versions, refuse_blocked, select_domain,
+};
 use host::card::purse::PurseCard;
 use host::card::secure::SecureReader;
 use host::card::{execute, select};
@@ -86,6 +88,10 @@ impl World {
 
     /// Why a purse refuses: it may not be there, or its card not serve.
     pub fn explained(&mut self, number: u64, error: host::Error) -> Error {
+        let blocked = [StatusWord::BLOCKED, StatusWord::CARD_BLOCKED];
+        if error.status().is_some_and(|status| blocked.contains(&status)) {
+            return self.blocked_after(number).map_or(error, host::Error::CardBlocked).into();
+        }
         let missing = [StatusWord::APPLICATION_NOT_FOUND, StatusWord::CONDITIONS_NOT_SATISFIED];
         if error.status().is_some_and(|status| missing.contains(&status)) {
             match self.personalised_card(number) {
@@ -95,6 +101,14 @@ impl World {
             }
         }
         error.into()
+    }
+
+    /// The wrong authentications that block the card of a purse; nothing where they do not.
+    pub fn blocked_after(&mut self, number: u64) -> Option<u8> {
+        let reader = self.purse(number).ok()?;
+        select_domain(reader).ok()?;
+        let told = attempts(reader).ok()?;
+        told.filter(|attempts| attempts.block()).map(|attempts| attempts.wrong)
     }
 
     /// Whether the PSAM of a terminal is gone from its card, or new on it: either way there is
@@ -192,6 +206,7 @@ impl World {
             _ => self.card(which)?.0,
         };
         let done = select_domain(&mut reader).and_then(|()| {
+            refuse_blocked(&mut reader)?;
             let versions = key_versions(&mut reader)?;
             let own = self.own_access(holder);
             let access = own.iter().find(|own| versions.contains(&own.wish.key_version));

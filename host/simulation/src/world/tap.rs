@@ -1,16 +1,13 @@
-//! What people do with a purse at a terminal: pay, cancel, load, unload.
+//! What people do with a purse at a payment terminal: pay, cancel.
 
-use apdu_spec::element::{Amount, Counter, Pin, Time};
+use apdu_spec::element::{Amount, Time};
 use host::reader::Reader;
 use host::terminal::PaymentTerminal;
 use host::terminal::journal::Intent;
-use host::terminal::load::{Funding, LoadTerminal, Transferred};
 use host::terminal::purchase::{Payment, Receipt};
-use network::Direct;
 
 use super::World;
 use crate::Error;
-use crate::authority::LinkAuthority;
 
 impl World {
     /// A purse and a running terminal, both in hand.
@@ -45,7 +42,7 @@ impl World {
         match terminal.cancel(purse, receipt.nt_psam) {
             // The PSAM may have voided the payment, and the purse may have taken it back.
             Err(host::Error::NoAnswer(_)) => Err(Error::CancellationInDoubt(receipt.iep)),
-            other => Ok(other?),
+            other => other.map_err(|error| self.explained(number, error)),
         }
     }
 
@@ -54,63 +51,5 @@ impl World {
     pub fn recover(&mut self, number: u64, terminal: &str) -> Result<Vec<(Intent, Option<Receipt>)>, Error> {
         let (purse, terminal) = self.tap(number, terminal)?;
         Ok(terminal.recover(purse)?)
-    }
-
-    /// Asks the purse what became of its session `nt` at the load terminal; whether value
-    /// moved.
-    pub fn resolve(&mut self, number: u64, nt: Counter, now: Time) -> Result<bool, Error> {
-        self.at_load_terminal(number, now, None, |terminal, purse| terminal.resolve(purse, nt))
-    }
-
-    /// The purse is loaded at the load terminal, over the line.
-    pub fn load(
-        &mut self,
-        number: u64,
-        amount: Amount,
-        funding: Funding,
-        now: Time,
-    ) -> Result<Transferred, Error> {
-        self.load_with_pin(number, amount, funding, None, now)
-    }
-
-    /// The same, with the PIN that the holder has typed.
-    pub fn load_with_pin(
-        &mut self,
-        number: u64,
-        amount: Amount,
-        funding: Funding,
-        pin: Option<&Pin>,
-        now: Time,
-    ) -> Result<Transferred, Error> {
-        self.at_load_terminal(number, now, pin, |terminal, purse| terminal.load(purse, amount, funding, now))
-    }
-
-    /// The purse is unloaded at the load terminal, over the line.
-    pub fn unload(
-        &mut self,
-        number: u64,
-        amount: Amount,
-        funding: Funding,
-        now: Time,
-    ) -> Result<Transferred, Error> {
-        self.at_load_terminal(number, now, None, |terminal, purse| {
-            terminal.unload(purse, amount, funding, now)
-        })
-    }
-
-    fn at_load_terminal<T>(
-        &mut self,
-        number: u64,
-        now: Time,
-        pin: Option<&Pin>,
-        action: impl FnOnce(&mut LoadTerminal<'_>, &mut dyn Reader) -> Result<T, host::Error>,
-    ) -> Result<T, Error> {
-        self.purse(number)?;
-        let id = self.scheme.module(self.scheme.load_terminal);
-        let Self { background, random, purses, .. } = self;
-        let purse = purses.get_mut(&number).ok_or(Error::NoPurse(number))?;
-        let mut authority = LinkAuthority(Direct(background.at(now)));
-        action(&mut LoadTerminal::new(id, &mut authority, random).with_pin(pin), purse)
-            .map_err(|error| self.explained(number, error))
     }
 }
