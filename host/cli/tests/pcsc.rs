@@ -49,7 +49,7 @@ fn two_purses_of_two_schemes_at_once() {
                         assert_eq!(receipt["balance"], before + 500 - 50 * paid);
                     }
                     assert_eq!(with(place, reader, &["cancel", "1", "--at", "kiosk"])["cancelled"], 50);
-                    assert_eq!(with(place, reader, &["unload", "1", "1"])["what"], "unloaded");
+                    assert_eq!(with(place, reader, &["unload", "1", "1"])["outcome"], "unloaded");
                     assert_eq!(balance(place, reader), before + 200);
                 });
             }
