@@ -51,6 +51,8 @@ status_words! {
     FOREIGN_PURSE = 0x9409, "provider or currency is not accepted here";
     BATCHES_FULL = 0x940A, "closed batches must be acknowledged first";
     KEY_RETIRED = 0x940B, "this key version has been retired: the other side needs newer keys";
+    CLOCK_REFUSED = 0x940C, "the terminal's clock is behind the last payment, or too far ahead: set it";
+    LIST_TOO_OLD = 0x940D, "the list of blocked purses is too old: bring this PSAM a newer one";
 }
 
 impl StatusWord {
