@@ -39,7 +39,7 @@ pub(crate) fn submit(
     let Some(reference) = record_key else { return reject(store, batch, Reason::UnknownModule, now) };
     let seal = Seal::new(vault, trailer, reference)?;
     if stored.as_ref().is_some_and(|known| known.s4 == trailer.s4) {
-        return Ok(seal.acknowledge(trailer));
+        return Ok(seal.acknowledge(trailer, now));
     }
     if let Err(reason) = seal.check(batch) {
         return reject(store, batch, reason, now);
@@ -49,7 +49,7 @@ pub(crate) fn submit(
         return reject(store, batch, Reason::BatchDiffers, now);
     }
     store.transaction("intake: book", |tx| book(tx, vault, batch, now))?;
-    Ok(seal.acknowledge(trailer))
+    Ok(seal.acknowledge(trailer, now))
 }
 
 /// The one transaction of a batch. While one part is booked, the next ones are verified.

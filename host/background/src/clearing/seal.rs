@@ -2,13 +2,12 @@
 //! records, S5 of each; and its acknowledgement. All under the record key of the
 //! module (design, Keys).
 
-use std::collections::HashMap;
-
-use apdu_spec::batch::{Acknowledgement, Trailer};
+use apdu_spec::batch::{Acknowledgement, Sum, Sums, Trailer};
 use apdu_spec::crypto::mac::MacKey;
-use apdu_spec::element::{BatchNumber, KeyReference, Kind, Mac, SamId};
+use apdu_spec::element::{BatchNumber, KeyReference, Kind, Mac, SamId, Time};
 use apdu_spec::record::{BatchRecord, Outcome};
 use apdu_spec::signature::{ChainLink, Heading, Name, S5};
+use apdu_spec::wire::List;
 use network::Batch;
 
 use super::exception::Reason;
@@ -65,7 +64,7 @@ impl Seal {
     }
 
     fn link(&self, previous: Mac, record: &BatchRecord) -> Mac {
-        let heading = Heading::new(Name::S4, Kind::Purchase, self.reference);
+        let heading = Heading::new(Name::Chain, Kind::Purchase, self.reference);
         self.key.sign(&ChainLink { heading, batch: record.batch, previous, s5: record.s5 })
     }
 
@@ -77,41 +76,37 @@ impl Seal {
     }
 
     /// The word that the batch of this trailer is stored.
-    pub(crate) fn acknowledge(&self, trailer: &Trailer) -> Acknowledgement {
+    pub(crate) fn acknowledge(&self, trailer: &Trailer, now: Time) -> Acknowledgement {
         let (sam, batch, s4) = (trailer.sam, trailer.batch, trailer.s4);
-        let unsigned = Acknowledgement { sam, batch, s4, mac: Mac::default() };
+        let (list_min, resolved, mac) = (0, List::new(), Mac::default());
+        let unsigned = Acknowledgement { sam, batch, s4, time: now, list_min, resolved, mac };
         Acknowledgement { mac: self.key.sign(&unsigned.input(self.reference)), ..unsigned }
     }
 }
 
-/// Counts, and per issuer and currency the sum of what is credited.
+/// Counts, and per issuer and currency sums that have grown by what is in the batch at least: what
+/// they were before, the batch before says.
 fn totals_fit(trailer: &Trailer, records: &[BatchRecord]) -> bool {
-    let mut sums = HashMap::new();
-    let mut unresolved = 0_usize;
-    for record in records {
-        let identity = record.value.identity;
-        match record.outcome {
-            Outcome::Credited => {
-                let sum =
-                    sums.entry((identity.iep.provider.get(), identity.currency)).or_insert((0_u64, 0_i64));
-                sum.0 += 1;
-                sum.1 += i64::from(record.value.entry.order.amount.get());
-            }
-            Outcome::Unresolved => unresolved += 1,
-            Outcome::NotDebited | Outcome::Voided | Outcome::Receipt => {}
-        }
-    }
-    let stated = trailer.sums.as_slice();
-    let sums_fit = stated.iter().all(|sum| {
-        let found = sums.get(&(sum.provider.get(), sum.currency));
-        found == Some(&(u64::from(sum.count), sum.total))
-            || (found.is_none() && sum.count == 0 && sum.total == 0)
-    });
-    let none_missing = sums.keys().all(|(provider, currency)| {
-        stated.iter().any(|sum| sum.provider.get() == *provider && sum.currency == *currency)
-    });
+    let unresolved = records.iter().filter(|record| record.outcome == Outcome::Unresolved).count();
     usize::from(trailer.count) == records.len()
         && usize::from(trailer.unresolved) == unresolved
-        && sums_fit
-        && none_missing
+        && grown(&List::new(), records).is_some_and(|grown| {
+            grown.as_slice().iter().all(|least| trailer.sums.as_slice().iter().any(|sum| covers(sum, least)))
+        })
+}
+
+/// The sums of a trailer after these records; nothing where they are no sums of one PSAM.
+pub(crate) fn grown(before: &Sums, records: &[BatchRecord]) -> Option<Sums> {
+    let mut sums = before.clone();
+    records.iter().try_for_each(|record| record.add_to(&mut sums)).ok()?;
+    Some(sums)
+}
+
+/// Whether a sum since issue is of the issuer and currency of `least`, and no less.
+fn covers(sum: &Sum, least: &Sum) -> bool {
+    (sum.provider, sum.currency) == (least.provider, least.currency)
+        && sum.count >= least.count
+        && sum.credited >= least.credited
+        && sum.voided >= least.voided
+        && sum.claimed >= least.claimed
 }

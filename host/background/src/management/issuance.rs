@@ -153,7 +153,9 @@ impl Background {
         let full = |_| Error::BadOrder("a security module accepts four issuers at most; leave some out");
         order.providers.iter().try_for_each(|provider| providers.push(*provider)).map_err(full)?;
         let SamOrder { sam, expiry, currency, purchase_limit, group, .. } = *order;
-        let parameters = SamParameters { sam, expiry, currency, purchase_limit, group, providers };
+        let (time, window) = (now, CLOCK_WINDOW);
+        let parameters =
+            SamParameters { sam, expiry, currency, purchase_limit, time, window, group, providers };
         let blocks = blocks(vec![(DataGroup::Sam, content(&parameters)?)], &keys)?;
         let module =
             Module { role: Role::Psam, merchant: Some(order.merchant), record_key: Some(record_key) };
@@ -199,6 +201,10 @@ impl Background {
         })
     }
 }
+
+/// How long a PSAM takes payments without being told the time anew: a year and a half, seconds, so
+/// that one that is never connected may miss a visit of the transfer card.
+const CLOCK_WINDOW: u32 = 548 * 86_400;
 
 fn lowest(versions: &[u8]) -> Result<u8, Error> {
     if versions.len() > 2 {

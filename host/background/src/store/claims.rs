@@ -1,7 +1,7 @@
 //! Rows of what is said about a purchase without the purse's word, and of
 //! cancellations that wait for their purchase.
 
-use apdu_spec::element::{Counter, IepId, SamId};
+use apdu_spec::element::{Counter, IepId, SamCounter, SamId};
 use apdu_spec::record::{BatchRecord, ValueRecord};
 use rusqlite::params;
 
@@ -30,7 +30,7 @@ pub struct Claim {
     /// The PSAM.
     pub sam: SamId,
     /// Its number of the purchase.
-    pub nt_sam: Counter,
+    pub nt_sam: SamCounter,
     /// The session of the purse.
     pub nt: Counter,
     /// NV that the purse's commit would have.
@@ -76,7 +76,7 @@ impl Tx<'_> {
         self.all(sql, [code::purse(iep)], |row| {
             Ok(Claim {
                 sam: code::to_sam(get(row, 0)?)?,
-                nt_sam: code::counter(row, 1)?,
+                nt_sam: code::sam_counter(row, 1)?,
                 nt: code::counter(row, 2)?,
                 nv: code::counter(row, 3)?,
                 state: get(row, 4)?,

@@ -1,7 +1,7 @@
 //! Rows of value commits: what purses have done, each once, under a good S6.
 
 use apdu_spec::Element;
-use apdu_spec::element::{Amount, Counter, IepId, Kind, SamId};
+use apdu_spec::element::{Amount, Counter, IepId, Kind, SamCounter, SamId};
 use apdu_spec::record::{BatchRecord, ValueRecord};
 use rusqlite::{Row, params};
 
@@ -105,7 +105,7 @@ pub struct Line {
     /// PSAM or load terminal.
     pub sam: SamId,
     /// Its number of the transaction.
-    pub nt_sam: Counter,
+    pub nt_sam: SamCounter,
     /// Amount, minor units.
     pub amount: Amount,
 }
@@ -121,7 +121,7 @@ fn line(row: &Row<'_>) -> Result<Line, Error> {
         kind,
         state: get(row, 3)?,
         sam: code::to_sam(get(row, 4)?)?,
-        nt_sam: code::counter(row, 5)?,
+        nt_sam: code::sam_counter(row, 5)?,
         amount: code::amount(row, 6)?,
     })
 }

@@ -1,6 +1,6 @@
 //! Rows of issuers, acquirers, merchants, modules and key versions.
 
-use apdu_spec::element::{AcquirerId, Counter, KeyReference, ProviderId, SamId, Time};
+use apdu_spec::element::{AcquirerId, KeyReference, ProviderId, SamCounter, SamId, Time};
 use rusqlite::params;
 
 use super::code::{self, Bytes, get};
@@ -90,9 +90,9 @@ impl Tx<'_> {
     }
 
     /// The next number of a load terminal's transactions; nothing when they are used up.
-    pub fn next_transfer_number(&self, sam: SamId) -> Result<Option<Counter>, Error> {
+    pub fn next_transfer_number(&self, sam: SamId) -> Result<Option<SamCounter>, Error> {
         let sql = "UPDATE module SET nt = nt + 1 WHERE sam = ?1 AND nt < ?2 RETURNING nt";
-        self.first(sql, params![code::sam(sam), Counter::MAX.get()], |row| code::counter(row, 0))
+        self.first(sql, params![code::sam(sam), u32::MAX], |row| code::sam_counter(row, 0))
     }
 
     /// The check value of a key version, where one is noted.

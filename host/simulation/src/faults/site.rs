@@ -1,7 +1,7 @@
 //! A payment terminal at its place: PSAM, disk, clock, how its batches travel; and what is
 //! heard of its payments.
 
-use apdu_spec::element::{Counter, Time};
+use apdu_spec::element::{SamCounter, Time};
 use host::terminal::PaymentTerminal;
 use host::terminal::journal::LineJournal;
 use host::terminal::purchase::Payment;
@@ -44,7 +44,7 @@ pub struct Site {
     /// Payments since its last collection.
     pub since: u32,
     /// The payment made last: purse and NT_PSAM.
-    pub last: Option<(usize, Counter)>,
+    pub last: Option<(usize, SamCounter)>,
 }
 
 impl Site {
