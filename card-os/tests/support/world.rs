@@ -2,7 +2,7 @@
 
 use apdu_spec::StatusWord;
 use apdu_spec::batch::Trailer;
-use apdu_spec::element::{Algorithm, Counter, Kind, Random, Time};
+use apdu_spec::element::{Algorithm, Counter, Kind, Random, SamCounter, Time};
 use apdu_spec::purse::{
     CreditLoad, DebitIep, DebitUnload, Execute, Executed, GetBalance, GetPurseData, InitializeIep,
     InitializeLoad, InitializePurchase, InitializeTransfer, InitializeUnload, Initialized, PreviousByNt,
@@ -10,8 +10,9 @@ use apdu_spec::purse::{
 };
 use apdu_spec::record::{BatchRecord, Counterpart};
 use apdu_spec::sam::{
-    CloseBatch, CollectRequest, CreditPsam, CreditRequest, Credited, GetChallenge, GetSamData,
-    InitializePsam, OpenPurchase, Opened, PsamCollect, ReceiptRequest, StoreReceipt,
+    CancelPurchase, CancellationSecret, CloseBatch, CollectRequest, CreditPsam, CreditRequest, Credited,
+    GetChallenge, GetSamData, InitializePsam, OpenPurchase, Opened, PsamCancel, PsamCollect, ReceiptRequest,
+    StoreReceipt,
 };
 use card_os::applets::AppletKind;
 use card_os::platform::Platform;
@@ -85,7 +86,7 @@ impl<P: Platform, S: Platform> World<P, S> {
         self.purse.execute::<DebitIep>(&Execute { order: opened.order, s2: opened.s2 })
     }
 
-    pub fn credit(&mut self, nt: Counter, executed: Executed) -> Result<Credited, StatusWord> {
+    pub fn credit(&mut self, nt: SamCounter, executed: Executed) -> Result<Credited, StatusWord> {
         self.sam.execute::<CreditPsam>(&CreditRequest { nt, s3: executed.s3, s6: executed.s6 })
     }
 
@@ -159,6 +160,18 @@ impl<P: Platform, S: Platform> World<P, S> {
             let previous = self.previous_by_nv(nv).unwrap();
             self.sam.execute::<StoreReceipt>(&ReceiptRequest { previous }).unwrap();
         }
+    }
+
+    /// What the purse says of its last value commit, under a fresh challenge of the PSAM.
+    pub fn last_commit(&mut self) -> PreviousSignature {
+        let nv = self.information().nv.get();
+        self.previous_by_nv(nv).unwrap()
+    }
+
+    /// PSAM CANCEL PURCHASE on the word of the purse.
+    pub fn void(&mut self, nt: SamCounter) -> Result<CancellationSecret, StatusWord> {
+        let previous = self.last_commit();
+        self.sam.execute::<PsamCancel>(&CancelPurchase { nt, previous })
     }
 
     /// Closes the batch and reads all of it.
