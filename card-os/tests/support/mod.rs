@@ -121,7 +121,7 @@ impl Device {
     /// A personalised card, its application selected.
     pub fn personalised(kind: AppletKind, algorithm: Algorithm) -> Self {
         static CHIPS: [OnceLock<Chip>; 6] = [const { OnceLock::new() }; 6];
-        let place = (kind as usize - 1) * 2 + algorithm as usize - 1;
+        let place = (kind as usize - 1) * 2 + usize::from(algorithm == Algorithm::RetailMac);
         let chip = CHIPS[place].get_or_init(|| Self::issued(kind, algorithm, iep(), sam_id()).power_off());
         Self::power_on(kind, chip.clone()).unwrap()
     }

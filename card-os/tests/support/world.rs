@@ -2,7 +2,7 @@
 
 use apdu_spec::StatusWord;
 use apdu_spec::batch::Trailer;
-use apdu_spec::element::{Algorithm, Counter, Kind, Random, SamCounter, Time};
+use apdu_spec::element::{Algorithm, Counter, IepId, Kind, PurseNumber, Random, SamCounter, Time};
 use apdu_spec::purse::{
     CreditLoad, DebitIep, DebitUnload, Execute, Executed, GetBalance, GetPurseData, InitializeIep,
     InitializeLoad, InitializePurchase, InitializeTransfer, InitializeUnload, Initialized, PreviousByNt,
@@ -45,6 +45,12 @@ impl World {
         Self { purse: card(AppletKind::Purse), sam: card(AppletKind::Sam) }
     }
 
+    /// Another purse of the issuer, with AES and empty.
+    pub fn another_purse(number: u64) -> Device {
+        let iep = IepId { number: PurseNumber::new(number).unwrap(), ..super::iep() };
+        Device::issued(AppletKind::Purse, Algorithm::AesCmac, iep, load_terminal())
+    }
+
     /// With AES, and this on the purse.
     pub fn with_balance(minor: u32) -> Self {
         let mut world = Self::new(Algorithm::AesCmac);
@@ -80,6 +86,15 @@ impl<P: Platform, S: Platform> World<P, S> {
         let Initialized { key, statement, s1 } = *initialized;
         let request = OpenPurchase { key, statement, s1, amount: amount(minor), time: NOW };
         self.sam.execute::<InitializePsam>(&request)
+    }
+
+    /// An order for another purse, which is pulled out.
+    pub fn tap(&mut self, purse: &mut Device<P>, minor: u32) -> Result<Opened, StatusWord> {
+        std::mem::swap(&mut self.purse, purse);
+        let (_, initialized) = self.initialize();
+        let opened = self.order(&initialized, minor);
+        std::mem::swap(&mut self.purse, purse);
+        opened
     }
 
     pub fn debit(&mut self, opened: &Opened) -> Result<Executed, StatusWord> {

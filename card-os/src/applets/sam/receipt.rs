@@ -77,8 +77,8 @@ impl<X: Protections> Sam<X> {
         Ok(match self.own_outcome(nt, area) {
             // Renounced, or handed in as a claim: what the purse says of it is news.
             Some((_, stored)) if silent(&stored) && !self.has_receipt(nt, area) => Own::Claim,
-            Some(_) => Own::Settled,
-            None => Own::No, // acknowledged long ago
+            None if !self.has_receipt(nt, area) => Own::No, // acknowledged long ago
+            Some(_) | None => Own::Settled,
         })
     }
 
