@@ -203,10 +203,9 @@ mod tests {
 
     #[test]
     fn secrets_become_zero_and_are_not_shown() {
-        for (shape, length, kept) in [
-            (StoreData::ROW.request, 25, 5),
-            (CreditCancellation::ROW.request, 16, 0),
-        ] {
+        for (shape, length, kept) in
+            [(StoreData::ROW.request, 25, 5), (CreditCancellation::ROW.request, 16, 0)]
+        {
             let mut bytes = [0xA5; 40];
             assert!(redact(&shape, &mut bytes[..length]));
             assert!(bytes[..kept].iter().all(|byte| *byte == 0xA5));

@@ -150,7 +150,7 @@ impl<X: Protections> Sam<X> {
     /// Whether no purchase is open and every record has been acknowledged.
     #[must_use]
     pub fn is_empty(&self, area: &Area<'_>) -> bool {
-        self.open.is_empty()
+        self.waiting().next().is_none()
             && self.oldest.number == self.batch.number
             && area.next(ENTRIES) == self.batch.first_entry
     }
@@ -164,7 +164,7 @@ impl<X: Protections> Sam<X> {
     /// Retires the purchase keys below a version, in one commit. Purchases that are open need
     /// theirs.
     fn raise_key_floor(&mut self, area: &mut Area<'_>, content: &[u8]) -> Result<(), StatusWord> {
-        if !self.open.is_empty() {
+        if self.waiting().next().is_some() {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
         }
         let floor = keys::floor(content, self.key_floor)?;
@@ -238,7 +238,7 @@ impl<X: Protections> Sam<X> {
             group: parameters.group,
             version: newest.version,
             nt: last_nt(area),
-            open: u8::try_from(self.open.len()).unwrap_or(u8::MAX),
+            open: u8::try_from(self.waiting().count()).unwrap_or(u8::MAX),
             batch: self.batch.number,
             entries: u16::try_from(entries).unwrap_or(u16::MAX),
             oldest: self.oldest.number,

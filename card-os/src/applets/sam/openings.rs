@@ -107,9 +107,14 @@ impl<X: Protections> Sam<X> {
         opening.map_or(self.floor, |opening| opening.time)
     }
 
+    /// The purchases that may still be debited.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Open> {
+        self.open.iter().filter(|open| !open.vacant)
+    }
+
     /// The purchase of this number, where it is open and may still be debited.
     pub(super) fn open(&self, nt: SamCounter) -> Option<&Open> {
-        self.open.iter().find(|open| open.nt == nt && !open.vacant)
+        self.waiting().find(|open| open.nt == nt)
     }
 
     /// The purchase whose place this purse takes, the purse's statement being true: its own that it

@@ -282,10 +282,13 @@ impl<X: Protections> Sam<X> {
         let position = &opening.statement.position;
         // Final once the NT of the purchase has passed.
         let same = previous.statement.identity.iep == opening.statement.identity.iep
-            && (previous.by, previous.asked) == (Search::Nt, position.nt)
-            && previous.statement.position.nt >= position.nt;
-        if !same || previous.found != 0 {
+            && previous.by == Search::Nt
+            && previous.statement.position.nt >= previous.asked;
+        if !same || previous.found != 0 || previous.asked > position.nt {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+        }
+        if previous.asked < position.nt {
+            return Ok(()); // of a session that this one took the place of
         }
         area.ensure_room(OPENING_SIZE + WHOLE_SIZE + self.promised() + CLOSING_SIZE)?;
         if self.running.as_ref().is_some_and(|running| running.nt == request.nt) {
