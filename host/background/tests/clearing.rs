@@ -3,7 +3,7 @@
 mod support;
 
 use apdu_spec::Element;
-use apdu_spec::element::{Algorithm, BatchNumber, Kind, Mac, Time};
+use apdu_spec::element::{Algorithm, BatchNumber, Kind, Mac, SamCounter, Time};
 use apdu_spec::record::{BatchRecord, Outcome};
 use background::reports::PaymentState;
 use background::{Background, Error};
@@ -136,7 +136,7 @@ fn an_altered_byte_is_never_booked() {
         assert_eq!(world.books().booked, 0, "byte {place}");
     }
     let mut trailer = batch.trailer.clone();
-    trailer.nt = counter(99);
+    trailer.nt = SamCounter(99);
     assert!(world.background.submit(&Batch { trailer, records: batch.records.clone() }, NOW).is_err());
     world.submit(&batch);
     assert_eq!(world.check().booked, 300);
@@ -384,7 +384,7 @@ fn an_expired_purse_does_not_pay() {
     let order = apdu_spec::record::Order {
         amount: amount(1),
         time: late,
-        nt: counter(1),
+        nt: SamCounter(1),
         taken_over: counter(0),
         terms: apdu_spec::record::Terms::default(),
     };
@@ -441,7 +441,7 @@ fn two_claims_of_one_number_are_an_exception() {
     let mut world = World::new();
     let (mut one, mut two, mut sam) = (world.purse(1), world.purse(2), world.sam(1));
     for purse in [&mut one, &mut two] {
-        sam.nt = counter(0);
+        sam.nt = SamCounter(0);
         let value = world.pay(purse, &mut sam, 100);
         sam.entries.extend([(Outcome::Unresolved, unanswered(&value)); 2]);
         world.collect(&mut sam);
