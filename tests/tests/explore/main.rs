@@ -107,8 +107,12 @@ fn purchase_is_sound_and_the_cards_follow_it() {
 
 #[test]
 fn purchase_finds_planted_faults() {
+    use purchase::Bug::{AnyWordVoids, LastNotProven};
     for bug in purchase::Bug::ALL {
-        let machine = purchase::Purchase { sessions: 3, challenges: 4, tears: 1, bug: Some(bug) };
+        // The word of one purse on one purchase, before and after it was taken back.
+        let narrow = matches!(bug, AnyWordVoids | LastNotProven);
+        let (sessions, challenges, tears) = if narrow { (1, 3, 0) } else { (3, 4, 1) };
+        let machine = purchase::Purchase { sessions, challenges, tears, bug: Some(bug) };
         broken(&format!("purchase, {bug:?}"), &machine);
     }
 }
