@@ -15,6 +15,7 @@ mod batches;
 mod batches_replay;
 mod collection;
 mod collection_replay;
+mod crooked;
 mod load;
 mod load_replay;
 mod purchase;
@@ -165,5 +166,20 @@ fn acknowledgement_finds_planted_faults() {
     for bug in batches::Bug::ALL.into_iter().filter(|bug| *bug != batches::Bug::IncompleteTaken) {
         let machine = acknowledgement::Exchange { sams: 2, payments: 3, bug: Some(bug) };
         broken(&format!("acknowledgement, {bug:?}"), &machine);
+    }
+}
+
+#[test]
+fn a_crooked_merchant_is_never_paid_for_what_he_cancels() {
+    let (payments, words) = if long().is_some() { (4, 3) } else { (2, 3) };
+    let machine = crooked::Crooked { payments, batches: 2, words, bug: None };
+    sound(&format!("crooked merchant, {payments} payments, {words} words"), &machine);
+}
+
+#[test]
+fn crooked_merchant_finds_planted_faults() {
+    for bug in crooked::Bug::ALL {
+        let machine = crooked::Crooked { payments: 3, batches: 2, words: 2, bug: Some(bug) };
+        broken(&format!("crooked merchant, {bug:?}"), &machine);
     }
 }
