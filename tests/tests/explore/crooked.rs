@@ -204,6 +204,7 @@ impl Crooked {
         match step {
             Step::Pay { purse } => {
                 let payment = state.payments.len() as u8;
+                state.words.clear(); // a payment takes a challenge of its own
                 state.purses[usize::from(purse)].push(Commit::Payment(payment));
                 let nv = state.nv(purse);
                 state.payments.push(Payment { purse, nv });
@@ -211,7 +212,7 @@ impl Crooked {
             }
             Step::Ask { purse, asked } => {
                 state.asked += 1;
-                let word = Word { purse, asked, stood: state.nv(purse) };
+                let word = state.word(purse, asked);
                 insert(&mut state.words, word);
             }
             Step::Void { payment, word } => return self.void(state, payment, word),
@@ -283,7 +284,35 @@ impl Crooked {
 }
 
 impl State {
-    fn nv(&self, purse: u8) -> u8 {
+    /// What a purse says that is asked now.
+    pub(crate) fn word(&self, purse: u8, asked: u8) -> Word {
+        Word { purse, asked, stood: self.nv(purse) }
+    }
+
+    /// Whose payment it is.
+    pub(crate) fn purse(&self, payment: u8) -> u8 {
+        self.payments[usize::from(payment)].purse
+    }
+
+    /// Batch and index of the entry that credits a payment.
+    pub(crate) fn place(&self, payment: u8) -> (u8, u16) {
+        let entries = (0..).zip(&self.batches).flat_map(|(batch, entries)| {
+            (0..).zip(entries).map(move |(index, entry)| ((batch, index), *entry))
+        });
+        let mut credits = entries.filter(|(_, entry)| *entry == (payment, Outcome::Credited));
+        credits.next().expect("it was credited").0
+    }
+
+    /// Entries of the open batch.
+    pub(crate) fn entries(&self) -> usize {
+        self.batches.last().map_or(0, Vec::len)
+    }
+
+    pub(crate) fn paid(&self) -> &[u8] {
+        &self.paid
+    }
+
+    pub(crate) fn nv(&self, purse: u8) -> u8 {
         self.purses[usize::from(purse)].len() as u8
     }
 

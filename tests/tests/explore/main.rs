@@ -16,6 +16,7 @@ mod batches_replay;
 mod collection;
 mod collection_replay;
 mod crooked;
+mod crooked_replay;
 mod load;
 mod load_replay;
 mod purchase;
@@ -173,7 +174,9 @@ fn acknowledgement_finds_planted_faults() {
 fn a_crooked_merchant_is_never_paid_for_what_he_cancels() {
     let (payments, words) = if long().is_some() { (4, 3) } else { (2, 3) };
     let machine = crooked::Crooked { payments, batches: 2, words, bug: None };
-    sound(&format!("crooked merchant, {payments} payments, {words} words"), &machine);
+    let name = format!("crooked merchant, {payments} payments, {words} words");
+    let explored = sound(&name, &machine);
+    replayed(&name, &machine, &explored, crooked_replay::replay);
 }
 
 #[test]
