@@ -6,15 +6,15 @@ use std::path::Path;
 use apdu_spec::batch::{Sums, Trailer};
 use apdu_spec::crypto::mac::MacKey;
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
-use apdu_spec::element::{Amount, BatchNumber, Counter, Kind, Mac, Random, SamCounter, Service};
+use apdu_spec::element::{Amount, Balance, BatchNumber, Counter, Kind, Mac, Random, SamCounter, Service};
 use apdu_spec::personalisation::Function;
 use apdu_spec::record::{
-    BatchRecord, Counterpart, LogEntry, Order, Outcome, Position, Statement, Terms, ValueRecord,
+    BatchRecord, Counterpart, Identity, LogEntry, Order, Outcome, Position, Statement, Terms, ValueRecord,
     balance_after,
 };
 use apdu_spec::signature::{ChainLink, Heading, Name, S1, S2, S3, S5, S6};
 use background::store::Store;
-use background::store::participants::{Module, Role};
+use background::store::participants::{Connection, Module, Role};
 use background::store::purses::Purse;
 use background::{Error, MerchantId, Vault, VaultFile};
 use network::Batch;
@@ -57,17 +57,20 @@ pub fn populate(store: &mut Store, purses: u64) -> Result<MerchantId, Error> {
             role: Role::Psam,
             merchant: Some(merchant),
             record_key: Some(reference(Function::Record)),
+            connection: Connection::Periodic,
         };
         tx.insert_module(sam_id(1), &module, "Till", NOW)?;
         for number in 1..=purses {
-            let identity = identity(number);
-            let purse =
-                Purse::new(identity.iep, identity.currency, identity.expiry, identity.maximum, amount(0));
+            let Identity { iep, currency, expiry, maximum } = identity(number);
+            let purse = Purse::new(iep, currency, expiry, maximum, OVERDRAFT, amount(20_000));
             tx.insert_purse(&purse, NOW)?;
         }
         Ok(merchant)
     })
 }
+
+/// What each purse may owe: they pay and are never loaded.
+const OVERDRAFT: Amount = Amount::MAX;
 
 /// A purse in software that only pays.
 struct Payer {
@@ -81,7 +84,7 @@ impl Payer {
         let identity = identity(number);
         let zero = Counter::default();
         let position = Position {
-            balance: identity.maximum,
+            balance: Balance(0),
             nt: zero,
             nv: zero,
             nv_load: zero,

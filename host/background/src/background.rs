@@ -15,7 +15,7 @@ use crate::audit::head::{Head, HeadFile};
 use crate::audit::keeper::Keeper;
 use crate::audit::{opening, settlement};
 use crate::clearing::settle::{Settlement, settle};
-use crate::clearing::{intake, release};
+use crate::clearing::{intake, lost, release};
 use crate::error::Error;
 use crate::management::keys;
 use crate::store::Store;
@@ -123,6 +123,8 @@ impl Background {
     /// Pays merchants what is booked and not settled. What is to be paid is held against the
     /// chain before, and the head of the books is on its disk before anybody is told.
     pub fn settle(&mut self, now: Time) -> Result<Settlement, Error> {
+        let Self { store, vault } = self;
+        store.transaction("clearing: lost modules", |tx| lost::release(tx, vault, now))?;
         let settled = self.store.transaction(SETTLE, |tx| {
             settlement::check(tx)?;
             settle(tx, now)

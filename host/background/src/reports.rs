@@ -53,8 +53,12 @@ impl Money {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PaymentState {
+    /// Its own PSAM has not confirmed it: nobody is owed it yet.
+    Unconfirmed,
     /// The merchant has to get it.
     Booked,
+    /// No guarantee covers it: the merchant's acquirer bears it.
+    Withheld,
     /// The merchant has got it.
     Settled,
     /// The PSAM has voided it, the purse has not taken it back.
@@ -69,6 +73,8 @@ impl From<CommitState> for PaymentState {
     fn from(state: CommitState) -> Self {
         match state {
             CommitState::Booked | CommitState::Recorded => Self::Booked,
+            CommitState::Unconfirmed => Self::Unconfirmed,
+            CommitState::Withheld => Self::Withheld,
             CommitState::Settled => Self::Settled,
             CommitState::Voided => Self::Voided,
             CommitState::Cancelled => Self::Cancelled,
@@ -136,6 +142,10 @@ pub struct MerchantStatement {
     pub settled: i64,
     /// Of this: to be paid out.
     pub unsettled: i64,
+    /// Beside this: known from receipts, and not confirmed by the PSAM that took them.
+    pub unconfirmed: i64,
+    /// Beside this: outside the issuer's guarantee, so that the acquirer bears it.
+    pub withheld: i64,
 }
 
 /// A load or unload whose outcome is not known here.
@@ -297,12 +307,22 @@ fn merchant_statements(tx: &Tx<'_>) -> Result<Vec<MerchantStatement>, Error> {
                 total: Money { minor: 0, currency },
                 settled: 0,
                 unsettled: 0,
+                unconfirmed: 0,
+                withheld: 0,
             });
         }
         let Some(statement) = statements.last_mut() else { continue };
         match part.state {
             CommitState::Booked => statement.unsettled += part.total,
             CommitState::Settled | CommitState::CancelledLate => statement.settled += part.total,
+            CommitState::Unconfirmed => {
+                statement.unconfirmed += part.total;
+                continue;
+            }
+            CommitState::Withheld => {
+                statement.withheld += part.total;
+                continue;
+            }
             CommitState::Voided | CommitState::Cancelled | CommitState::Recorded => continue,
         }
         statement.count += part.count;

@@ -245,7 +245,7 @@ fn a_payment_is_paid_out_once_its_own_psam_has_handed_it_in() {
     let (kept, cancelled) = (world.pay(&mut purse, &mut own, 300), world.pay(&mut purse, &mut own, 2_000));
     other.entries.extend([kept, cancelled].map(|value| (Outcome::Receipt, value)));
     world.collect(&mut other);
-    assert_eq!(world.check().booked, 2_300);
+    assert_eq!((world.check().booked, world.check().unconfirmed), (0, 2_300));
     assert_eq!(world.background.settle(NOW).expect("settled").number, None, "it may still cancel");
 
     let back = purse.cancel(&cancelled);

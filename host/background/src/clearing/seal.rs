@@ -4,10 +4,9 @@
 
 use apdu_spec::batch::{Acknowledgement, Sum, Sums, Trailer};
 use apdu_spec::crypto::mac::MacKey;
-use apdu_spec::element::{BatchNumber, KeyReference, Kind, Mac, SamId, Time};
+use apdu_spec::element::{BatchNumber, KeyReference, Kind, Mac, SamId, Total};
 use apdu_spec::record::{BatchRecord, Outcome};
 use apdu_spec::signature::{ChainLink, Heading, Name, S5};
-use apdu_spec::wire::List;
 use network::Batch;
 
 use super::exception::Reason;
@@ -75,38 +74,40 @@ impl Seal {
         self.key.sign(&S5 { heading, record: record_without }) == record.s5
     }
 
-    /// The word that the batch of this trailer is stored.
-    pub(crate) fn acknowledge(&self, trailer: &Trailer, now: Time) -> Acknowledgement {
-        let (sam, batch, s4) = (trailer.sam, trailer.batch, trailer.s4);
-        let (list_min, resolved, mac) = (0, List::new(), Mac::default());
-        let unsigned = Acknowledgement { sam, batch, s4, time: now, list_min, resolved, mac };
+    /// The word that a batch is stored, under its MAC.
+    pub(crate) fn acknowledge(&self, unsigned: Acknowledgement) -> Acknowledgement {
         Acknowledgement { mac: self.key.sign(&unsigned.input(self.reference)), ..unsigned }
     }
 }
 
-/// Counts, and per issuer and currency sums that have grown by what is in the batch at least: what
-/// they were before, the batch before says.
+/// Whether the counts fit; what the sums of the PSAM were before, sequence says.
 fn totals_fit(trailer: &Trailer, records: &[BatchRecord]) -> bool {
     let unresolved = records.iter().filter(|record| record.outcome == Outcome::Unresolved).count();
     usize::from(trailer.count) == records.len()
         && usize::from(trailer.unresolved) == unresolved
-        && grown(&List::new(), records).is_some_and(|grown| {
-            grown.as_slice().iter().all(|least| trailer.sums.as_slice().iter().any(|sum| covers(sum, least)))
-        })
+        && sums_before(trailer, records).is_some()
 }
 
-/// The sums of a trailer after these records; nothing where they are no sums of one PSAM.
-pub(crate) fn grown(before: &Sums, records: &[BatchRecord]) -> Option<Sums> {
-    let mut sums = before.clone();
-    records.iter().try_for_each(|record| record.add_to(&mut sums)).ok()?;
-    Some(sums)
+/// The sums of a PSAM before a batch; nothing where the batch is more than all that it has
+/// handed in.
+pub(crate) fn sums_before(trailer: &Trailer, records: &[BatchRecord]) -> Option<Sums> {
+    let mut batch = Sums::new();
+    records.iter().try_for_each(|record| record.add_to(&mut batch)).ok()?;
+    let mut before = trailer.sums.clone();
+    for part in batch.as_slice() {
+        let sum = before.iter_mut().find(|sum| is_alike(sum, part))?;
+        sum.count = sum.count.checked_sub(part.count)?;
+        sum.credited = less(sum.credited, part.credited)?;
+        sum.voided = less(sum.voided, part.voided)?;
+        sum.claimed = less(sum.claimed, part.claimed)?;
+    }
+    Some(before)
 }
 
-/// Whether a sum since issue is of the issuer and currency of `least`, and no less.
-fn covers(sum: &Sum, least: &Sum) -> bool {
-    (sum.provider, sum.currency) == (least.provider, least.currency)
-        && sum.count >= least.count
-        && sum.credited >= least.credited
-        && sum.voided >= least.voided
-        && sum.claimed >= least.claimed
+fn is_alike(sum: &Sum, other: &Sum) -> bool {
+    (sum.provider, sum.currency) == (other.provider, other.currency)
+}
+
+fn less(total: Total, part: Total) -> Option<Total> {
+    total.get().checked_sub(part.get()).and_then(Total::new)
 }

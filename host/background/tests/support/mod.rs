@@ -160,6 +160,7 @@ impl World {
             group: GROUP,
             versions: vec![1],
             providers: vec![provider()],
+            connection: background::store::participants::Connection::Periodic,
         };
         let blocks = self.background.issue_sam(&order, &mut self.rng, NOW).expect("issued");
         let record =

@@ -197,6 +197,7 @@ impl System {
             group: GROUP,
             versions: vec![VERSION],
             providers: vec![provider()],
+            connection: background::store::participants::Connection::Periodic,
         };
         Ok(self.office.background.issue_sam(&order, &mut self.keys, START)?)
     }
