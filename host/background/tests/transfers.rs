@@ -84,7 +84,7 @@ fn a_pending_load_is_resolved_by_the_next_statement() {
     sam.entries.push((apdu_spec::record::Outcome::Receipt, lost));
     world.collect(&mut sam);
     assert_eq!(world.line(&purse).complete, 3);
-    assert_eq!(world.check().loaded, 800);
+    assert_eq!(world.check().loaded, 801);
 }
 
 /// What a copy of the purse states in a session of the same number says nothing about it.

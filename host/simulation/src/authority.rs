@@ -28,12 +28,12 @@ impl<'k, L: Link> LinkAuthority<'k, L> {
         &mut self,
         question: Q,
         request: fn(Signed<Q>) -> Request,
-        answer: fn(Response) -> Result<Signed<Q::Answer>, Response>,
+        answer: fn(Response) -> Result<Signed<Q::Answer>, Box<Response>>,
     ) -> Result<Q::Answer, Error> {
         let asked = Signed::by(self.key, question);
         let response =
             self.link.call(&request(asked)).map_err(|error| Error::Authority(error.to_string()))?;
-        let answered = answer(response).map_err(|other| match other {
+        let answered = answer(response).map_err(|other| match *other {
             Response::Rejected(rejection) => Error::Authority(rejection.text),
             other => Error::Authority(format!("it answered {:?}", other.name())),
         })?;
@@ -53,7 +53,7 @@ impl<L: Link> LoadAuthority for LinkAuthority<'_, L> {
         let question = network::TransferRequest { kind, funding, initialized, counterpart, amount, time };
         let decision = self.ask(question, Request::AuthoriseTransfer, |response| match response {
             Response::Decision(decision) => Ok(decision),
-            other => Err(other),
+            other => Err(Box::new(other)),
         })?;
         Ok(decision.execute)
     }
@@ -61,7 +61,7 @@ impl<L: Link> LoadAuthority for LinkAuthority<'_, L> {
     fn complete(&mut self, record: &ValueRecord) -> Result<(), Error> {
         let accepted = self.ask(*record, Request::CompleteTransfer, |response| match response {
             Response::Accepted(acceptance) => Ok(acceptance),
-            other => Err(other),
+            other => Err(Box::new(other)),
         });
         accepted.map(drop)
     }
@@ -75,7 +75,7 @@ impl<L: Link> LoadAuthority for LinkAuthority<'_, L> {
         let question = ResolveRequest { counterpart, previous: *previous, nt };
         let resolution = self.ask(question, Request::ResolveTransfer, |response| match response {
             Response::Resolved(resolution) => Ok(resolution),
-            other => Err(other),
+            other => Err(Box::new(other)),
         })?;
         Ok(Resolved { moved: resolution.fate == Fate::Moved, challenge: resolution.challenge })
     }

@@ -14,6 +14,7 @@ use network::{Batch, RejectionCode};
 use super::booking::Booking;
 use super::exception::{Exception, Reason};
 use super::post::{Item, is_without_word, post};
+use super::rate::Rates;
 use super::seal::{Seal, sums_before};
 use super::sequence;
 use super::verify::verify;
@@ -29,7 +30,7 @@ const CHUNK: usize = 1024;
 /// Takes `batch` in. A batch that came before gets the same acknowledgement again; one
 /// that is not whole is refused.
 pub(crate) fn submit(
-    store: &mut Store,
+    (store, rates): (&mut Store, &mut Rates),
     vault: &Vault,
     batch: &Batch,
     now: Time,
@@ -39,17 +40,18 @@ pub(crate) fn submit(
         let psam = tx.module(trailer.sam)?.filter(|module| module.role == Role::Psam);
         Ok((psam.and_then(|module| module.record_key), tx.batch(trailer.sam, trailer.batch)?))
     })?;
-    let Some(reference) = record_key else { return reject(store, batch, Reason::UnknownModule, now) };
+    let Some(reference) = record_key else { return Err(rejection(batch, Reason::UnknownModule)) };
     let seal = Seal::new(vault, trailer, reference)?;
     if let Some(known) = stored.as_ref().filter(|known| known.trailer.s4 == trailer.s4) {
         return Ok(known.acknowledgement.clone());
     }
-    if let Err(reason) = seal.check(batch) {
-        return reject(store, batch, reason, now);
-    }
     // Only what the module itself has sealed says that it made two batches of one number.
-    if stored.is_some() {
-        return reject(store, batch, Reason::BatchDiffers, now);
+    let differs = if stored.is_some() { Err(Reason::BatchDiffers) } else { Ok(()) };
+    if let Err(reason) = seal.check(batch).and(differs) {
+        if rates.admit(trailer.sam, now) {
+            store.transaction("intake: reject", |tx| keep_refusal(tx, trailer, reason, now))?;
+        }
+        return Err(rejection(batch, reason));
     }
     store.transaction("intake: book", |tx| {
         let before = sums_before(trailer, &batch.records).ok_or(Error::Damaged("sums of a batch"))?;
@@ -130,25 +132,26 @@ fn verdict(vault: &Vault, record: &BatchRecord) -> Result<(), Reason> {
 /// Refusals that are kept of one module: anybody can send what is refused.
 const REFUSALS_MAX: i64 = 64;
 
-/// Says why a batch is not taken, and keeps the reason: with the trailer where its module has sealed
-/// it, else without a byte of it, a few of one module at most, and none in the name of nobody. The
-/// module has the batch itself.
-fn reject<T>(store: &mut Store, batch: &Batch, reason: Reason, now: Time) -> Result<T, Error> {
-    let Trailer { sam, batch: number, .. } = batch.trailer;
+/// Keeps why a batch is not taken: with the trailer where its module has sealed it, else without a byte
+/// of it, and a few of one module at most. The module has the batch itself.
+fn keep_refusal(tx: &Tx<'_>, trailer: &Trailer, reason: Reason, now: Time) -> Result<(), Error> {
+    let Trailer { sam, batch, .. } = *trailer;
+    if tx.refusals(sam)? >= REFUSALS_MAX {
+        return Ok(());
+    }
     let mut buffer = [0; Trailer::MAX];
     let sealed = reason == Reason::BatchDiffers;
-    let evidence = batch.trailer.to_slice(&mut buffer).ok().filter(|_| sealed).unwrap_or_default();
-    let exception = Exception::of_batch(reason, sam, number, evidence.to_vec());
-    if reason != Reason::UnknownModule {
-        store.transaction("intake: reject", |tx| {
-            let full = tx.refusals(sam)? >= REFUSALS_MAX;
-            if full { Ok(()) } else { tx.insert_exception(&exception, now) }
-        })?;
-    }
+    let evidence = trailer.to_slice(&mut buffer).ok().filter(|_| sealed).unwrap_or_default();
+    tx.insert_exception(&Exception::of_batch(reason, sam, batch, evidence.to_vec()), now)
+}
+
+/// Says why a batch is not taken.
+fn rejection(batch: &Batch, reason: Reason) -> Error {
+    let Trailer { sam, batch: number, .. } = batch.trailer;
     let code = match reason {
         Reason::UnknownModule => RejectionCode::Unknown,
         Reason::BatchDiffers => RejectionCode::Conflict,
         _ => RejectionCode::BadBatch,
     };
-    Err(Error::rejected(code, format!("batch {number} of module {sam}: {}", reason.text())))
+    Error::rejected(code, format!("batch {number} of module {sam}: {}", reason.text()))
 }

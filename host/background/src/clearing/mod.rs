@@ -24,6 +24,7 @@ pub(crate) mod intake;
 pub(crate) mod lost;
 pub(crate) mod net;
 pub(crate) mod post;
+pub(crate) mod rate;
 pub mod reconcile;
 pub(crate) mod release;
 pub(crate) mod seal;

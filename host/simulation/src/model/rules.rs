@@ -1,6 +1,5 @@
 //! The rules: under which condition each event may happen, and what it changes.
 
-use super::oracle::Line;
 use super::{Batch, Commit, Entry, Event, Kind, Minor, Model, Order, Ordered, Outcome, Purchase, Purse};
 use super::{Refused, Sam, Session};
 
@@ -98,6 +97,7 @@ impl Model {
                 demand(covered || !approved || !purse.may_commit(session.1), OutOfBounds)?;
                 let outcome = if approved { self.order(session, order)? } else { Outcome::Refused };
                 self.transfers.insert(session, Ordered { session, order, outcome });
+                self.purses[session.0].shadow = self.shadow(session.0);
             }
             Reported { commit } => self.learn(commit, None)?,
             // Only the purse's word reverses a transfer, never time; an unload is paid by its S6 alone.
@@ -109,7 +109,7 @@ impl Model {
                 if *outcome == Outcome::Open {
                     demand(!moved || order.kind == Kind::Load, Conflict)?;
                     *outcome = if moved { Outcome::Done } else { Outcome::Never };
-                    self.purses[session.0].shadow -= if moved { 0 } else { order.ahead() };
+                    self.purses[session.0].shadow = self.shadow(session.0);
                 }
             }
             BatchArrived { sam, batch } => {
@@ -149,7 +149,6 @@ impl Model {
             demand(purse.order.is_none(), Refused::Conflict)?;
             purse.order = Some(order);
         }
-        purse.shadow += order.ahead();
         Ok(Outcome::Open)
     }
 
@@ -172,14 +171,13 @@ impl Model {
     /// Evidence of a value commit has come in, from a PSAM or not: in any order, and each
     /// counts once. A load is booked since S2 left.
     fn learn(&mut self, commit: Commit, sam: Option<usize>) -> Result<(), Refused> {
-        let Entry { order, nt, known, .. } = *self.entry(commit)?;
+        let Entry { order, nt, .. } = *self.entry(commit)?;
         let own = order.purchase.filter(|own| Some(own.0) == sam).map(|own| self.opening(own));
         let voided = own.is_some_and(|own| own.is_ok_and(|own| own.outcome == Outcome::Voided));
         let entry = &mut self.purses[commit.0].log[index(commit.1)];
         (entry.known, entry.voided) = (true, entry.voided || voided);
-        let counts = !known && !matches!(self.line(commit), None | Some(Line::Cancelled));
-        self.purses[commit.0].shadow += if counts { order.signed() - order.ahead() } else { 0 };
         self.transfers.entry((commit.0, nt)).and_modify(|transfer| transfer.outcome = Outcome::Done);
+        self.purses[commit.0].shadow = self.shadow(commit.0);
         Ok(())
     }
 
