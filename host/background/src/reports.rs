@@ -4,12 +4,14 @@ use apdu_spec::element::{BatchNumber, Counter, Currency, IepId, Kind, ProviderId
 use serde::Serialize;
 
 use crate::background::Background;
+use crate::clearing::guarantee::Guarantee;
 use crate::clearing::reconcile::{Discrepancy, reconcile};
 use crate::error::Error;
 use crate::ledger::equation::{Books, books};
 use crate::management::participants::MerchantId;
 use crate::store::Tx;
 use crate::store::commits::{CommitState, Line};
+use crate::store::participants::Connection;
 use crate::store::reports::Scope;
 use crate::store::transfers::Transfer;
 
@@ -161,6 +163,19 @@ pub struct TransferLine {
     pub amount: Money,
 }
 
+/// What an issuer guarantees to merchants with terminals of a kind.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct GuaranteeLine {
+    /// `online`, `periodic` or `never` connected.
+    pub terminals: &'static str,
+    /// Seconds after a purse was hotlisted.
+    pub delay: u32,
+    /// Seconds from the last word to a PSAM until its batch has come in.
+    pub age: u32,
+    /// What one purse pays at one PSAM in one batch.
+    pub total: Money,
+}
+
 /// An issuer's books, with what is in doubt.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct IssuerStatement {
@@ -176,6 +191,8 @@ pub struct IssuerStatement {
     pub receivable: i64,
     /// Cancellations, of all issuers, that wait for their purchase.
     pub waiting: i64,
+    /// What is guaranteed to merchants.
+    pub guarantees: Vec<GuaranteeLine>,
 }
 
 /// A purse as it is known here.
@@ -331,6 +348,16 @@ fn merchant_statements(tx: &Tx<'_>) -> Result<Vec<MerchantStatement>, Error> {
     Ok(statements)
 }
 
+fn guarantees(tx: &Tx<'_>, scope: Scope) -> Result<Vec<GuaranteeLine>, Error> {
+    let kinds =
+        [("online", Connection::Online), ("periodic", Connection::Periodic), ("never", Connection::Never)];
+    let line = |(terminals, connection)| {
+        let Guarantee { delay, age, total } = tx.guarantee(scope.provider, connection)?;
+        Ok(GuaranteeLine { terminals, delay, age, total: Money::new(total.get().into(), scope.currency) })
+    };
+    kinds.into_iter().map(line).collect()
+}
+
 fn issuer_statements(tx: &Tx<'_>) -> Result<Vec<IssuerStatement>, Error> {
     let purses = tx.purses()?;
     let waiting = tx.waiting()?;
@@ -345,6 +372,7 @@ fn issuer_statements(tx: &Tx<'_>) -> Result<Vec<IssuerStatement>, Error> {
             hotlisted: of_scope.clone().filter(|purse| purse.hotlisted.is_some()).count(),
             receivable: of_scope.map(|purse| purse.shadow.min(0).saturating_neg()).sum(),
             waiting,
+            guarantees: guarantees(tx, scope)?,
         })
     };
     tx.scopes()?.into_iter().map(statement).collect()

@@ -101,22 +101,20 @@ fn a_gap_hides_what_purchases_can_have_taken() {
 /// plain "below zero" would accuse.
 #[test]
 fn a_void_that_is_spent_again_accuses_nobody() {
-    for stated in [5_000, 5_001] {
-        let mut world = World::new();
-        let (mut purse, mut sam, mut other) = (world.purse(1), world.sam(1), world.sam(2));
-        world.load(&mut purse, 5_000);
-        let value = world.pay(&mut purse, &mut sam, 5_000);
-        sam.entries.extend([(Outcome::Credited, value), (Outcome::Voided, value)]);
-        world.collect(&mut sam);
-        purse.cancel(&value);
-        world.buy(&mut purse, &mut other, 5_000);
-        world.collect(&mut other);
-        assert_eq!(world.reasons(), [""; 0], "{stated}");
-        assert!(!world.line(&purse).hotlisted);
-        // The purse has said that it took the first one back.
-        let books = world.check();
-        assert_eq!((books.voided, books.booked, books.shadow), (0, 5_000, 0));
-    }
+    let mut world = World::new();
+    let (mut purse, mut sam, mut other) = (world.purse(1), world.sam(1), world.sam(2));
+    world.load(&mut purse, 5_000);
+    let value = world.pay(&mut purse, &mut sam, 5_000);
+    sam.entries.extend([(Outcome::Credited, value), (Outcome::Voided, value)]);
+    world.collect(&mut sam);
+    purse.cancel(&value);
+    world.buy(&mut purse, &mut other, 5_000);
+    world.collect(&mut other);
+    assert_eq!(world.reasons(), [""; 0]);
+    assert!(!world.line(&purse).hotlisted);
+    // The purse has said that it took the first one back.
+    let books = world.check();
+    assert_eq!((books.voided, books.booked, books.shadow), (0, 5_000, 0));
 }
 
 /// The number of the last cancellation is that cancellation, before and after its own record, and

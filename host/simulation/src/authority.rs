@@ -17,6 +17,9 @@ pub struct LinkAuthority<'k, L> {
     key: &'k OnlineKey,
 }
 
+/// The answer that was asked for, or another one.
+type Answered<A> = Result<Signed<A>, Box<Response>>;
+
 impl<'k, L: Link> LinkAuthority<'k, L> {
     /// Speaks for the terminal that has this key.
     pub const fn new(link: L, key: &'k OnlineKey) -> Self {
@@ -28,7 +31,7 @@ impl<'k, L: Link> LinkAuthority<'k, L> {
         &mut self,
         question: Q,
         request: fn(Signed<Q>) -> Request,
-        answer: fn(Response) -> Result<Signed<Q::Answer>, Box<Response>>,
+        answer: fn(Response) -> Answered<Q::Answer>,
     ) -> Result<Q::Answer, Error> {
         let asked = Signed::by(self.key, question);
         let response =

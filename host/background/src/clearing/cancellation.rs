@@ -70,16 +70,17 @@ pub(crate) fn stated(booking: &mut Booking<'_>, iep: IepId, bought: Counter) -> 
             }
         }
         Some(_) => Ok(()),
-        None => booking.tx.insert_taken_back(iep, bought),
+        None => {
+            booking.tx.insert_taken_back(iep, bought)?;
+            booking.doubt(iep)
+        }
     }
 }
 
 /// Takes back a purchase that has come in after its purse has said so.
 pub(crate) fn meet_purchase(booking: &mut Booking<'_>, iep: IepId, bought: Counter) -> Result<(), Error> {
-    if !booking.tx.take_taken_back(iep, bought)? {
-        return Ok(());
-    }
-    stated(booking, iep, bought)
+    let doubts = booking.purse(iep)?.is_some_and(|purse| purse.doubts);
+    if doubts && booking.tx.take_taken_back(iep, bought)? { stated(booking, iep, bought) } else { Ok(()) }
 }
 
 /// Purchase and cancellation net to zero; the merchant is not paid. Once, whatever tells of it.

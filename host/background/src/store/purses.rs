@@ -74,6 +74,7 @@ const SELECT: &str =
     EXISTS (SELECT 1 FROM claim WHERE claim.purse = p.purse AND state IN (1, 4))
     OR EXISTS (SELECT 1 FROM transfer WHERE transfer.purse = p.purse AND state = 1)
     OR EXISTS (SELECT 1 FROM waiting WHERE waiting.purse = p.purse)
+    OR EXISTS (SELECT 1 FROM taken_back WHERE taken_back.purse = p.purse)
     FROM purse p";
 
 fn read(row: &Row<'_>) -> Result<Purse, Error> {
