@@ -116,7 +116,7 @@ impl Journal for FullDisk {
         Err(host::Error::File { path: "journal".into(), source })
     }
 
-    fn settle(&mut self, _: Counter) -> Result<(), host::Error> {
+    fn settle(&mut self, _: apdu_spec::element::SamCounter) -> Result<(), host::Error> {
         Ok(())
     }
 

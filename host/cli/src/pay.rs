@@ -3,7 +3,6 @@
 
 use apdu_spec::element::Kind;
 use host::card::purse::PurseCard;
-use host::terminal::purchase::Receipt;
 use serde_json::json;
 use simulation::{Error, World};
 
@@ -89,19 +88,13 @@ impl Cancel {
         if last.kind != Kind::Purchase {
             return Err(self.nothing());
         }
-        let receipt = Receipt {
-            iep: world.iep(self.purse)?,
-            amount: last.amount,
-            time: last.time,
-            nt_psam: last.nt_sam,
-            credited: None,
-        };
-        world.cancel(self.purse, &self.at, &receipt)?;
+        // Which payment it is, the purse's log says, and may lie: the PSAM lets the purse prove it.
+        let amount = world.cancel(self.purse, &self.at, last.nt_sam)?;
         let balance = balance(&mut world, self.purse);
         if global.json {
-            output::json(&json!({ "purse": self.purse, "cancelled": last.amount.get(), "balance": balance }));
+            output::json(&json!({ "purse": self.purse, "cancelled": amount.get(), "balance": balance }));
         } else {
-            let amount = output::money(last.amount.get().into(), currency);
+            let amount = output::money(amount.get().into(), currency);
             let balance = balance
                 .map_or(String::new(), |minor| format!(", balance {}", output::money(minor, currency)));
             output::line(format_args!("Purse {}: {amount} given back{balance}", self.purse));

@@ -5,7 +5,7 @@
 //! back from DEBIT IEP, the purse is asked what happened, and answers under a MAC.
 
 use apdu_spec::StatusWord;
-use apdu_spec::element::{Amount, Counter, IepId, Kind, Time};
+use apdu_spec::element::{Amount, IepId, Kind, SamCounter, Time};
 use apdu_spec::purse::{Execute, Executed, Initialized};
 use apdu_spec::record::{Counterpart, Statement};
 use apdu_spec::sam::{CreditRequest, Credited, OpenPurchase, Opened, VerifyContact};
@@ -62,7 +62,7 @@ pub struct Receipt {
     /// When.
     pub time: Time,
     /// Number of the payment at the PSAM.
-    pub nt_psam: Counter,
+    pub nt_psam: SamCounter,
     /// Where the PSAM keeps it; nothing where the payment was recovered.
     pub credited: Option<Credited>,
 }

@@ -82,6 +82,7 @@ impl Real {
                 group: GROUP,
                 versions: vec![VERSION],
                 providers: vec![provider()],
+                connection: background::store::participants::Connection::Periodic,
             };
             let blocks = background.issue_sam(&order, &mut random, NOW).expect("issued");
             card(AppletKind::Sam, Aid::PSAM, &blocks, number.into())

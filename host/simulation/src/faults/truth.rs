@@ -12,7 +12,7 @@
 //! here: what terminals believe, who shows evidence to whom, and which number the load
 //! terminal gave its orders, which only the books check. Settlement is the books' own as well.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use apdu_spec::element::Kind as Wire;
 
@@ -52,6 +52,8 @@ pub struct Truth {
     pub pending: Vec<Session>,
     /// Sessions of which the load terminal says that they move no value.
     pub not_moved: BTreeSet<Session>,
+    /// Orders that each PSAM has given, and the number of the last one.
+    orders: BTreeMap<usize, (u64, usize)>,
     /// The first thing that must not be.
     pub violation: Option<String>,
 }
@@ -131,10 +133,22 @@ impl Truth {
         self.must(stands == must, || format!("PSAM {sam}: NT, batch, oldest {stands:?}; must be {must:?}"));
     }
 
-    /// Number of the purchase that a PSAM has ordered last.
+    /// An order of a PSAM has left, or was lost with its answer; its number, where it was seen.
+    pub fn ordered(&mut self, sam: usize, session: Session, number: Option<usize>) {
+        let openings = self.model.sams[sam].openings.iter();
+        let place = openings.rev().position(|of| of.session == session);
+        let known = place.map(|back| self.model.sams[sam].openings.len() - back);
+        self.must(number.is_none() || number == known, || {
+            format!("PSAM {sam} gave an order of {session:?} number {number:?}; it must be {known:?}")
+        });
+        let orders = self.orders.entry(sam).or_default();
+        *orders = (orders.0 + 1, known.unwrap_or_default());
+    }
+
+    /// How many orders a PSAM has given, and the number of the last one.
     #[must_use]
-    pub fn last_opened(&self, sam: usize) -> usize {
-        self.model.sams[sam].openings.len()
+    pub fn orders(&self, sam: usize) -> (u64, usize) {
+        self.orders.get(&sam).copied().unwrap_or_default()
     }
 
     /// Whether a purchase was debited, and its amount.
