@@ -26,8 +26,9 @@ use rand_core::SeedableRng as _;
 use crate::chip::Chip;
 use crate::scheme::{self, GROUP, NOW, VERSION, amount, sam_id};
 
-/// Purchases that a purse makes before [`Till::settle`]: it holds this many receipts.
-pub const PURCHASES_A_PURSE: usize = 15;
+/// Purchases that a purse makes before [`Till::settle`]: it holds 14 receipts before the last one,
+/// that of its load among them.
+pub const PURCHASES_A_PURSE: usize = 14;
 
 /// A command APDU: header, data field, and Le 00. The width of a field is known when this is
 /// compiled, so that it costs its move and no more.
