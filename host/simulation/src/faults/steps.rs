@@ -244,7 +244,9 @@ impl System {
                 let (kind, minor) = (truth::kind(intent.kind), intent.amount.get());
                 truth.shown("load terminal", (purse, nv), kind, minor);
             }
-            Transfer::Refused(intent, _) => truth.not_moved((purse, intent.nt.get() as usize)),
+            Transfer::Refused(intent, _) => {
+                truth.not_moved((purse, intent.nt.get() as usize), intent.challenge);
+            }
             Transfer::InDoubt(..) => {}
         }
     }

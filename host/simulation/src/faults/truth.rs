@@ -14,7 +14,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use apdu_spec::element::Kind as Wire;
+use apdu_spec::element::{Kind as Wire, Random};
 
 use super::tally::Tally;
 use crate::model::{Commit, Event, Kind, Minor, Model, Purchase, Refused, Session};
@@ -51,7 +51,9 @@ pub struct Truth {
     /// Loads and unloads of which the issuer does not know what became.
     pub pending: Vec<Session>,
     /// Sessions of which the load terminal says that they move no value.
-    pub not_moved: BTreeSet<Session>,
+    not_moved: BTreeSet<Session>,
+    /// The challenge that each purse was asked for in its session.
+    challenges: BTreeMap<Session, Random>,
     /// Orders that each PSAM has given, and the number of the last one.
     orders: BTreeMap<usize, (u64, usize)>,
     /// The first thing that must not be.
@@ -80,9 +82,10 @@ impl Truth {
         }
     }
 
-    /// A purse has answered INITIALIZE IEP.
-    pub fn stated(&mut self, purse: usize, nt: usize) {
+    /// A purse has answered INITIALIZE IEP to whoever asked with this challenge.
+    pub fn stated(&mut self, purse: usize, nt: usize, challenge: Random) {
         self.tell(Event::SessionOpened { purse });
+        self.challenges.insert((purse, nt), challenge);
         let now = self.model.purses[purse].nt;
         self.must(nt == now, || format!("purse {purse} states session {nt}; it must be {now}"));
     }
@@ -187,8 +190,12 @@ impl Truth {
         });
     }
 
-    /// The load terminal says that a session moved no value, and never will.
-    pub fn not_moved(&mut self, session: Session) {
+    /// The load terminal says that what it began with this challenge moved no value, and never
+    /// will. The number of the session may be a line's invention; then there is no such session.
+    pub fn not_moved(&mut self, session: Session, challenge: Random) {
+        if self.challenges.get(&session) != Some(&challenge) {
+            return;
+        }
         self.not_moved.insert(session);
         let moved = self.model.purses[session.0].log.iter().any(|entry| entry.nt == session.1);
         self.must(!moved, || format!("the load terminal says that session {session:?} moved no value"));
