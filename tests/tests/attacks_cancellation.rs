@@ -201,7 +201,7 @@ fn the_cashier_cancels_1_00_and_the_psam_voids_no_50_00() {
     assert_eq!([&mut small, &mut great].map(balance), [19_900, 15_000]);
     // What the log shows counts for nothing: the amount is the PSAM's.
     let mut relay = other_log(small.clone(), great.clone());
-    assert_eq!(cashier.terminal.cancel(&mut relay, meant).expect("cancelled"), amount(100));
+    assert_eq!(cashier.terminal.cancel(&mut relay, meant).expect("cancelled").amount, amount(100));
     assert_eq!([&mut small, &mut great].map(balance), [20_000, 15_000]);
     let said = cashier.outcomes();
     assert!(

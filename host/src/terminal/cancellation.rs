@@ -4,7 +4,7 @@
 //! The amount goes back into the purse and nowhere else: for a void no cash is ever handed out,
 //! and no goods are taken back before the PSAM has seen the purse's own word.
 
-use apdu_spec::element::{Amount, Kind, SamCounter, Search};
+use apdu_spec::element::{Amount, Balance, Kind, SamCounter, Search};
 use apdu_spec::purse::PreviousSignature;
 
 use super::PaymentTerminal;
@@ -12,18 +12,27 @@ use crate::Error;
 use crate::card::purse::{PurseCard, check_asked};
 use crate::reader::Reader;
 
+/// A payment that its purse has taken back, as the purse says under a MAC that the PSAM has checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TakenBack {
+    /// Amount, minor units: that of the payment at the PSAM.
+    pub amount: Amount,
+    /// Balance of the purse after it, minor units.
+    pub balance: Option<Balance>,
+}
+
 impl PaymentTerminal {
     /// The PSAM voids the payment `nt_psam` on the word of its purse, then the purse takes the
-    /// amount back: the amount that the PSAM knows, minor units. When the purse is gone in between, the
+    /// amount back. When the purse is gone in between, the
     /// same call again finishes it; should that never happen, the background system refunds on
     /// the purse's evidence.
-    pub fn cancel(&mut self, purse: &mut dyn Reader, nt_psam: SamCounter) -> Result<Amount, Error> {
+    pub fn cancel(&mut self, purse: &mut dyn Reader, nt_psam: SamCounter) -> Result<TakenBack, Error> {
         let mut purse = PurseCard::select(purse)?;
         if purse.is_blocked() {
             return Err(Error::Blocked);
         }
-        if let Some(amount) = self.taken_back(&mut purse, nt_psam)? {
-            return Ok(amount);
+        if let Some(taken_back) = self.taken_back(&mut purse, nt_psam)? {
+            return Ok(taken_back);
         }
         let previous = self.last_commit(&mut purse)?;
         let secret = self.sam.cancel(nt_psam, previous)?.secret;
@@ -44,7 +53,7 @@ impl PaymentTerminal {
         &mut self,
         purse: &mut PurseCard<'_>,
         nt_psam: SamCounter,
-    ) -> Result<Option<Amount>, Error> {
+    ) -> Result<Option<TakenBack>, Error> {
         let previous = self.last_commit(purse)?;
         let last = previous.to_receipt().ok().flatten();
         let sam = self.information.sam;
@@ -57,7 +66,7 @@ impl PaymentTerminal {
         let previous = self.last_commit(purse)?;
         self.sam.store_receipt(previous)?;
         let same = previous.to_receipt().ok().flatten() == Some(entry);
-        Ok(same.then_some(entry.order.amount))
+        Ok(same.then_some(TakenBack { amount: entry.order.amount, balance: entry.balance_after() }))
     }
 
     /// What the purse says under a MAC, which the PSAM can check, of its last value commit.

@@ -3,6 +3,7 @@
 use apdu_spec::element::{Amount, SamCounter, Time};
 use host::reader::Reader;
 use host::terminal::PaymentTerminal;
+use host::terminal::cancellation::TakenBack;
 use host::terminal::journal::Intent;
 use host::terminal::purchase::{Payment, Receipt};
 
@@ -36,9 +37,8 @@ impl World {
         Ok(terminal.contact(purse, now).map(drop)?)
     }
 
-    /// The payment `nt_psam` of the purse is cancelled at its terminal; what the purse has got back, as
-    /// the PSAM says.
-    pub fn cancel(&mut self, number: u64, terminal: &str, nt_psam: SamCounter) -> Result<Amount, Error> {
+    /// The payment `nt_psam` of the purse is cancelled at its terminal; what the purse has got back.
+    pub fn cancel(&mut self, number: u64, terminal: &str, nt_psam: SamCounter) -> Result<TakenBack, Error> {
         let iep = self.iep(number)?;
         let (purse, terminal) = self.tap(number, terminal)?;
         match terminal.cancel(purse, nt_psam) {
