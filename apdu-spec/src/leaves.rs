@@ -197,17 +197,15 @@ mod tests {
         let mut bytes = [0; 255];
         let start = shape.min - 1;
         bytes[start] = 2;
-        let lines = shown(&shape, &bytes[..start + 1 + 2 * 16]);
-        assert_eq!(lines.last().map(String::as_str), Some("sums.1.total = 0"));
+        let lines = shown(&shape, &bytes[..start + 1 + 2 * 28]);
+        assert_eq!(lines.last().map(String::as_str), Some("sums.1.claimed = 0"));
     }
 
     #[test]
     fn secrets_become_zero_and_are_not_shown() {
-        for (shape, length, kept) in [
-            (StoreData::ROW.request, 25, 5),
-            (CreditCancellation::ROW.request, 16, 0),
-            (PsamCancel::ROW.response, 16, 0),
-        ] {
+        for (shape, length, kept) in
+            [(StoreData::ROW.request, 25, 5), (CreditCancellation::ROW.request, 16, 0)]
+        {
             let mut bytes = [0xA5; 40];
             assert!(redact(&shape, &mut bytes[..length]));
             assert!(bytes[..kept].iter().all(|byte| *byte == 0xA5));
@@ -220,5 +218,9 @@ mod tests {
             assert_eq!(bytes, [0, 0]);
         }
         assert!(!redact(&GetBalance::ROW.response, &mut [0xA5; 11]));
+        // Only the secret goes.
+        let mut bytes = [0x15; 20];
+        assert!(redact(&PsamCancel::ROW.response, &mut bytes));
+        assert_eq!((&bytes[..16], &bytes[16..]), (&[0; 16][..], &[0x15; 4][..]));
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::crypto::Key;
 use crate::crypto::secure_channel::{Scp02Variant, Scp03Variant};
-use crate::element::{Amount, Bcd, Currency, Date, KeyReference, Pin, ProviderId, SamId};
+use crate::element::{Amount, Bcd, Currency, Date, KeyReference, Pin, ProviderId, SamId, Time};
 use crate::record::Identity;
 use crate::wire::{Element, List};
 use crate::{code, layout};
@@ -61,6 +61,10 @@ layout! {
         currency: Currency,
         /// Greatest amount of one purchase, minor units.
         purchase_limit: Amount,
+        /// When it was issued: the first time that it is told under a MAC.
+        time: Time,
+        /// How long it takes payments without being told the time anew, seconds.
+        window: u32,
         /// Key group whose purses it serves.
         group: u8,
         /// Providers whose purses it serves.

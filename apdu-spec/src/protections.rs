@@ -26,6 +26,8 @@ pub trait Protections: Debug + Send + 'static {
     const RECEIPT_KEPT: bool = true;
     /// PSAM: S3 is checked before a payment is credited.
     const ANSWER_VERIFIED: bool = true;
+    /// PSAM: a payment is voided only where its own purse says that it was its last.
+    const LAST_PURCHASE_PROVEN: bool = true;
     /// PSAM: a batch is forgotten only on the word of the background system.
     const ACKNOWLEDGEMENT_VERIFIED: bool = true;
 

@@ -4,7 +4,9 @@
 //! A load is the same with CREDIT IEP, and the issuer in place of the PSAM.
 
 use crate::crypto::Key;
-use crate::element::{Amount, Balance, Counter, Currency, KeyReference, Kind, Mac, Pin, SamId, Search, Time};
+use crate::element::{
+    Amount, Balance, Counter, Currency, KeyReference, Kind, Mac, Pin, SamCounter, SamId, Search, Time,
+};
 use crate::record::{Counterpart, Identity, LogEntry, Order, Statement};
 use crate::{command_set, layout};
 
@@ -93,7 +95,7 @@ layout! {
 }
 
 layout! {
-    /// What became of an earlier transaction: 152 bytes.
+    /// What became of an earlier transaction: 158 bytes.
     #[derive(Copy)]
     pub struct PreviousSignature {
         /// Key of the MAC.
@@ -167,7 +169,7 @@ layout! {
 }
 
 layout! {
-    /// A line of the log, for display: 28 bytes.
+    /// A line of the log, for display: 29 bytes.
     #[derive(Copy)]
     pub struct LogLine {
         /// Type of transaction.
@@ -181,7 +183,7 @@ layout! {
         /// PSAM or load terminal.
         sam: SamId,
         /// Its number of the transaction.
-        nt_sam: Counter,
+        nt_sam: SamCounter,
         /// Amount, minor units.
         amount: Amount,
         /// Balance after, minor units.

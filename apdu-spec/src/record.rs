@@ -4,8 +4,8 @@
 use core::fmt;
 
 use crate::element::{
-    Amount, Balance, BatchNumber, Counter, Currency, Date, IepId, KeyReference, Kind, Mac, Random, SamId,
-    Time,
+    Amount, Balance, BatchNumber, Counter, Currency, Date, IepId, KeyReference, Kind, Mac, Random,
+    SamCounter, SamId, Service, Time,
 };
 use crate::wire::{Element, Malformed, hex};
 use crate::{code, layout, transparent};
@@ -26,7 +26,7 @@ layout! {
 }
 
 layout! {
-    /// Where the purse stands before a transaction: 29 bytes.
+    /// Where the purse stands before a transaction: 34 bytes.
     #[derive(Copy)]
     pub struct Position {
         /// Balance, minor units.
@@ -35,21 +35,25 @@ layout! {
         nt: Counter,
         /// Number of the last value commit (NV_IEP).
         nv: Counter,
-        /// NV of the last load.
+        /// NV of the last online load.
         nv_load: Counter,
         /// NV of the last cancellation.
         nv_cancellation: Counter,
-        /// Loaded offline since the last online load, minor units.
-        offline_load: Amount,
+        /// Loaded offline in all its life, minor units.
+        offline_total: Amount,
+        /// That sum when the issuer last renewed the ceiling of offline loads.
+        offline_base: Amount,
         /// Random number of the purse for this session (R_IEP).
         random: Random,
         /// Receipts held: value commits that nobody has taken over.
         receipts: u8,
+        /// Whether it moves value.
+        service: Service,
     }
 }
 
 layout! {
-    /// What S1 says about the purse: 46 bytes.
+    /// What S1 says about the purse: 51 bytes.
     #[derive(Copy)]
     pub struct Statement {
         /// The purse.
@@ -71,7 +75,7 @@ layout! {
 }
 
 layout! {
-    /// What the counterpart orders, under S2: 22 bytes.
+    /// What the counterpart orders, under S2: 23 bytes.
     #[derive(Copy)]
     pub struct Order {
         /// Amount, minor units.
@@ -79,7 +83,7 @@ layout! {
         /// When.
         time: Time,
         /// Number of the transaction at the counterpart (NT_PSAM).
-        nt: Counter,
+        nt: SamCounter,
         /// Highest NV whose receipt has been taken over; the purse frees up to it.
         taken_over: Counter,
         /// Terms of this type of transaction.
@@ -151,7 +155,7 @@ impl fmt::Debug for Terms {
 transparent!(Terms([u8; 8]));
 
 layout! {
-    /// A value commit as the purse logs it: 85 bytes. The newest one *is* the
+    /// A value commit as the purse logs it: 91 bytes. The newest one *is* the
     /// state of the purse: balance and counters follow from it.
     #[derive(Copy)]
     pub struct LogEntry {
@@ -173,7 +177,7 @@ layout! {
 }
 
 layout! {
-    /// A value commit that stands alone, outside its purse: 102 bytes.
+    /// A value commit that stands alone, outside its purse: 108 bytes.
     #[derive(Copy)]
     pub struct ValueRecord {
         /// The purse.
@@ -215,7 +219,7 @@ pub const fn balance_after(kind: Kind, before: Balance, amount: Amount) -> Optio
 }
 
 layout! {
-    /// A payment that a PSAM has opened: 79 bytes. Numbered by NT_PSAM.
+    /// A payment that a PSAM has opened: 85 bytes. Numbered by NT_PSAM.
     #[derive(Copy)]
     pub struct Opening {
         /// Key of S1, S2 and S3.
@@ -238,7 +242,8 @@ code! {
         Unresolved = 0x02,
         /// Never debited: the purse said so under a MAC.
         NotDebited = 0x03,
-        /// Cancelled at this PSAM: it does not ask for payment.
+        /// Cancelled or renounced at this PSAM: it does not ask for payment. S3 and S6 are zero
+        /// where nothing had come back.
         Voided = 0x04,
         /// A receipt of any value commit, taken over from a purse.
         Receipt = 0x05,
@@ -246,7 +251,7 @@ code! {
 }
 
 layout! {
-    /// An entry of a batch as it leaves the PSAM: 122 bytes.
+    /// An entry of a batch as it leaves the PSAM: 132 bytes.
     #[derive(Copy)]
     pub struct BatchRecord {
         /// The PSAM that hands it in.
@@ -257,6 +262,8 @@ layout! {
         index: u16,
         /// What became of it.
         outcome: Outcome,
+        /// The list of blocked purses that the PSAM had when the batch began, or a newer one.
+        list: u32,
         /// The value commit; S3 and S6 are zero where none came back.
         value: ValueRecord,
         /// The PSAM's MAC over all of it, for the background system.
@@ -265,10 +272,10 @@ layout! {
 }
 
 const _: () = {
-    assert!(Identity::MAX == 17 && Position::MAX == 29 && Statement::MAX == 46);
-    assert!(Counterpart::MAX == 14 && Order::MAX == 22);
-    assert!(LogEntry::MAX == 85 && ValueRecord::MAX == 102 && Opening::MAX == 79);
-    assert!(BatchRecord::MAX == 122);
+    assert!(Identity::MAX == 17 && Position::MAX == 34 && Statement::MAX == 51);
+    assert!(Counterpart::MAX == 14 && Order::MAX == 23);
+    assert!(LogEntry::MAX == 91 && ValueRecord::MAX == 108 && Opening::MAX == 85);
+    assert!(BatchRecord::MAX == 132);
 };
 
 #[cfg(test)]

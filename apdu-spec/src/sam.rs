@@ -5,7 +5,9 @@
 
 use crate::batch::{Acknowledgement, Trailer};
 use crate::crypto::Key;
-use crate::element::{Amount, BatchNumber, Counter, Currency, Date, KeyReference, Mac, Random, SamId, Time};
+use crate::element::{
+    Amount, BatchNumber, Currency, Date, KeyReference, Mac, Random, SamCounter, SamId, Time,
+};
 use crate::purse::PreviousSignature;
 use crate::record::{BatchRecord, Order, Statement};
 use crate::{command_set, layout};
@@ -67,7 +69,7 @@ layout! {
     #[derive(Copy)]
     pub struct CreditRequest {
         /// NT_PSAM of the purchase.
-        nt: Counter,
+        nt: SamCounter,
         /// S3.
         s3: Mac,
         /// S6.
@@ -93,7 +95,7 @@ layout! {
     #[derive(Copy)]
     pub struct CompleteRequest {
         /// NT_PSAM of the purchase.
-        nt: Counter,
+        nt: SamCounter,
         /// The purse's answer to GET PREVIOUS IEP SIGNATURE by NT.
         previous: PreviousSignature,
     }
@@ -113,7 +115,18 @@ layout! {
     #[derive(Copy)]
     pub struct CancelPurchase {
         /// NT_PSAM of the purchase.
-        nt: Counter,
+        nt: SamCounter,
+        /// The purse's answer to GET PREVIOUS IEP SIGNATURE by the NV of the purchase.
+        previous: PreviousSignature,
+    }
+}
+
+layout! {
+    /// PSAM RENOUNCE.
+    #[derive(Copy)]
+    pub struct RenounceRequest {
+        /// NT_PSAM of the purchase.
+        nt: SamCounter,
     }
 }
 
@@ -122,6 +135,8 @@ layout! {
     pub struct CancellationSecret {
         /// The secret that the purchase's commitment was made with.
         secret: Key,
+        /// What the purse gets back, minor units: the one amount that a terminal may show.
+        amount: Amount,
     }
 }
 
@@ -160,7 +175,7 @@ layout! {
         /// Highest key version.
         version: u8,
         /// Last NT_PSAM.
-        nt: Counter,
+        nt: SamCounter,
         /// Purchases that are open.
         open: u8,
         /// Number of the open batch.
@@ -169,6 +184,13 @@ layout! {
         entries: u16,
         /// Oldest closed batch that is not acknowledged; the open one where there is none.
         oldest: BatchNumber,
+        /// Payments must not be dated before this time: that of the last one, or what the
+        /// background system has told since.
+        floor: Time,
+        /// Payments must not be dated after this time.
+        ceiling: Time,
+        /// The list of blocked purses that it has.
+        list: u32,
     }
 }
 
@@ -180,16 +202,18 @@ command_set! {
             in [Personalized], status [],
             "ISO/IEC 7816-4:2013, 11.6.3";
         /// INITIALIZE PSAM for Purchase: checks S1, expiry, currency, provider, key and
-        /// limits; keeps the open purchase with room for its record; answers the order under S2.
+        /// limits, and the clock; keeps the open purchase with room for its record; answers the order
+        /// under S2. What the same purse left open at the same NV was never debited: its number and
+        /// its room serve again.
         InitializePsam = [0x90 0x70 0x00 0x00] OpenPurchase => Opened,
             in [Personalized], status [CONDITIONS_NOT_SATISFIED, REFERENCE_NOT_FOUND, KEY_RETIRED, WRONG_MAC,
                 EXPIRED, FOREIGN_PURSE, LIMIT_EXCEEDED, RECEIPTS_FULL, COUNTER_AT_MAXIMUM,
-                NOT_ENOUGH_MEMORY],
+                CLOCK_REFUSED, LIST_TOO_OLD, NOT_ENOUGH_MEMORY],
             "EN 1546-3 (INS); bytes project-defined";
         /// INITIALIZE PSAM for a contact without debit: checks S1 and the rest, opens nothing.
         VerifyPurse = [0x90 0x70 0x02 0x00] VerifyContact => (),
             in [Personalized], status [CONDITIONS_NOT_SATISFIED, REFERENCE_NOT_FOUND, KEY_RETIRED, WRONG_MAC,
-                EXPIRED, FOREIGN_PURSE],
+                EXPIRED, FOREIGN_PURSE, CLOCK_REFUSED],
             "project-defined";
         /// CREDIT PSAM: checks S3, commits the payment to the batch.
         CreditPsam = [0x90 0x72 0x00 0x00] CreditRequest => Credited,
@@ -201,7 +225,7 @@ command_set! {
                 WRONG_MAC, NOT_ENOUGH_MEMORY],
             "EN 1546-3 (INS); bytes project-defined";
         /// INITIALIZE PSAM for Collection: closes the open batch, answers its trailer under S4.
-        /// Purchases that are still open become claims of that batch.
+        /// Purchases that are still open become claims of that batch. A batch may be empty.
         CloseBatch = [0x90 0x76 0x00 0x00] () => Trailer,
             in [Personalized, Blocked], status [RECORD_NOT_FOUND, BATCHES_FULL, COUNTER_AT_MAXIMUM,
                 NOT_ENOUGH_MEMORY],
@@ -227,11 +251,19 @@ command_set! {
             in [Personalized], status [CONDITIONS_NOT_SATISFIED, RECORD_NOT_FOUND, REFERENCE_NOT_FOUND, KEY_RETIRED,
                 WRONG_MAC, FOREIGN_PURSE, NOT_ENOUGH_MEMORY],
             "project-defined";
-        /// PSAM CANCEL PURCHASE: voids a payment of the open batch, then reveals the secret
-        /// with which the purse takes it back. Repeats give the same secret.
+        /// PSAM CANCEL PURCHASE: on the word of the purse itself that this payment is its last
+        /// value commit, and that the amount can come back, voids a payment of the open batch, then
+        /// reveals the secret with which the purse takes it back. Repeats give the same secret, until the
+        /// batch is acknowledged.
         PsamCancel = [0x90 0x8A 0x00 0x00] CancelPurchase => CancellationSecret,
-            in [Personalized], status [RECORD_NOT_FOUND, CONDITIONS_NOT_SATISFIED, NOT_ENOUGH_MEMORY],
+            in [Personalized], status [RECORD_NOT_FOUND, CONDITIONS_NOT_SATISFIED, REFERENCE_NOT_FOUND,
+                KEY_RETIRED, WRONG_MAC, RECEIPTS_FULL, NOT_ENOUGH_MEMORY],
             "CEPS (cancel last purchase); bytes project-defined";
+        /// PSAM RENOUNCE: voids a payment of the open batch, or one that is open, without the purse.
+        /// The secret stays secret; the issuer gives the amount back where it was paid.
+        PsamRenounce = [0x90 0x8A 0x01 0x00] RenounceRequest => (),
+            in [Personalized], status [RECORD_NOT_FOUND, CONDITIONS_NOT_SATISFIED, NOT_ENOUGH_MEMORY],
+            "project-defined";
         /// GET DATA 0102: how this PSAM stands.
         GetSamData = [0x00 0xCA 0x01 0x02] () => SamInformation,
             in [Personalized, Blocked], status [],

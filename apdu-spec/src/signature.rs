@@ -5,13 +5,12 @@
 //! Every input begins with the [`Heading`], so that a MAC of one name, type of
 //! transaction or key is never valid as another.
 
-use crate::element::{Amount, Balance, BatchNumber, Counter, KeyReference, Kind, Mac, SamId, Search};
+use crate::element::{
+    Amount, Balance, BatchNumber, Counter, KeyReference, Kind, Mac, SamCounter, SamId, Search,
+};
 use crate::record::{BatchRecord, Counterpart, LogEntry, Order, Statement};
 use crate::wire::Element;
 use crate::{code, layout};
-
-/// Layout version of all inputs of this crate.
-pub const LAYOUT: u8 = 1;
 
 code! {
     /// Names of the MACs.
@@ -40,29 +39,29 @@ code! {
         Request = 0x11,
         /// Background to load terminal: what became of its request.
         Answer = 0x12,
+        /// PSAM to background: one link of the chain over the records of a batch.
+        Chain = 0x14,
     }
 }
 
 layout! {
-    /// What every input begins with: 6 bytes.
+    /// What every input begins with: 5 bytes. The layout of the rest is in the key's algorithm.
     #[derive(Copy)]
     pub struct Heading {
         /// Name of the MAC.
         name: Name,
         /// Type of transaction.
         kind: Kind,
-        /// Layout version.
-        layout: u8,
         /// Key.
         key: KeyReference,
     }
 }
 
 impl Heading {
-    /// The heading of this crate's layout.
+    /// The heading of a MAC.
     #[must_use]
     pub const fn new(name: Name, kind: Kind, key: KeyReference) -> Self {
-        Self { name, kind, layout: LAYOUT, key }
+        Self { name, kind, key }
     }
 }
 
@@ -173,7 +172,7 @@ layout! {
         /// The PSAM.
         sam: SamId,
         /// Its number of the purchase.
-        nt: Counter,
+        nt: SamCounter,
         /// The amount.
         amount: Amount,
     }
@@ -199,6 +198,6 @@ layout! {
 pub const INPUT_MAX: usize = 176;
 
 const _: () = {
-    assert!(S1::MAX == 70 && S2::MAX == 42 && S6::MAX == 103 && S3::MAX == 22);
+    assert!(S1::MAX == 74 && S2::MAX == 42 && S6::MAX == 108 && S3::MAX == 21);
     assert!(Previous::MAX <= INPUT_MAX && S5::MAX <= INPUT_MAX);
 };

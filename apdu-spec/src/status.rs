@@ -52,6 +52,8 @@ status_words! {
     BATCHES_FULL = 0x940A, "closed batches must be acknowledged first";
     KEY_RETIRED = 0x940B, "this key version has been retired: the other side needs newer keys";
     CARD_BLOCKED = 0x940C, "too many authentications were wrong: the card is blocked until its issuer lifts that";
+    CLOCK_REFUSED = 0x940D, "the terminal's clock is behind the last payment, or too far ahead: set it";
+    LIST_TOO_OLD = 0x940E, "the list of blocked purses is too old: bring this PSAM a newer one";
 }
 
 impl StatusWord {

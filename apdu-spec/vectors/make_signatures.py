@@ -12,7 +12,8 @@ from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 
-AES_CMAC, RETAIL_MAC = 1, 2
+# The high nibble is the layout of all inputs.
+AES_CMAC, RETAIL_MAC = 0x21, 0x22
 
 
 def number(value, width):
@@ -91,11 +92,12 @@ def derive(algorithm, key, label, context):
 
 
 # Codes and numbers of the story.
-PURCHASE, RECOVERY, LAYOUT, VERSION, GROUP = 0x01, 0x07, 1, 1, 1
+PURCHASE, RECOVERY, VERSION, GROUP = 0x01, 0x07, 1, 1
 S1, S2, S3, S4, S5, S6, PREVIOUS, ACKNOWLEDGEMENT, RELEASE, COMMITMENT = range(1, 11)
+CHAIN = 0x14
 K_STATEMENT, K_ORDER, K_CERTIFICATE, K_PREVIOUS, K_RECORD, K_SECRET = range(0x11, 0x17)
 F_PURCHASE, F_CERTIFICATE, F_RECORD, F_CANCELLATION = 2, 3, 4, 5
-NT_IEP, NT_SAM, NV, AMOUNT, BATCH, INDEX = 7, 42, 3, 1_250, 3, 5
+NT_IEP, NT_SAM, NV, AMOUNT, BATCH, INDEX, LIST = 7, 42, 3, 1_250, 3, 5, 7
 
 
 def master(first):
@@ -106,7 +108,7 @@ def story(algorithm):
     out = {}
     key = bytes([algorithm, GROUP, VERSION])
     record_reference = bytes([algorithm, 0, VERSION])
-    heading = lambda name, kind=PURCHASE, key=key: bytes([name, kind, LAYOUT]) + key
+    heading = lambda name, kind=PURCHASE, key=key: bytes([name, kind]) + key
 
     iep = number(280_001, 3) + number(4_711, 5)
     sam = number(280_101, 3) + number(7, 3)
@@ -116,7 +118,8 @@ def story(algorithm):
 
     def position(balance, nv, random, receipts):
         counters = number(NT_IEP, 3) + number(nv, 3) + number(1, 3) + number(0, 3)
-        return number(balance, 4) + counters + number(0, 4) + random + number(receipts, 1)
+        offline = number(0, 4) + number(0, 4)
+        return number(balance, 4) + counters + offline + random + number(receipts, 1) + b"\x00"
 
     before = position(5_000, NV, random, 2)
     statement = identity + before
@@ -130,16 +133,16 @@ def story(algorithm):
     kdt = out["KDT"] = card_key(algorithm, master(0x20), card, F_RECORD, 0)
 
     k1 = out["K1"] = derive(algorithm, kdp, K_STATEMENT, session)
-    ks = out["KS"] = derive(algorithm, k1, K_ORDER, number(NT_SAM, 3))
+    ks = out["KS"] = derive(algorithm, k1, K_ORDER, number(NT_SAM, 4))
     k6 = out["K6"] = derive(algorithm, kdc, K_CERTIFICATE, session)
     kr = out["KR"] = derive(algorithm, kdr, K_RECORD, number(BATCH, 3))
 
-    secret_context = iep + number(NT_IEP, 3) + number(NT_SAM, 3)
+    secret_context = iep + number(NT_IEP, 3) + number(NT_SAM, 4)
     secret = out["SECRET"] = derive(algorithm, kdx, K_SECRET, secret_context)
-    committed = heading(COMMITMENT) + statement + sam + number(NT_SAM, 3) + number(AMOUNT, 4)
+    committed = heading(COMMITMENT) + statement + sam + number(NT_SAM, 4) + number(AMOUNT, 4)
     commitment = out["COMMITMENT"] = mac(algorithm, secret, committed)
 
-    order = number(AMOUNT, 4) + number(1_700_000_000, 4) + number(NT_SAM, 3) + number(1, 3) + commitment
+    order = number(AMOUNT, 4) + number(1_700_000_000, 4) + number(NT_SAM, 4) + number(1, 3) + commitment
     s1 = out["S1"] = mac(algorithm, k1, heading(S1) + statement + counterpart + number(0, 4))
     s2 = out["S2"] = mac(algorithm, ks, heading(S2) + s1 + sam + order)
     after = number(5_000 - AMOUNT, 4) + number(NV + 1, 3)
@@ -147,15 +150,18 @@ def story(algorithm):
     s3 = out["S3"] = mac(algorithm, ks, heading(S3) + s2 + s6)
 
     entry = bytes([PURCHASE]) + key + before + counterpart + order + s3 + s6
-    record = sam + number(BATCH, 3) + number(INDEX, 2) + b"\x01" + identity + entry
+    record = sam + number(BATCH, 3) + number(INDEX, 2) + b"\x01" + number(LIST, 4) + identity + entry
     s5 = out["S5"] = mac(algorithm, kr, heading(S5, key=record_reference) + record + bytes(8))
-    link = heading(S4, key=record_reference) + number(BATCH, 3) + bytes(8) + s5
+    link = heading(CHAIN, key=record_reference) + number(BATCH, 3) + bytes(8) + s5
     chain = out["CHAIN"] = mac(algorithm, kr, link)
-    sums = b"\x01" + number(280_001, 3) + number(978, 2) + b"\x02" + number(1, 2) + number(AMOUNT, 8)
-    front = sam + number(BATCH, 3) + b"\x11" * 8 + number(1, 2) + number(0, 2) + number(NT_SAM, 3)
-    trailer = front + chain + bytes(8) + sums
+    totals = number(100_000 + AMOUNT, 6) + number(2_500, 6) + number(400, 6)
+    sums = b"\x01" + number(280_001, 3) + number(978, 2) + b"\x02" + number(81, 4) + totals
+    front = sam + number(BATCH, 3) + b"\x11" * 8 + number(1, 2) + number(0, 2) + number(NT_SAM, 4)
+    told = number(1_700_000_000, 4) + number(LIST, 4) + number(2, 3)
+    trailer = front + told + chain + bytes(8) + sums
     s4 = out["S4"] = mac(algorithm, kr, heading(S4, key=record_reference) + trailer)
     acknowledged = heading(ACKNOWLEDGEMENT, key=record_reference) + sam + number(BATCH, 3) + s4
+    acknowledged += number(1_700_003_600, 4) + number(LIST, 4) + b"\x01" + number(40, 4) + b"\x01"
     out["ACKNOWLEDGEMENT"] = mac(algorithm, kr, acknowledged)
 
     asker = sam + bytes(range(0xE0, 0xE8))

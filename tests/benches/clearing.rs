@@ -5,10 +5,13 @@
 use std::path::Path;
 use std::time::Instant;
 
-use apdu_spec::element::Currency;
+use apdu_spec::batch::Acknowledgement;
+use apdu_spec::element::{Currency, Mac};
+use apdu_spec::wire::List;
 use background::ledger::account::Account;
 use background::ledger::posting::Event;
 use background::store::Store;
+use background::store::batches::StoredBatch;
 use background::store::commits::{CommitState, Evidence, Source};
 use background::store::postings::PostingRow;
 use background::{Background, Error, MerchantId};
@@ -56,15 +59,29 @@ fn insert(store: &mut Store, merchant: MerchantId, batch: &Batch) -> Result<(), 
     let mut ordered: Vec<_> = batch.records.iter().collect();
     ordered.sort_by_key(|record| (record.value.identity.iep, record.value.entry.position.nv));
     store.transaction("plain", |tx| {
-        tx.insert_batch(&batch.trailer, NOW)?;
+        tx.insert_batch(&plain_batch(batch))?;
         let debit = tx.account(Account::Float(provider()), Currency::EUR)?;
         let credit = tx.account(Account::Payable(merchant), Currency::EUR)?;
         for record in ordered {
-            tx.insert_commit(&Evidence::Batch(*record), CommitState::Booked, Source::Own)?;
+            tx.insert_commit(
+                &Evidence::Batch(*record),
+                CommitState::Booked,
+                Source::Own,
+                Some(record.batch),
+            )?;
             let nv = record.value.entry.nv().ok_or(Error::Overflow)?;
             let posting = PostingRow { debit, credit, amount: record.value.entry.order.amount.get().into() };
             tx.insert_posting(&Event::Payment(record.value.identity.iep, nv), &posting, NOW)?;
         }
         Ok(())
     })
+}
+
+/// The row of a batch, with an acknowledgement that nobody checks.
+fn plain_batch(batch: &Batch) -> StoredBatch {
+    let trailer = batch.trailer.clone();
+    let (sam, number, s4) = (trailer.sam, trailer.batch, trailer.s4);
+    let (resolved, mac) = (List::new(), Mac::default());
+    let acknowledgement = Acknowledgement { sam, batch: number, s4, time: NOW, list_min: 0, resolved, mac };
+    StoredBatch { before: trailer.sums.clone(), trailer, received: NOW, acknowledgement }
 }

@@ -12,7 +12,7 @@ use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
 use aes::{Aes128Enc, Block};
 use apdu_spec::Element;
 use apdu_spec::crypto::session_key::{SecretContext, SessionContext};
-use apdu_spec::element::Counter;
+use apdu_spec::element::SamCounter;
 use apdu_spec::signature::{Commitment, S1, S2, S3, S5, S6};
 
 /// A key and what is computed under it.
@@ -33,7 +33,7 @@ const DERIVATION: usize = 5;
 /// nothing is kept.
 pub(crate) const PURSE: &[Use] = &[
     fresh("KMP of the purse", &[("K1 from the session", DERIVATION + width::<SessionContext>())]),
-    fresh("K1", &[("S1", width::<S1>()), ("KS from NT_PSAM", DERIVATION + width::<Counter>())]),
+    fresh("K1", &[("S1", width::<S1>()), ("KS from NT_PSAM", DERIVATION + width::<SamCounter>())]),
     fresh("KS", &[("S2, checked", width::<S2>()), ("S3", width::<S3>())]),
     fresh("KMC of the purse", &[("key of S6 from the session", DERIVATION + width::<SessionContext>())]),
     fresh("key of S6", &[("S6", width::<S6>())]),
@@ -43,7 +43,7 @@ pub(crate) const PURSE: &[Use] = &[
 pub(crate) const PSAM: &[Use] = &[
     kept("KMP of the group", &[("KMP of the purse, AN10922: 01 and 16 bytes", 17)]),
     fresh("KMP of the purse", &[("K1 from the session", DERIVATION + width::<SessionContext>())]),
-    fresh("K1", &[("S1, checked", width::<S1>()), ("KS from NT_PSAM", DERIVATION + width::<Counter>())]),
+    fresh("K1", &[("S1, checked", width::<S1>()), ("KS from NT_PSAM", DERIVATION + width::<SamCounter>())]),
     kept("cancellation key", &[("R of this purchase", DERIVATION + width::<SecretContext>())]),
     fresh("R", &[("C, the commitment in S2", width::<Commitment>())]),
     fresh("KS", &[("S2", width::<S2>()), ("S3, checked", width::<S3>())]),

@@ -3,13 +3,14 @@
 //! PSAMs another purse each time.
 //!
 //! Not counted, because they stay: type of transaction, key, currency, provider, the NV
-//! of the last cancellation and the offline load; on the purse also its own identity, the
-//! NV of its last load and what was taken over; on the PSAM its own identity. Numbers that a
+//! of the last cancellation, both sums of offline loads and whether the purse moves value; on the
+//! purse also its own identity, the NV of its last load and what was taken over; on the PSAM its
+//! own identity and the version of its list, which an entry has from its batch. Numbers that a
 //! record has by its place (NV of the purse's log, NT_PSAM, place in the batch) change
 //! and are counted.
 
 use apdu_spec::Element;
-use apdu_spec::element::{Amount, Balance, Counter, Date, Mac, PurseNumber, Random, SamId, Time};
+use apdu_spec::element::{Amount, Balance, Counter, Date, Mac, PurseNumber, Random, SamCounter, SamId, Time};
 use apdu_spec::record::{Outcome, Terms};
 
 /// A field that changes, and its width.
@@ -30,7 +31,7 @@ pub(crate) const PURSE: &[Field] = &[
     ("challenge of the PSAM", width::<Random>()),
     ("amount", width::<Amount>()),
     ("time", width::<Time>()),
-    ("NT_PSAM", width::<Counter>()),
+    ("NT_PSAM", width::<SamCounter>()),
     ("terms: cancellation commitment", width::<Terms>()),
     ("S3", width::<Mac>()),
     ("S6", width::<Mac>()),
@@ -50,7 +51,7 @@ pub(crate) const PSAM: &[Field] = &[
     ("challenge", width::<Random>()),
     ("amount", width::<Amount>()),
     ("time", width::<Time>()),
-    ("NT_PSAM", width::<Counter>()),
+    ("NT_PSAM", width::<SamCounter>()),
     ("taken over up to NV", width::<Counter>()),
     ("terms: cancellation commitment", width::<Terms>()),
     ("outcome", width::<Outcome>()),

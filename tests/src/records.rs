@@ -3,19 +3,18 @@
 
 use std::path::Path;
 
-use apdu_spec::batch::{Sum, Trailer};
+use apdu_spec::batch::{Sums, Trailer};
 use apdu_spec::crypto::mac::MacKey;
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
-use apdu_spec::element::{Amount, BatchNumber, Counter, Currency, Kind, Mac, Random};
+use apdu_spec::element::{Amount, Balance, BatchNumber, Counter, Kind, Mac, Random, SamCounter, Service};
 use apdu_spec::personalisation::Function;
 use apdu_spec::record::{
-    BatchRecord, Counterpart, LogEntry, Order, Outcome, Position, Statement, Terms, ValueRecord,
+    BatchRecord, Counterpart, Identity, LogEntry, Order, Outcome, Position, Statement, Terms, ValueRecord,
     balance_after,
 };
 use apdu_spec::signature::{ChainLink, Heading, Name, S1, S2, S3, S5, S6};
-use apdu_spec::wire::List;
 use background::store::Store;
-use background::store::participants::{Module, Role};
+use background::store::participants::{Connection, Module, Role};
 use background::store::purses::Purse;
 use background::{Error, MerchantId, Vault, VaultFile};
 use network::Batch;
@@ -58,17 +57,20 @@ pub fn populate(store: &mut Store, purses: u64) -> Result<MerchantId, Error> {
             role: Role::Psam,
             merchant: Some(merchant),
             record_key: Some(reference(Function::Record)),
+            connection: Connection::Periodic,
         };
         tx.insert_module(sam_id(1), &module, "Till", NOW)?;
         for number in 1..=purses {
-            let identity = identity(number);
-            let purse =
-                Purse::new(identity.iep, identity.currency, identity.expiry, identity.maximum, amount(0));
+            let Identity { iep, currency, expiry, maximum } = identity(number);
+            let purse = Purse::new(iep, currency, expiry, maximum, OVERDRAFT, amount(20_000));
             tx.insert_purse(&purse, NOW)?;
         }
         Ok(merchant)
     })
 }
+
+/// What each purse may owe: they pay and are never loaded.
+const OVERDRAFT: Amount = Amount::MAX;
 
 /// A purse in software that only pays.
 struct Payer {
@@ -82,14 +84,16 @@ impl Payer {
         let identity = identity(number);
         let zero = Counter::default();
         let position = Position {
-            balance: identity.maximum,
+            balance: Balance(0),
             nt: zero,
             nv: zero,
             nv_load: zero,
             nv_cancellation: zero,
-            offline_load: Amount::default(),
+            offline_total: Amount::default(),
+            offline_base: Amount::default(),
             random: Random(number.to_be_bytes()),
             receipts: 0,
+            service: Service::Open,
         };
         let key = |function| {
             DerivationKey::new(scheme::own_key(identity.iep, function), reference(function).algorithm)
@@ -139,7 +143,7 @@ impl Payer {
 #[must_use]
 pub fn batches(count: u32, records: u16, purses: u64) -> Vec<Batch> {
     let mut payers: Vec<_> = (1..=purses).map(Payer::new).collect();
-    let mut previous = Mac::default();
+    let (mut previous, mut sums) = (Mac::default(), Sums::new());
     let mut nt = 0;
     let key = DerivationKey::new(
         scheme::own_key(sam_id(1), Function::Record),
@@ -152,38 +156,44 @@ pub fn batches(count: u32, records: u16, purses: u64) -> Vec<Batch> {
                 nt += 1;
                 let payer = nt as usize % payers.len();
                 let terms = Terms::commitment(Mac([9; 8]));
-                let order =
-                    Order { amount: amount(100), time: NOW, nt: counter(nt), taken_over: counter(0), terms };
+                let order = Order {
+                    amount: amount(100),
+                    time: NOW,
+                    nt: SamCounter(nt),
+                    taken_over: counter(0),
+                    terms,
+                };
                 payers[payer].pay(order)
             });
-            let batch = close(&key.record_key(batch), batch, previous, values.collect());
-            previous = batch.trailer.s4;
+            let batch = close(&key.record_key(batch), batch, previous, &sums, values.collect());
+            (previous, sums) = (batch.trailer.s4, batch.trailer.sums.clone());
             batch
         })
         .collect()
 }
 
 /// A batch under S5 and S4.
-fn close(key: &MacKey, batch: BatchNumber, previous: Mac, values: Vec<ValueRecord>) -> Batch {
+fn close(key: &MacKey, batch: BatchNumber, previous: Mac, before: &Sums, values: Vec<ValueRecord>) -> Batch {
     let sam = sam_id(1);
     let reference = reference(Function::Record);
     let heading = |name| Heading::new(name, Kind::Purchase, reference);
     let sign = |(index, value)| {
         let index = u16::try_from(index).expect("small");
-        let record = BatchRecord { sam, batch, index, outcome: Outcome::Credited, value, s5: Mac::default() };
+        let (outcome, list, s5) = (Outcome::Credited, 0, Mac::default());
+        let record = BatchRecord { sam, batch, index, outcome, list, value, s5 };
         BatchRecord { s5: key.sign(&S5 { heading: heading(Name::S5), record }), ..record }
     };
     let records: Vec<_> = values.into_iter().enumerate().map(sign).collect();
     let chain = records.iter().fold(Mac::default(), |previous, record| {
-        key.sign(&ChainLink { heading: heading(Name::S4), batch, previous, s5: record.s5 })
+        key.sign(&ChainLink { heading: heading(Name::Chain), batch, previous, s5: record.s5 })
     });
     let count = u16::try_from(records.len()).expect("small");
-    let total = records.iter().map(|record| i64::from(record.value.entry.order.amount.get())).sum();
-    let mut sums = List::new();
-    sums.push(Sum { provider: provider(), currency: Currency::EUR, count, total }).expect("room for one");
-    let nt = records.last().map_or_else(Counter::default, |record| record.value.entry.order.nt);
+    let mut sums = before.clone();
+    records.iter().try_for_each(|record| record.add_to(&mut sums)).expect("small");
+    let nt = records.last().map_or_else(SamCounter::default, |record| record.value.entry.order.nt);
+    let (time, list, oldest, s4) = (NOW, 0, batch, Mac::default());
     let mut trailer =
-        Trailer { sam, batch, previous, count, unresolved: 0, nt, chain, s4: Mac::default(), sums };
+        Trailer { sam, batch, previous, count, unresolved: 0, nt, time, list, oldest, chain, s4, sums };
     trailer.s4 = key.sign(&trailer.input(reference));
     Batch { trailer, records }
 }

@@ -131,6 +131,8 @@ pub fn sam_data(number: u32) -> (SamParameters, Vec<KeyData>) {
         expiry: Date(NOW.date().0 + 365),
         currency: Currency::EUR,
         purchase_limit: amount(100_000),
+        time: NOW,
+        window: 365 * 86_400,
         group: GROUP,
         providers,
     };

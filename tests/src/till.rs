@@ -6,7 +6,7 @@ use apdu_spec::aid::Aid;
 use apdu_spec::batch::Acknowledgement;
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
 use apdu_spec::declare::Command;
-use apdu_spec::element::{Amount, BatchNumber, Kind, Mac, Random};
+use apdu_spec::element::{Amount, BatchNumber, Kind, Mac, Random, SamCounter};
 use apdu_spec::interindustry::FIRST_QUIET;
 use apdu_spec::personalisation::{DataGroup, Function, KeyData};
 use apdu_spec::purse::{CreditLoad, Execute, Executed, InitializeLoad, InitializeTransfer, Initialized};
@@ -14,6 +14,7 @@ use apdu_spec::record::{Counterpart, Decision, Order, Terms, balance_after};
 use apdu_spec::sam::{CloseBatch, Opened, PsamAcknowledge};
 use apdu_spec::security_domain::DataBlock;
 use apdu_spec::signature::{Heading, Name, S2};
+use apdu_spec::wire::List;
 use card_os::Card;
 use card_os::applets::AppletKind;
 use card_os::kernel::Response;
@@ -23,10 +24,11 @@ use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng as _;
 
 use crate::chip::Chip;
-use crate::scheme::{self, GROUP, NOW, VERSION, amount, counter, sam_id};
+use crate::scheme::{self, GROUP, NOW, VERSION, amount, sam_id};
 
-/// Purchases that a purse makes before [`Till::settle`]: it holds this many receipts.
-pub const PURCHASES_A_PURSE: usize = 15;
+/// Purchases that a purse makes before [`Till::settle`]: it holds 14 receipts before the last one,
+/// that of its load among them.
+pub const PURCHASES_A_PURSE: usize = 14;
 
 /// A command APDU: header, data field, and Le 00. The width of a field is known when this is
 /// compiled, so that it costs its move and no more.
@@ -112,7 +114,7 @@ impl CommandBytes {
     /// # Panics
     /// Never: an order begins with amount (4) and time (4).
     pub fn credit_psam(&mut self, opened: &[u8; Opened::MAX], executed: &[u8; Executed::MAX]) -> &[u8] {
-        let nt = opened[8..].first_chunk::<3>().expect("an order");
+        let nt = opened[8..].first_chunk::<4>().expect("an order");
         self.begin([0x90, 0x72, 0x00, 0x00]).field(nt).field(executed).end()
     }
 
@@ -251,7 +253,7 @@ impl Purse {
         let after = balance_after(kind, position.balance, request.amount).expect("in range");
         let terms = Terms::decision(Decision::Approved(after));
         let order =
-            Order { amount: request.amount, time: NOW, nt: counter(1), taken_over: position.nv, terms };
+            Order { amount: request.amount, time: NOW, nt: SamCounter(1), taken_over: position.nv, terms };
         let heading = Heading::new(Name::S2, kind, initialized.key);
         let s2 = S2 { heading, s1: initialized.s1, sam: counterpart.sam, order };
         let s2 = k1.order_key(order.nt).sign(&s2);
@@ -295,7 +297,8 @@ impl Sam {
     pub fn collect(&mut self) {
         let trailer = self.reader.execute::<CloseBatch>(&());
         let (sam, batch, s4) = (trailer.sam, trailer.batch, trailer.s4);
-        let mut acknowledgement = Acknowledgement { sam, batch, s4, mac: Mac::default() };
+        let (list_min, resolved, mac) = (0, List::new(), Mac::default());
+        let mut acknowledgement = Acknowledgement { sam, batch, s4, time: NOW, list_min, resolved, mac };
         let input = acknowledgement.input(scheme::reference(Function::Record));
         acknowledgement.mac = record_key(self.id, batch).sign(&input);
         self.reader.execute::<PsamAcknowledge>(&acknowledgement);

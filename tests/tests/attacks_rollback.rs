@@ -94,7 +94,7 @@ fn a_psam_from_before_its_cancellation_is_not_paid() {
     let receipt = world.pay(1, "kiosk", amount(4_000), NOW).expect("paid");
     drop(world);
     let copy = Copy::of(&sam(&place));
-    place.world().cancel(1, "kiosk", &receipt).expect("cancelled");
+    place.world().cancel(1, "kiosk", receipt.nt_psam).expect("cancelled");
     copy.back();
     std::fs::remove_file(place.data.join("terminals/1/journal")).expect("his journal as well");
     let mut world = place.world();

@@ -12,7 +12,7 @@ use apdu_spec::Element;
 use apdu_spec::batch::{Acknowledgement, Trailer};
 use apdu_spec::download::{Download, Parcel, TRAILER_INDEX};
 use apdu_spec::element::{BatchNumber, Mac, SamId};
-use apdu_spec::wire::Octets;
+use apdu_spec::wire::{List, Octets};
 use host::card::transfer::TransferCard;
 use host::reader::virtual_reader::VirtualReader;
 use place::{NOW, Place, amount};
@@ -304,6 +304,11 @@ fn altered(parcel: &Parcel) -> Parcel {
     Parcel { content: Octets::new(&content).expect("as long"), ..parcel.clone() }
 }
 
+/// The word that a batch is stored, under this MAC.
+fn acknowledgement(sam: SamId, batch: BatchNumber, s4: Mac, mac: Mac) -> Acknowledgement {
+    Acknowledgement { sam, batch, s4, time: NOW, list_min: 0, resolved: List::new(), mac }
+}
+
 /// The courier writes acknowledgements himself, so that the PSAM forgets its batch: without
 /// a MAC, with that of another batch, for another PSAM, and nonsense. The PSAM refuses them,
 /// and takes the right one that lies behind them.
@@ -314,7 +319,7 @@ fn forged_and_foreign_acknowledgements() {
     scene.collect();
     let trailer = scene.parcels().pop().expect("a trailer");
     let trailer = Trailer::from_bytes(trailer.content.as_slice()).expect("a trailer");
-    let forged = |batch: BatchNumber, s4, mac| Acknowledgement { sam, batch, s4, mac };
+    let forged = |batch, s4, mac| acknowledgement(sam, batch, s4, mac);
     let next = trailer.batch.next().expect("a number");
     let words = [
         forged(trailer.batch, trailer.s4, Mac::default()),
@@ -350,7 +355,7 @@ fn acknowledgements_planted_around_the_right_one() {
     let plant = |scene: &mut Scene, batch: BatchNumber, count: u8| {
         scene.courier(|card| {
             for number in 0..count {
-                let word = Acknowledgement { sam, batch, s4: trailer.s4, mac: Mac([number; 8]) };
+                let word = acknowledgement(sam, batch, trailer.s4, Mac([number; 8]));
                 let mut buffer = [0; Acknowledgement::MAX];
                 let content = Octets::new(word.to_slice(&mut buffer).expect("fits")).expect("short");
                 card.append_download(&Download { sam, content }).expect("on board");

@@ -1,6 +1,8 @@
 //! Figures that are the same on every machine, as budgets: better may be written down
 //! here, worse needs a reason. Times are measured by the benchmark and asserted nowhere.
 
+#![allow(clippy::cast_precision_loss)] // counts of bytes
+
 #[path = "../benches/floor.rs"]
 mod floor;
 #[path = "../benches/information.rs"]
@@ -17,13 +19,15 @@ use system_tests::till::{Purse, Sam, Till, purchase};
 
 /// Key set-ups and blocks of the cipher that a purchase cannot do without.
 const FLOOR_PURSE: (usize, usize) = (5, 22);
-const FLOOR_PSAM: (usize, usize) = (4, 30);
+const FLOOR_PSAM: (usize, usize) = (4, 31);
 /// Bytes that a purchase tells a card.
-const INFORMATION: [usize; 2] = [68, 88];
+const INFORMATION: [usize; 2] = [69, 89];
 /// Bytes programmed a purchase: purse, PSAM; with seals and reclaiming, and without.
-const PROGRAMMED: [(f64, f64); 2] = [(108.8, 98.4), (122.6, 121.6)];
+const PROGRAMMED: [(f64, f64); 2] = [(108.2, 98.3), (129.9, 129.4)];
+/// What they may be over the bytes of new information: the goal.
+const OVERHEAD: f64 = 1.6;
 /// APDUs and bytes on the wire: purse, PSAM.
-const WIRE: [(usize, usize); 2] = [(3, 148), (3, 158)];
+const WIRE: [(usize, usize); 2] = [(3, 154), (3, 165)];
 /// Key set-ups and blocks that a personalisation cannot do without, at both ends.
 const FLOOR_PERSONALISATION: (usize, usize) = (28, 200);
 /// What passes on the wire to a purse that is personalised and gets its issuer's keys.
@@ -54,8 +58,10 @@ fn a_purchase_takes_no_more_than_these_bytes_on_the_wire() {
 
 #[test]
 fn a_purchase_programs_no_more_than_these_bytes() {
-    for (wear, (total, awaited)) in Till::new(9, 2).wear(1_000).into_iter().zip(PROGRAMMED) {
+    let wears = Till::new(9, 2).wear(1_000).into_iter().zip(PROGRAMMED).zip(INFORMATION);
+    for ((wear, (total, awaited)), information) in wears {
         assert!(wear.total <= total && wear.awaited <= awaited, "{wear:?}");
+        assert!(wear.total <= OVERHEAD * information as f64, "{wear:?} for {information} bytes");
     }
 }
 

@@ -43,7 +43,7 @@ fn what_another_psam_has_handed_in_is_not_paid_out_while_its_own_can_take_it_bac
     world.collect("bakery").expect("collected");
     let cleared = world.clear(NOW).expect("cleared");
     assert_eq!((cleared.stored.len(), cleared.settlement), (1, None));
-    world.cancel(1, "kiosk", &receipt).expect("taken back");
+    world.cancel(1, "kiosk", receipt.nt_psam).expect("taken back");
     collect_and_clear(&mut world, &["kiosk"]);
     assert_eq!(world.equation().expect("counted").difference(), 0);
     // The log of the purse forgets the cancellation.

@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 
-use apdu_spec::element::{Algorithm, Amount, Counter, Kind, Time};
+use apdu_spec::element::{Algorithm, Amount, Kind, SamCounter, Time};
 use host::reader::Reader;
 use host::reader::virtual_reader::VirtualReader;
 use host::terminal::PaymentTerminal;
@@ -116,7 +116,7 @@ impl Journal for FullDisk {
         Err(host::Error::File { path: "journal".into(), source })
     }
 
-    fn settle(&mut self, _: Counter) -> Result<(), host::Error> {
+    fn settle(&mut self, _: SamCounter) -> Result<(), host::Error> {
         Ok(())
     }
 

@@ -10,7 +10,7 @@
 use super::Key;
 use super::derivation::tdea_pair;
 use super::mac::{MacKey, Message, OneTimeKey, cmac_once};
-use crate::element::{Algorithm, BatchNumber, Counter, IepId, Kind, Random, SamId};
+use crate::element::{Algorithm, BatchNumber, Counter, IepId, Kind, Random, SamCounter, SamId};
 use crate::layout;
 use crate::record::Counterpart;
 use crate::wire::Element;
@@ -44,7 +44,7 @@ layout! {
 }
 
 layout! {
-    /// Context of a cancellation secret: 15 bytes.
+    /// Context of a cancellation secret: 16 bytes.
     #[derive(Copy)]
     pub struct SecretContext {
         /// The purse.
@@ -52,7 +52,7 @@ layout! {
         /// NT_IEP of the purchase.
         nt_iep: Counter,
         /// NT_PSAM of the purchase.
-        nt_psam: Counter,
+        nt_psam: SamCounter,
     }
 }
 
@@ -172,7 +172,7 @@ impl StatementKey {
     /// KS, which makes S2 and S3: K1 and the counterpart's number of the transaction.
     #[must_use]
     #[inline(never)]
-    pub fn order_key(&self, nt: Counter) -> MacKey {
+    pub fn order_key(&self, nt: SamCounter) -> MacKey {
         MacKey::new(&self.0.derive(Label::Order, &nt), self.0.algorithm())
     }
 }

@@ -19,12 +19,13 @@ code! {
 }
 
 code! {
-    /// Algorithm of a key (ALG_IEP): it belongs to the key version.
+    /// Algorithm of a key (ALG_IEP): it belongs to the key version. The high nibble is the layout
+    /// of all inputs of MACs, so that each record says which one it was made under.
     pub enum Algorithm: u8 {
         /// AES-128 CMAC (NIST SP 800-38B), truncated to eight bytes.
-        AesCmac = 0x01,
+        AesCmac = 0x21,
         /// Retail MAC with two-key Triple DES (ISO/IEC 9797-1 algorithm 3, padding 2).
-        RetailMac = 0x02,
+        RetailMac = 0x22,
     }
 }
 
@@ -35,6 +36,16 @@ code! {
         Nt = 0x00,
         /// By NV: a receipt. "Nothing found" says nothing about a session.
         Nv = 0x01,
+    }
+}
+
+code! {
+    /// Whether a purse moves value.
+    pub enum Service: u8 {
+        /// It does.
+        Open = 0x00,
+        /// Its issuer has blocked it: it answers questions alone.
+        Blocked = 0x01,
     }
 }
 

@@ -13,10 +13,12 @@ pub mod pin;
 pub mod secret;
 pub mod time;
 
-pub use code::{Algorithm, KeyReference, Kind, Search};
+pub use code::{Algorithm, KeyReference, Kind, Search, Service};
 pub use decimal::Bcd;
-pub use money::{Amount, Balance, Currency, Money};
-pub use number::{AcquirerId, BatchNumber, Counter, IepId, ProviderId, PurseNumber, SamId, SamNumber};
+pub use money::{Amount, Balance, Currency, Money, Total};
+pub use number::{
+    AcquirerId, BatchNumber, Counter, IepId, ProviderId, PurseNumber, SamCounter, SamId, SamNumber,
+};
 pub use pin::Pin;
 pub use secret::{Mac, Random};
 pub use time::{Date, Time};

@@ -53,6 +53,55 @@ impl Element for Amount {
     }
 }
 
+/// A sum over the life of a module, minor units: 6 bytes, 0 to 281,474,976,710,655. It only
+/// grows.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Total(u64);
+
+impl Total {
+    /// The greatest sum: more than two million of the greatest amounts.
+    pub const MAX: Self = Self((1 << 48) - 1);
+
+    /// The sum, unless it is wider than six bytes.
+    #[must_use]
+    pub const fn new(minor: u64) -> Option<Self> {
+        if minor <= Self::MAX.0 { Some(Self(minor)) } else { None }
+    }
+
+    /// Minor units.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The sum with one amount more; nothing where it is wider than six bytes then.
+    #[must_use]
+    pub const fn plus(self, amount: Amount) -> Option<Self> {
+        Self::new(self.0 + amount.0 as u64)
+    }
+}
+
+impl fmt::Debug for Total {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl Element for Total {
+    const MIN: usize = 6;
+    const MAX: usize = 6;
+    const FORM: Form = Form::Unsigned { width: 6, max: (1 << 48) - 1 };
+    #[inline]
+    fn encode(&self, writer: &mut Writer<'_>) {
+        let [_, _, bytes @ ..] = self.0.to_be_bytes();
+        writer.put(&bytes);
+    }
+    #[inline]
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        reader.array().map(|[a, b, c, d, e, f]| Self(u64::from_be_bytes([0, 0, a, b, c, d, e, f])))
+    }
+}
+
 /// What a purse holds, in minor units (BAL_IEP): 4 bytes, two's complement;
 /// below zero within the overdraft.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

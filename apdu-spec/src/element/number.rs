@@ -3,8 +3,8 @@
 use core::fmt;
 
 use crate::form::Form;
-use crate::layout;
 use crate::wire::{Element, Malformed, Reader, Writer};
+use crate::{layout, transparent};
 
 /// Unsigned numbers of three bytes.
 macro_rules! three_bytes {
@@ -66,7 +66,7 @@ three_bytes! {
     AcquirerId;
     /// Number of a security module or load terminal within its acquirer.
     SamNumber;
-    /// A transaction counter, NT or NV. It never wraps: at its maximum the card refuses.
+    /// A counter of a purse, NT_IEP or NV_IEP. It never wraps: at its maximum the card refuses.
     Counter;
     /// Number of a batch of one PSAM, from 1.
     BatchNumber;
@@ -85,6 +85,48 @@ impl Counter {
         self.0.checked_sub(earlier.0)
     }
 }
+
+/// Number of a transaction at its PSAM or load terminal (NT_PSAM): 4 bytes, because a busy gate
+/// uses up three in two years. It never wraps: at its maximum the module refuses.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct SamCounter(pub u32);
+
+impl SamCounter {
+    /// One more, or nothing at the maximum.
+    #[must_use]
+    pub const fn next(self) -> Option<Self> {
+        match self.0.checked_add(1) {
+            Some(next) => Some(Self(next)),
+            None => None,
+        }
+    }
+
+    /// The value.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// How far this counter is ahead of `earlier`; nothing where it is behind.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Option<u32> {
+        self.0.checked_sub(earlier.0)
+    }
+}
+
+impl fmt::Debug for SamCounter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl fmt::Display for SamCounter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+transparent!(SamCounter(u32));
 
 impl BatchNumber {
     /// One more, or nothing at the maximum.

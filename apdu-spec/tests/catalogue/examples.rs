@@ -6,7 +6,9 @@ use apdu_spec::crypto::Key;
 use apdu_spec::crypto::secure_channel::{KeyType, Level, Token};
 use apdu_spec::declare::{Command, Row};
 use apdu_spec::download::{Download, Parcel};
-use apdu_spec::element::{Algorithm, Balance, BatchNumber, Currency, Date, KeyReference, Kind, Mac, Pin};
+use apdu_spec::element::{
+    Algorithm, Balance, BatchNumber, Currency, Date, KeyReference, Kind, Mac, Pin, SamCounter, Time,
+};
 use apdu_spec::interindustry::{FIRST, Select, SelectRequest, SelectResponse};
 use apdu_spec::legacy::geldkarte::AmountsFile;
 use apdu_spec::legacy::{
@@ -24,8 +26,8 @@ use apdu_spec::record::{Decision, Order, Terms};
 use apdu_spec::sam::{
     CancelPurchase, CancellationSecret, Challenge, CloseBatch, CollectRequest, CompleteRequest, CreditPsam,
     CreditRequest, Credited, GetChallenge, GetSamData, InitializePsam, OpenPurchase, Opened, PsamAcknowledge,
-    PsamCancel, PsamCollect, PsamComplete, ReadTrailer, ReceiptRequest, SamInformation, StoreReceipt,
-    TrailerRequest, VerifyContact, VerifyPurse,
+    PsamCancel, PsamCollect, PsamComplete, PsamRenounce, ReadTrailer, ReceiptRequest, RenounceRequest,
+    SamInformation, StoreReceipt, TrailerRequest, VerifyContact, VerifyPurse,
 };
 use apdu_spec::security_domain::{
     Confirmation, DataBlock, DataObject, Delete, DeleteRequest, Deletion, ExternalAuthenticate,
@@ -187,7 +189,7 @@ fn transfers(story: &Story) -> Vec<Example> {
     let execute = |balance| {
         let terms = Terms::decision(Decision::Approved(Balance(balance)));
         let order =
-            Order { amount: amount(2_000), time: TIME, nt: counter(9), taken_over: counter(3), terms };
+            Order { amount: amount(2_000), time: TIME, nt: SamCounter(9), taken_over: counter(3), terms };
         Execute { order, s2: Mac([0xA2; 8]) }
     };
     let executed = Executed { s3: Mac([0xA3; 8]), s6: Mac([0xA6; 8]) };
@@ -217,7 +219,11 @@ fn purchase(story: &Story) -> Vec<Example> {
             &Credited { batch: batch(), index: 5, s5: story.record.s5 },
         ),
         example::<VerifyPurse>(&VerifyContact { key, statement, s1, time: TIME }, &()),
-        example::<PsamCancel>(&CancelPurchase { nt }, &CancellationSecret { secret: story.secret.clone() }),
+        example::<PsamCancel>(
+            &CancelPurchase { nt, previous: story.previous },
+            &CancellationSecret { secret: story.secret.clone(), amount: order.amount },
+        ),
+        example::<PsamRenounce>(&RenounceRequest { nt }, &()),
     ]
 }
 
@@ -228,7 +234,7 @@ fn inquiries(story: &Story) -> Vec<Example> {
         counterpart: counterpart(FRESH),
         number: counter(number),
     };
-    let not_debited = apdu_spec::purse::PreviousSignature { found: 0, receipt: [0; 85], ..story.previous };
+    let not_debited = apdu_spec::purse::PreviousSignature { found: 0, receipt: [0; 91], ..story.previous };
     let balance =
         BalanceResponse { balance: Balance(-310), maximum: Balance(15_000), currency: Currency::GBP };
     let line = LogLine {
@@ -237,7 +243,7 @@ fn inquiries(story: &Story) -> Vec<Example> {
         nt: counter(7),
         time: TIME,
         sam: sam(),
-        nt_sam: counter(42),
+        nt_sam: SamCounter(42),
         amount: amount(1_250),
         balance: Balance(3_750),
     };
@@ -254,7 +260,7 @@ fn inquiries(story: &Story) -> Vec<Example> {
         example::<GetBalance>(&(), &balance),
         example::<ReadRecord>(&ReadLog { record: 1 }, &line),
         example::<GetPurseData>(&(), &information),
-        example::<PsamComplete>(&CompleteRequest { nt: counter(42), previous: not_debited }, &()),
+        example::<PsamComplete>(&CompleteRequest { nt: SamCounter(42), previous: not_debited }, &()),
         example::<StoreReceipt>(&ReceiptRequest { previous: story.previous }, &()),
     ]
 }
@@ -266,11 +272,14 @@ fn collection(story: &Story) -> Vec<Example> {
         currency: Currency::EUR,
         group: GROUP,
         version: VERSION,
-        nt: counter(42),
+        nt: SamCounter(42),
         open: 1,
         batch: BatchNumber::new(4).unwrap(),
         entries: 6,
         oldest: batch(),
+        floor: TIME,
+        ceiling: Time(TIME.0 + 86_400),
+        list: 7,
     };
     vec![
         example::<CloseBatch>(&(), &story.trailer),

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use apdu_spec::batch::{Acknowledgement, Sum, Trailer};
+use apdu_spec::batch::{Acknowledgement, Resolution, Sum, Trailer};
 use apdu_spec::crypto::Key;
 use apdu_spec::crypto::derivation::{Holder, card_key};
 use apdu_spec::crypto::mac::{MacKey, OneTimeKey};
@@ -14,7 +14,7 @@ use apdu_spec::crypto::session_key::{DerivationKey, MasterKey, SecretContext, Se
 use apdu_spec::download::Release;
 use apdu_spec::element::{
     AcquirerId, Algorithm, Amount, Balance, BatchNumber, Counter, Currency, Date, IepId, KeyReference, Kind,
-    Mac, ProviderId, PurseNumber, Random, SamId, SamNumber, Time,
+    Mac, ProviderId, PurseNumber, Random, SamCounter, SamId, SamNumber, Service, Time, Total,
 };
 use apdu_spec::personalisation::Function;
 use apdu_spec::purse::PreviousSignature;
@@ -70,9 +70,11 @@ fn position(balance: i32, nv: u32, random: Random, receipts: u8) -> Position {
         nv: counter(nv),
         nv_load: counter(1),
         nv_cancellation: counter(0),
-        offline_load: amount(0),
+        offline_total: amount(0),
+        offline_base: amount(0),
         random,
         receipts,
+        service: Service::Open,
     }
 }
 
@@ -131,7 +133,7 @@ impl Story {
         let (statement, counterpart) = (statement(), counterpart(CHALLENGE));
         let Position { nt, random, .. } = statement.position;
         let context = SessionContext { kind: Kind::Purchase, nt, random, counterpart };
-        let nt_psam = counter(42);
+        let nt_psam = SamCounter(42);
         let k1 = derivation("KDP").statement_key(&context);
         let ks = k1.order_key(nt_psam);
         let k6 = derivation("KDC").certificate_key(&context);
@@ -165,13 +167,23 @@ impl Story {
             batch: batch(),
             index: 5,
             outcome: Outcome::Credited,
+            list: 7,
             value,
             s5: Mac::default(),
         };
         record.s5 = kr.sign(&S5 { heading: Heading::new(Name::S5, Kind::Purchase, own), record });
         let trailer = Self::close(&kr, own, &record);
-        let mut acknowledgement =
-            Acknowledgement { sam: sam(), batch: batch(), s4: trailer.s4, mac: Mac::default() };
+        let mut resolved = List::new();
+        resolved.push(Resolution { nt: SamCounter(40), paid: 1 }).unwrap();
+        let mut acknowledgement = Acknowledgement {
+            sam: sam(),
+            batch: batch(),
+            s4: trailer.s4,
+            time: Time(TIME.0 + 3_600),
+            list_min: 7,
+            resolved,
+            mac: Mac::default(),
+        };
         acknowledgement.mac = kr.sign(&acknowledgement.input(own));
 
         let asker = Counterpart { sam: sam(), challenge: FRESH };
@@ -218,18 +230,24 @@ impl Story {
 
     /// The trailer of a batch that holds one record.
     fn close(kr: &MacKey, reference: KeyReference, record: &BatchRecord) -> Trailer {
-        let heading = Heading::new(Name::S4, Kind::Purchase, reference);
+        let heading = Heading::new(Name::Chain, Kind::Purchase, reference);
         let link = ChainLink { heading, batch: batch(), previous: Mac::default(), s5: record.s5 };
         let mut sums = List::new();
         let (provider, currency) = (iep().provider, Currency::EUR);
-        sums.push(Sum { provider, currency, count: 1, total: 1_250 }).unwrap();
+        let total = |minor| Total::new(minor).unwrap();
+        let (credited, voided, claimed) = (total(100_000), total(2_500), total(400));
+        sums.push(Sum { provider, currency, count: 80, credited, voided, claimed }).unwrap();
+        record.add_to(&mut sums).unwrap();
         let mut trailer = Trailer {
             sam: sam(),
             batch: batch(),
             previous: Mac([0x11; 8]),
             count: 1,
             unresolved: 0,
-            nt: counter(42),
+            nt: SamCounter(42),
+            time: TIME,
+            list: 7,
+            oldest: BatchNumber::new(2).unwrap(),
             chain: kr.sign(&link),
             s4: Mac::default(),
             sums,

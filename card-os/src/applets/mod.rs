@@ -119,7 +119,7 @@ impl<X: Protections> Applet<X> {
                 .and_then(|command| purse.read_view(&command, apdu.le, area, response)),
             // Commands are long: they are passed where they stand.
             Self::Purse(purse) => match PurseCommand::decode(apdu, state)? {
-                Ok(ref command) => purse.process(command, area, response),
+                Ok(ref command) => purse.process(command, state, area, response),
                 Err(status) => Err(status),
             },
             Self::Sam(sam) => match SamCommand::decode(apdu, state)? {

@@ -78,8 +78,8 @@ impl From<MemoryError> for StatusWord {
     }
 }
 
-/// A cell of a part of memory, 0 to 31. Of an application 0 to 7 are its applet's own, 8 to 19
-/// its keys (`keys`), 30 and 31 the kernel's: wrong MACs and life cycle (`registry`). Of the
+/// A cell of a part of memory, 0 to 31. Of an application 0 to 7 and 20 to 29 are its applet's
+/// own, 8 to 19 its keys (`keys`), 30 and 31 the kernel's: wrong MACs and life cycle (`registry`). Of the
 /// kernel's own part 0 to 3 are the registry's, 4 to 10 the security domain's (`domain`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cell(pub u8);
@@ -94,9 +94,6 @@ pub const COUNTER: Cell = Cell(1);
 /// A log of an application, 0 or 1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Log(pub u8);
-
-/// Number of the last record that a log takes.
-const NUMBER_MAX: u32 = 0x00FF_FFFF;
 
 /// The part of memory that belongs to one application.
 pub struct Area<'m> {
@@ -199,10 +196,10 @@ impl<'m> Area<'m> {
         self.storage.next(self.log_tag(log)).saturating_sub(self.before(log))
     }
 
-    /// How many more records the log takes: their numbers have three bytes and never wrap.
+    /// How many more records the log takes: their numbers never wrap.
     #[must_use]
     pub fn numbers_left(&self, log: Log) -> usize {
-        NUMBER_MAX.saturating_sub(self.storage.next(self.log_tag(log)).saturating_sub(1)) as usize
+        entry::RECORD_MAX.saturating_sub(self.storage.next(self.log_tag(log)).saturating_sub(1)) as usize
     }
 
     /// Records below `number` may be forgotten.

@@ -10,8 +10,8 @@ use apdu_spec::declare::Command;
 use apdu_spec::element::{Algorithm, BatchNumber, Kind, Mac};
 use apdu_spec::purse::{Cancel, CreditCancellation, CreditLoad, DebitIep, DebitUnload, Execute};
 use apdu_spec::sam::{
-    CancelPurchase, CompleteRequest, CreditPsam, CreditRequest, InitializePsam, OpenPurchase,
-    PsamAcknowledge, PsamCancel, PsamComplete, ReceiptRequest, StoreReceipt, VerifyContact, VerifyPurse,
+    CompleteRequest, CreditPsam, CreditRequest, InitializePsam, OpenPurchase, PsamAcknowledge, PsamComplete,
+    ReceiptRequest, StoreReceipt, VerifyContact, VerifyPurse,
 };
 use apdu_spec::{Element as _, StatusWord};
 use card_os::applets::AppletKind;
@@ -154,7 +154,7 @@ fn a_cancellation_secret() {
     let stage = || {
         let mut world = World::with_balance(1_000);
         let nt = world.pay(400).unwrap().opened.order.nt;
-        let secret = world.sam.execute::<PsamCancel>(&CancelPurchase { nt }).unwrap().secret;
+        let secret = world.void(nt).unwrap().secret;
         (world, AppletKind::Purse, bytes::<CreditCancellation>(&Cancel { secret }))
     };
     refuses_forgeries(stage, 0..16, None);

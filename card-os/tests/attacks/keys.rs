@@ -52,7 +52,7 @@ fn one_card_s_keys_forge_no_other_card() {
         let order = apdu_spec::record::Order {
             amount: amount(100),
             time: support::world::NOW,
-            nt: apdu_spec::element::Counter::new(1).unwrap(),
+            nt: apdu_spec::element::SamCounter(1),
             taken_over: apdu_spec::element::Counter::default(),
             terms: apdu_spec::record::Terms::decision(apdu_spec::record::Decision::Approved(
                 apdu_spec::element::Balance(100),

@@ -69,7 +69,7 @@ fn tape_order() -> apdu_spec::record::Order {
     apdu_spec::record::Order {
         amount: amount(1),
         time: NOW,
-        nt: apdu_spec::element::Counter::new(1).unwrap(),
+        nt: apdu_spec::element::SamCounter(1),
         taken_over: apdu_spec::element::Counter::default(),
         terms: apdu_spec::record::Terms::default(),
     }
@@ -96,13 +96,14 @@ fn open() -> Open {
     Open { world, initialized, opened, context, key }
 }
 
-/// Every heading that differs from the right one in name, kind, layout, group or version.
+/// Every heading that differs from the right one in name, kind, algorithm, group or version.
 fn headings(right: Heading) -> Vec<Heading> {
     let mut all = Vec::new();
     for name in Name::ALL.iter().copied() {
         for kind in Kind::ALL.iter().copied() {
-            for layout in 0..4 {
-                all.push(Heading { name, kind, layout, key: right.key });
+            for algorithm in Algorithm::ALL.iter().copied() {
+                let key = apdu_spec::element::KeyReference { algorithm, ..right.key };
+                all.push(Heading { name, kind, key });
             }
         }
     }
@@ -171,19 +172,19 @@ fn no_record_or_trailer_is_an_acknowledgement() {
     let (trailer, _) = world.collect();
     let reference = reference(Algorithm::AesCmac, 0);
     let key = issuer::record_key(sam_id(), trailer.batch, reference);
-    let input = issuer::acknowledge(trailer.batch, trailer.s4, reference).input(reference);
+    let word = issuer::acknowledge(trailer.batch, trailer.s4, reference);
+    let input = word.input(reference);
     let right = Heading::new(Name::Acknowledgement, Kind::Purchase, reference);
     for heading in headings(right) {
-        let mac = key.sign(&apdu_spec::batch::AcknowledgementInput { heading, ..input });
-        let word = Acknowledgement { sam: sam_id(), batch: trailer.batch, s4: trailer.s4, mac };
+        let mac = key.sign(&apdu_spec::batch::AcknowledgementInput { heading, ..input.clone() });
+        let word = Acknowledgement { mac, ..word.clone() };
         assert_eq!(world.sam.execute::<PsamAcknowledge>(&word), Err(StatusWord::WRONG_MAC), "{heading:?}");
     }
     // Under the key of another batch, of batch 0 (of releases), of another PSAM.
     let other = crate::people::other_sam_id();
     for (sam, batch) in [(sam_id(), 0), (sam_id(), 2), (other, trailer.batch.get())] {
         let key = issuer::record_key(sam, BatchNumber::new(batch).unwrap(), reference);
-        let word =
-            Acknowledgement { sam: sam_id(), batch: trailer.batch, s4: trailer.s4, mac: key.sign(&input) };
+        let word = Acknowledgement { mac: key.sign(&input), ..word.clone() };
         assert_eq!(world.sam.execute::<PsamAcknowledge>(&word), Err(StatusWord::WRONG_MAC));
     }
 }

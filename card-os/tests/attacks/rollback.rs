@@ -19,7 +19,6 @@ use apdu_spec::StatusWord;
 use apdu_spec::element::Kind;
 use apdu_spec::purse::Executed;
 use apdu_spec::record::BatchRecord;
-use apdu_spec::sam::{CancelPurchase, PsamCancel};
 use card_os::applets::AppletKind;
 
 use crate::people::{other_sam, records};
@@ -121,7 +120,7 @@ fn a_psam_from_before_its_cancellation() {
     let mut world = World::with_balance(1_000);
     let nt = world.pay(400).unwrap().opened.order.nt;
     let image = world.sam.chip().clone();
-    let secret = world.sam.execute::<PsamCancel>(&CancelPurchase { nt }).unwrap().secret;
+    let secret = world.void(nt).unwrap().secret;
     let cancel = apdu_spec::purse::Cancel { secret };
     world.purse.execute::<apdu_spec::purse::CreditCancellation>(&cancel).unwrap();
     world.sam = Device::power_on(AppletKind::Sam, image).unwrap();

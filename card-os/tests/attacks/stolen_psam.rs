@@ -10,7 +10,7 @@ use apdu_spec::StatusWord;
 use apdu_spec::crypto::Key;
 use apdu_spec::crypto::mac::MacKey;
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
-use apdu_spec::element::{Counter, Kind, Mac, Random};
+use apdu_spec::element::{Counter, Kind, Mac, Random, SamCounter};
 use apdu_spec::personalisation::Function;
 use apdu_spec::purse::{Cancel, CreditCancellation, CreditLoad, DebitIep, DebitUnload, Execute, Initialized};
 use apdu_spec::record::{Counterpart, Decision, Order, Terms, balance_after};
@@ -22,7 +22,7 @@ use crate::support::world::{NOW, World};
 use crate::support::{LIMIT, amount, issuer, key_of, sam_id};
 
 fn order(minor: u32) -> Order {
-    let (nt, taken_over) = (Counter::new(9_999).unwrap(), Counter::default());
+    let (nt, taken_over) = (SamCounter(9_999), Counter::default());
     Order { amount: amount(minor), time: NOW, nt, taken_over, terms: Terms::default() }
 }
 

@@ -7,8 +7,7 @@ use apdu_spec::StatusWord;
 use apdu_spec::element::{Algorithm, Kind};
 use apdu_spec::purse::{Cancel, CreditCancellation};
 use apdu_spec::sam::{
-    CancelPurchase, CompleteRequest, PsamAcknowledge, PsamCancel, PsamComplete, ReceiptRequest, StoreReceipt,
-    VerifyContact, VerifyPurse,
+    CompleteRequest, PsamAcknowledge, PsamComplete, ReceiptRequest, StoreReceipt, VerifyContact, VerifyPurse,
 };
 use card_os::applets::AppletKind;
 
@@ -54,7 +53,7 @@ fn live(world: &mut World) {
 /// A purchase that is taken back.
 fn cancel(world: &mut World, minor: u32) {
     let nt = world.pay(minor).unwrap().opened.order.nt;
-    let secret = world.sam.execute::<PsamCancel>(&CancelPurchase { nt }).unwrap().secret;
+    let secret = world.void(nt).unwrap().secret;
     world.purse.execute::<CreditCancellation>(&Cancel { secret }).unwrap();
 }
 

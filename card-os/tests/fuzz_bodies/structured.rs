@@ -150,7 +150,8 @@ impl Run {
         loop {
             let information = self.world.sam.execute::<GetSamData>(&()).unwrap();
             if information.oldest == information.batch {
-                if self.world.sam.execute::<CloseBatch>(&()).is_err() {
+                let empty = (information.entries, information.open) == (0, 0);
+                if empty || self.world.sam.execute::<CloseBatch>(&()).is_err() {
                     break;
                 }
             } else {

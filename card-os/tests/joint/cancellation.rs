@@ -1,7 +1,7 @@
 //! A cancellation with both cards torn: void at the PSAM, credit at the purse.
 
 use apdu_spec::StatusWord;
-use apdu_spec::element::Counter;
+use apdu_spec::element::SamCounter;
 
 use crate::pairs::Trial;
 use crate::party::{Aim, NO_ANSWER};
@@ -20,7 +20,7 @@ pub const LEFT: Trial = Trial { transaction, torn: |scene, purse, sam| torn(scen
 
 /// Takes the first payment of the PSAM back.
 fn first(parties: &mut Parties, revealed: &mut bool) -> Result<(), StatusWord> {
-    cancel(&mut parties.purse, &mut parties.sam, Counter::new(1).unwrap(), revealed)
+    cancel(&mut parties.purse, &mut parties.sam, SamCounter(1), revealed)
 }
 
 fn transaction(parties: &mut Parties) {

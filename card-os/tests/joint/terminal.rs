@@ -2,7 +2,7 @@
 
 use apdu_spec::StatusWord;
 use apdu_spec::batch::Trailer;
-use apdu_spec::element::Counter;
+use apdu_spec::element::{Counter, Kind, SamCounter};
 use apdu_spec::purse::{
     Cancel, CreditCancellation, DebitIep, Execute, GetPurseData, InitializeIep, InitializePurchase,
     PreviousByNt, PreviousByNv, PreviousRequest,
@@ -21,7 +21,7 @@ use crate::support::{GROUP, VERSION, amount};
 /// A line of the journal: this payment goes to the purse next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Intent {
-    pub nt_psam: Counter,
+    pub nt_psam: SamCounter,
     pub nt_iep: Counter,
 }
 
@@ -92,14 +92,20 @@ pub fn take_over(purse: &mut Party, sam: &mut Party) -> Result<(), StatusWord> {
 pub fn cancel(
     purse: &mut Party,
     sam: &mut Party,
-    nt: Counter,
+    nt: SamCounter,
     revealed: &mut bool,
 ) -> Result<(), StatusWord> {
-    let secret = sam.execute::<PsamCancel>(&CancelPurchase { nt })?.secret;
+    let number = purse.execute::<GetPurseData>(&())?.nv;
+    let request = PreviousRequest { group: GROUP, version: VERSION, counterpart: counterpart(sam)?, number };
+    let previous = purse.execute::<PreviousByNv>(&request)?;
+    let last = previous.to_receipt().map_err(|_| StatusWord::WRONG_DATA)?;
+    if last.is_some_and(|last| (last.kind, last.order.nt) == (Kind::Cancellation, nt)) {
+        return Ok(()); // it has taken it back already: its answer was lost
+    }
+    let secret = sam.execute::<PsamCancel>(&CancelPurchase { nt, previous })?.secret;
     *revealed = true;
     match purse.execute::<CreditCancellation>(&Cancel { secret }) {
-        // It has taken it back already: its answer was lost.
-        Ok(_) | Err(StatusWord::CONDITIONS_NOT_SATISFIED) => Ok(()),
+        Ok(_) => Ok(()),
         Err(status) => Err(status),
     }
 }

@@ -4,7 +4,9 @@
 use apdu_spec::batch::{Acknowledgement, Trailer};
 use apdu_spec::crypto::mac::MacKey;
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
-use apdu_spec::element::{Amount, Balance, BatchNumber, Counter, KeyReference, Kind, Mac, SamId, Time};
+use apdu_spec::element::{
+    Amount, Balance, BatchNumber, Counter, KeyReference, Kind, Mac, SamCounter, SamId, Time,
+};
 use apdu_spec::personalisation::Function;
 use apdu_spec::purse::{Execute, Initialized};
 use apdu_spec::record::{
@@ -12,6 +14,8 @@ use apdu_spec::record::{
     balance_after,
 };
 use apdu_spec::signature::{ChainLink, Heading, Name, S1, S2, S5, S6};
+
+use apdu_spec::wire::List;
 
 use super::{key_of, sam_id};
 
@@ -58,7 +62,7 @@ pub fn authorise(
     let order = Order {
         amount,
         time: Time(1_700_000_000),
-        nt: Counter::new(77).unwrap(),
+        nt: SamCounter(77),
         taken_over: Counter::new(position.nv.get() - u32::from(position.receipts)).unwrap(),
         terms: Terms::decision(decision),
     };
@@ -139,7 +143,7 @@ pub fn check_batch(trailer: &Trailer, records: &[BatchRecord], reference: KeyRef
         let heading = Heading::new(Name::S5, record.value.entry.kind, reference);
         let unsigned = BatchRecord { s5: Mac::default(), ..*record };
         assert_eq!(key.sign(&S5 { heading, record: unsigned }), record.s5, "S5");
-        let heading = Heading::new(Name::S4, Kind::Purchase, reference);
+        let heading = Heading::new(Name::Chain, Kind::Purchase, reference);
         let (previous, batch) = (chain, trailer.batch);
         chain = key.sign(&ChainLink { heading, batch, previous, s5: record.s5 });
     }
@@ -154,7 +158,8 @@ pub fn acknowledge(batch: BatchNumber, s4: Mac, reference: KeyReference) -> Ackn
 
 /// The same for another PSAM.
 pub fn acknowledge_to(sam: SamId, batch: BatchNumber, s4: Mac, reference: KeyReference) -> Acknowledgement {
-    let mut acknowledgement = Acknowledgement { sam, batch, s4, mac: Mac::default() };
+    let (time, list_min, resolved, mac) = (Time(1_700_000_000), 0, List::new(), Mac::default());
+    let mut acknowledgement = Acknowledgement { sam, batch, s4, time, list_min, resolved, mac };
     acknowledgement.mac = record_key(sam, batch, reference).sign(&acknowledgement.input(reference));
     acknowledgement
 }

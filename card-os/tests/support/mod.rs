@@ -21,7 +21,7 @@ use apdu_spec::crypto::derivation::{Holder, card_key};
 use apdu_spec::declare::Command;
 use apdu_spec::element::{
     AcquirerId, Algorithm, Amount, Balance, Bcd, Currency, Date, IepId, KeyReference, ProviderId,
-    PurseNumber, SamId, SamNumber,
+    PurseNumber, SamId, SamNumber, Time,
 };
 use apdu_spec::personalisation::{
     DataGroup, Function, KeyData, LegacyView, PurseParameters, SamParameters, TransferParameters,
@@ -48,6 +48,8 @@ pub const VERSION: u8 = 1;
 pub const MAXIMUM: i32 = 15_000;
 /// Greatest purchase, at the purse and at the PSAM.
 pub const LIMIT: u32 = 5_000;
+/// How long a PSAM does without being told the time, seconds: beyond the last day of its purses.
+pub const WINDOW: u32 = 0x4000_0000;
 
 /// The one purse.
 pub fn iep() -> IepId {
@@ -119,7 +121,7 @@ impl Device {
     /// A personalised card, its application selected.
     pub fn personalised(kind: AppletKind, algorithm: Algorithm) -> Self {
         static CHIPS: [OnceLock<Chip>; 6] = [const { OnceLock::new() }; 6];
-        let place = (kind as usize - 1) * 2 + algorithm as usize - 1;
+        let place = (kind as usize - 1) * 2 + usize::from(algorithm == Algorithm::RetailMac);
         let chip = CHIPS[place].get_or_init(|| Self::issued(kind, algorithm, iep(), sam_id()).power_off());
         Self::power_on(kind, chip.clone()).unwrap()
     }
@@ -303,6 +305,8 @@ pub fn personalisation(kind: AppletKind, algorithm: Algorithm, iep: IepId, sam: 
                 expiry: Date(30_000),
                 currency,
                 purchase_limit: amount(LIMIT),
+                time: Time(1_700_000_000),
+                window: WINDOW,
                 group: GROUP,
                 providers,
             };

@@ -2,7 +2,7 @@
 
 use apdu_spec::StatusWord;
 use apdu_spec::batch::Trailer;
-use apdu_spec::element::{Algorithm, Counter, Kind, Random, Time};
+use apdu_spec::element::{Algorithm, Counter, IepId, Kind, PurseNumber, Random, SamCounter, Time};
 use apdu_spec::purse::{
     CreditLoad, DebitIep, DebitUnload, Execute, Executed, GetBalance, GetPurseData, InitializeIep,
     InitializeLoad, InitializePurchase, InitializeTransfer, InitializeUnload, Initialized, PreviousByNt,
@@ -10,8 +10,9 @@ use apdu_spec::purse::{
 };
 use apdu_spec::record::{BatchRecord, Counterpart};
 use apdu_spec::sam::{
-    CloseBatch, CollectRequest, CreditPsam, CreditRequest, Credited, GetChallenge, GetSamData,
-    InitializePsam, OpenPurchase, Opened, PsamCollect, ReceiptRequest, StoreReceipt,
+    CancelPurchase, CancellationSecret, CloseBatch, CollectRequest, CreditPsam, CreditRequest, Credited,
+    GetChallenge, GetSamData, InitializePsam, OpenPurchase, Opened, PsamCancel, PsamCollect, ReceiptRequest,
+    StoreReceipt,
 };
 use card_os::applets::AppletKind;
 use card_os::platform::Platform;
@@ -42,6 +43,12 @@ impl World {
     pub fn new(algorithm: Algorithm) -> Self {
         let card = |kind| Device::personalised(kind, algorithm);
         Self { purse: card(AppletKind::Purse), sam: card(AppletKind::Sam) }
+    }
+
+    /// Another purse of the issuer, with AES and empty.
+    pub fn another_purse(number: u64) -> Device {
+        let iep = IepId { number: PurseNumber::new(number).unwrap(), ..super::iep() };
+        Device::issued(AppletKind::Purse, Algorithm::AesCmac, iep, load_terminal())
     }
 
     /// With AES, and this on the purse.
@@ -81,11 +88,20 @@ impl<P: Platform, S: Platform> World<P, S> {
         self.sam.execute::<InitializePsam>(&request)
     }
 
+    /// An order for another purse, which is pulled out.
+    pub fn tap(&mut self, purse: &mut Device<P>, minor: u32) -> Result<Opened, StatusWord> {
+        std::mem::swap(&mut self.purse, purse);
+        let (_, initialized) = self.initialize();
+        let opened = self.order(&initialized, minor);
+        std::mem::swap(&mut self.purse, purse);
+        opened
+    }
+
     pub fn debit(&mut self, opened: &Opened) -> Result<Executed, StatusWord> {
         self.purse.execute::<DebitIep>(&Execute { order: opened.order, s2: opened.s2 })
     }
 
-    pub fn credit(&mut self, nt: Counter, executed: Executed) -> Result<Credited, StatusWord> {
+    pub fn credit(&mut self, nt: SamCounter, executed: Executed) -> Result<Credited, StatusWord> {
         self.sam.execute::<CreditPsam>(&CreditRequest { nt, s3: executed.s3, s6: executed.s6 })
     }
 
@@ -159,6 +175,18 @@ impl<P: Platform, S: Platform> World<P, S> {
             let previous = self.previous_by_nv(nv).unwrap();
             self.sam.execute::<StoreReceipt>(&ReceiptRequest { previous }).unwrap();
         }
+    }
+
+    /// What the purse says of its last value commit, under a fresh challenge of the PSAM.
+    pub fn last_commit(&mut self) -> PreviousSignature {
+        let nv = self.information().nv.get();
+        self.previous_by_nv(nv).unwrap()
+    }
+
+    /// PSAM CANCEL PURCHASE on the word of the purse.
+    pub fn void(&mut self, nt: SamCounter) -> Result<CancellationSecret, StatusWord> {
+        let previous = self.last_commit();
+        self.sam.execute::<PsamCancel>(&CancelPurchase { nt, previous })
     }
 
     /// Closes the batch and reads all of it.

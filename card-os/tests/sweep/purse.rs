@@ -3,7 +3,7 @@
 use apdu_spec::StatusWord;
 use apdu_spec::crypto::Key;
 use apdu_spec::crypto::mac::MacKey;
-use apdu_spec::element::{Algorithm, Counter, Kind, Random};
+use apdu_spec::element::{Algorithm, Counter, Kind, Random, SamCounter};
 use apdu_spec::purse::{
     Cancel, CreditCancellation, CreditLoad, DebitIep, DebitUnload, Execute, GetBalance, GetPurseData,
     InitializeIep, InitializeLoad, InitializePurchase, InitializeTransfer, InitializeUnload, Initialized,
@@ -45,8 +45,7 @@ const fn request() -> InitializePurchase {
 
 /// The order for a purchase; `free` says whether all receipts have been taken over.
 fn order(initialized: &Initialized, minor: u32, free: bool) -> Execute {
-    let (heading, nt) =
-        (Heading::new(Name::Commitment, Kind::Purchase, initialized.key), Counter::new(5).unwrap());
+    let (heading, nt) = (Heading::new(Name::Commitment, Kind::Purchase, initialized.key), SamCounter(5));
     let (statement, amount) = (initialized.statement, amount(minor));
     let commitment = MacKey::new(&SECRET, Algorithm::AesCmac).sign(&Commitment {
         heading,

@@ -3,7 +3,8 @@
 use apdu_spec::batch::Trailer;
 use apdu_spec::crypto::session_key::StatementKey;
 use apdu_spec::element::{
-    Algorithm, Amount, Balance, Counter, Currency, Date, KeyReference, Kind, Mac, Random, Search,
+    Algorithm, Amount, Balance, Counter, Currency, Date, KeyReference, Kind, Mac, Random, SamCounter, Search,
+    Service,
 };
 use apdu_spec::personalisation::Function;
 use apdu_spec::purse::{Executed, PreviousSignature};
@@ -11,7 +12,8 @@ use apdu_spec::record::{Counterpart, Identity, LogEntry, Order, Position, Statem
 use apdu_spec::sam::{
     CancelPurchase, CloseBatch, CollectRequest, CompleteRequest, CreditPsam, CreditRequest, GetChallenge,
     GetSamData, InitializePsam, OpenPurchase, Opened, PsamAcknowledge, PsamCancel, PsamCollect, PsamComplete,
-    ReadTrailer, ReceiptRequest, StoreReceipt, TrailerRequest, VerifyContact, VerifyPurse,
+    PsamRenounce, ReadTrailer, ReceiptRequest, RenounceRequest, StoreReceipt, TrailerRequest, VerifyContact,
+    VerifyPurse,
 };
 use apdu_spec::signature::{Heading, Name, S1, S2, S3};
 use apdu_spec::{Element as _, StatusWord};
@@ -40,13 +42,13 @@ pub struct Purchase {
 #[derive(Clone, Default)]
 pub struct Notes {
     open: Vec<Purchase>,
-    credited: Vec<Counter>,
+    credited: Vec<Purchase>,
     closed: Vec<Trailer>,
 }
 
 const KEY: KeyReference = support::reference(Algorithm::AesCmac, GROUP);
 
-/// Where the played purse stands: always the same, but for its NT.
+/// Where the played purse stands: always the same, but for its NT, and NV with it.
 fn statement(nt: u32) -> Statement {
     let number = |n| Counter::new(n).unwrap();
     let (expiry, currency) = (Date(30_000), Currency::EUR);
@@ -54,12 +56,14 @@ fn statement(nt: u32) -> Statement {
     let position = Position {
         balance: Balance(5_000),
         nt: number(nt),
-        nv: number(4),
+        nv: number(nt + 3),
         nv_load: number(1),
         nv_cancellation: number(0),
-        offline_load: Amount::default(),
+        offline_total: Amount::default(),
+        offline_base: Amount::default(),
         random: Random([0x52; 8]),
         receipts: 2,
+        service: Service::Open,
     };
     Statement { identity, position }
 }
@@ -83,7 +87,18 @@ fn request(statement: Statement, counterpart: Counterpart) -> OpenPurchase {
 
 fn open(station: &mut Station) -> Result<Purchase, StatusWord> {
     let nt = station.execute::<GetSamData>(&()).unwrap().nt.get() + 1;
-    let (statement, counterpart) = (statement(nt), counterpart(station));
+    open_with(station, statement(nt))
+}
+
+/// The purse of this purchase is there again, and has not paid: the number serves again.
+fn reopen(station: &mut Station, before: &Purchase) -> Result<Purchase, StatusWord> {
+    let mut statement = before.statement;
+    statement.position.nt = statement.position.nt.next().unwrap();
+    open_with(station, statement)
+}
+
+fn open_with(station: &mut Station, statement: Statement) -> Result<Purchase, StatusWord> {
+    let counterpart = counterpart(station);
     let request = request(statement, counterpart);
     let opened = station.execute::<InitializePsam>(&request)?;
     Ok(Purchase { statement, counterpart, s1: request.s1, opened })
@@ -114,10 +129,15 @@ impl Purchase {
 }
 
 /// The purse's answer to GET PREVIOUS, later in its life.
-fn previous(station: &mut Station, by: Search, asked: Counter, entry: Option<LogEntry>) -> PreviousSignature {
+fn previous(
+    station: &mut Station,
+    (by, asked): (Search, Counter),
+    nv: Counter,
+    entry: Option<LogEntry>,
+) -> PreviousSignature {
     let counterpart = counterpart(station);
     let mut statement = statement(4_000);
-    statement.position.random = Random::default();
+    (statement.position.nv, statement.position.random) = (nv, Random::default());
     let mut receipt = [0; LogEntry::WIDTH];
     if let Some(entry) = &entry {
         entry.to_slice(&mut receipt).unwrap();
@@ -131,13 +151,23 @@ fn previous(station: &mut Station, by: Search, asked: Counter, entry: Option<Log
 
 fn complete(station: &mut Station, purchase: &Purchase) -> Result<(), StatusWord> {
     let nt = purchase.opened.order.nt;
-    let previous = previous(station, Search::Nt, purchase.statement.position.nt, None);
+    let Position { nt: asked, nv, .. } = purchase.statement.position;
+    let previous = previous(station, (Search::Nt, asked), nv, None);
     station.execute::<PsamComplete>(&CompleteRequest { nt, previous })
 }
 
 fn take_over(station: &mut Station, entry: LogEntry) -> Result<(), StatusWord> {
-    let previous = previous(station, Search::Nv, entry.nv().unwrap(), Some(entry));
+    let nv = entry.nv().unwrap();
+    let previous = previous(station, (Search::Nv, nv), nv.max(Counter::new(4).unwrap()), Some(entry));
     station.execute::<StoreReceipt>(&ReceiptRequest { previous })
+}
+
+/// The purse of this purchase, which was its last, wants it back.
+fn cancel(station: &mut Station, purchase: &Purchase) -> Result<(), StatusWord> {
+    let (nt, entry) = (purchase.opened.order.nt, purchase.entry());
+    let nv = entry.nv().unwrap();
+    let previous = previous(station, (Search::Nv, nv), nv, Some(entry));
+    station.execute::<PsamCancel>(&CancelPurchase { nt, previous }).map(drop)
 }
 
 /// A load, the oldest receipt that the played purse holds.
@@ -145,7 +175,7 @@ fn foreign() -> LogEntry {
     let number = |n| Counter::new(n).unwrap();
     let position = Position { nv: number(2), ..statement(3).position };
     let counterpart = Counterpart { sam: load_terminal(), challenge: Random([9; 8]) };
-    let (nt, taken_over, terms) = (number(77), number(2), Terms::default());
+    let (nt, taken_over, terms) = (SamCounter(77), number(2), Terms::default());
     let order = Order { amount: amount(700), time: NOW, nt, taken_over, terms };
     let mac = Mac([0x31; 8]);
     LogEntry { kind: Kind::Load, key: KEY, position, counterpart, order, s3: mac, s6: mac }
@@ -214,9 +244,17 @@ pub const COMMANDS: &[Command<Sam>] = &[
         take_over(s, notes.open.first().ok_or(NOTHING)?.entry())
     }),
     command!("PSAM STORE RECEIPT, another's", true, |s, _| take_over(s, foreign())),
-    command!("PSAM CANCEL PURCHASE", true, |s, notes| {
-        let nt = *notes.credited.last().ok_or(NOTHING)?;
-        s.execute::<PsamCancel>(&CancelPurchase { nt }).map(drop)
+    command!("PSAM CANCEL PURCHASE", true, |s, notes| { cancel(s, notes.credited.last().ok_or(NOTHING)?) }),
+    command!("INITIALIZE PSAM for Purchase, reopened", true, |s, notes| {
+        reopen(s, notes.open.first().ok_or(NOTHING)?).map(drop)
+    }),
+    command!("PSAM RENOUNCE, open", true, |s, notes| {
+        let nt = notes.open.first().ok_or(NOTHING)?.opened.order.nt;
+        s.execute::<PsamRenounce>(&RenounceRequest { nt })
+    }),
+    command!("PSAM RENOUNCE, credited", true, |s, notes| {
+        let nt = notes.credited.last().ok_or(NOTHING)?.opened.order.nt;
+        s.execute::<PsamRenounce>(&RenounceRequest { nt })
     }),
     command!("INITIALIZE PSAM for Collection", true, |s, _| s.execute::<CloseBatch>(&()).map(drop)),
     command!("INITIALIZE PSAM for Collection, again", false, |s, notes| {
@@ -257,13 +295,13 @@ const ACTIONS: &[Action<Sam>] = &[
     },
     |s, notes| {
         let purchase = open(s)?;
-        notes.credited.push(purchase.opened.order.nt);
+        notes.credited.push(purchase);
         purchase.credit(s)
     },
     |s, notes| {
         let purchase = *notes.open.first().ok_or(NOTHING)?;
         purchase.credit(s)?;
-        notes.credited.push(notes.open.remove(0).opened.order.nt);
+        notes.credited.push(notes.open.remove(0));
         Ok(())
     },
     |s, notes| {
@@ -271,11 +309,12 @@ const ACTIONS: &[Action<Sam>] = &[
         notes.open.remove(0);
         Ok(())
     },
-    |s, notes| {
-        let nt = notes.credited.pop().ok_or(NOTHING)?;
-        s.execute::<PsamCancel>(&CancelPurchase { nt }).map(drop)
-    },
+    |s, notes| cancel(s, &notes.credited.pop().ok_or(NOTHING)?),
     |s, _| take_over(s, foreign()),
+    |s, notes| {
+        notes.open[0] = reopen(s, notes.open.first().ok_or(NOTHING)?)?;
+        Ok(())
+    },
     |s, notes| {
         notes.closed.push(s.execute::<CloseBatch>(&())?);
         notes.open.clear();

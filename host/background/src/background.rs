@@ -14,8 +14,9 @@ use crate::audit::entry::SETTLE;
 use crate::audit::head::{Head, HeadFile};
 use crate::audit::keeper::Keeper;
 use crate::audit::{opening, settlement};
+use crate::clearing::rate::Rates;
 use crate::clearing::settle::{Settlement, settle};
-use crate::clearing::{intake, release};
+use crate::clearing::{intake, lost, release};
 use crate::error::Error;
 use crate::management::keys;
 use crate::store::Store;
@@ -27,6 +28,8 @@ use crate::vault::Vault;
 pub struct Background {
     pub(crate) store: Store,
     pub(crate) vault: Vault,
+    /// Refusals that are written down.
+    rates: Rates,
 }
 
 impl Background {
@@ -53,7 +56,7 @@ impl Background {
     pub fn begin(mut store: Store, head: Option<&Path>, vault: Vault) -> Result<Self, Error> {
         opening::begin(&mut store, vault.books_key()?, head)?;
         keys::note(&mut store, &vault)?;
-        Ok(Self { store, vault })
+        Ok(Self { store, vault, rates: Rates::default() })
     }
 
     /// For simulations: power fails after so many statements, until it is back.
@@ -78,7 +81,7 @@ impl Background {
         keys::check(&mut store, &vault)?;
         opening::open(&mut store, vault.books_key()?, head)?;
         keys::note(&mut store, &vault)?;
-        Ok(Self { store, vault })
+        Ok(Self { store, vault, rates: Rates::default() })
     }
 
     /// The head of the books: it stands for every row, and is worth keeping on paper.
@@ -111,18 +114,20 @@ impl Background {
 
     /// Takes a batch in.
     pub fn submit(&mut self, batch: &Batch, now: Time) -> Result<Acknowledgement, Error> {
-        intake::submit(&mut self.store, &self.vault, batch, now)
+        intake::submit((&mut self.store, &mut self.rates), &self.vault, batch, now)
     }
 
     /// The word that a transfer card may forget parcels and downloads below these numbers.
     pub fn release(&mut self, card: SamId, parcels: u32, downloads: u32) -> Result<Release, Error> {
-        let Self { store, vault } = self;
+        let Self { store, vault, .. } = self;
         store.transaction("release", |tx| release::release(tx, vault, card, parcels, downloads))
     }
 
     /// Pays merchants what is booked and not settled. What is to be paid is held against the
     /// chain before, and the head of the books is on its disk before anybody is told.
     pub fn settle(&mut self, now: Time) -> Result<Settlement, Error> {
+        let Self { store, vault, .. } = self;
+        store.transaction("clearing: lost modules", |tx| lost::release(tx, vault, now))?;
         let settled = self.store.transaction(SETTLE, |tx| {
             settlement::check(tx)?;
             settle(tx, now)

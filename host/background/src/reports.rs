@@ -4,12 +4,14 @@ use apdu_spec::element::{BatchNumber, Counter, Currency, IepId, Kind, ProviderId
 use serde::Serialize;
 
 use crate::background::Background;
+use crate::clearing::guarantee::Guarantee;
 use crate::clearing::reconcile::{Discrepancy, reconcile};
 use crate::error::Error;
 use crate::ledger::equation::{Books, books};
 use crate::management::participants::MerchantId;
 use crate::store::Tx;
 use crate::store::commits::{CommitState, Line};
+use crate::store::participants::Connection;
 use crate::store::reports::Scope;
 use crate::store::transfers::Transfer;
 
@@ -53,8 +55,12 @@ impl Money {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PaymentState {
+    /// Its own PSAM has not confirmed it: nobody is owed it yet.
+    Unconfirmed,
     /// The merchant has to get it.
     Booked,
+    /// No guarantee covers it: the merchant's acquirer bears it.
+    Withheld,
     /// The merchant has got it.
     Settled,
     /// The PSAM has voided it, the purse has not taken it back.
@@ -69,6 +75,8 @@ impl From<CommitState> for PaymentState {
     fn from(state: CommitState) -> Self {
         match state {
             CommitState::Booked | CommitState::Recorded => Self::Booked,
+            CommitState::Unconfirmed => Self::Unconfirmed,
+            CommitState::Withheld => Self::Withheld,
             CommitState::Settled => Self::Settled,
             CommitState::Voided => Self::Voided,
             CommitState::Cancelled => Self::Cancelled,
@@ -136,6 +144,10 @@ pub struct MerchantStatement {
     pub settled: i64,
     /// Of this: to be paid out.
     pub unsettled: i64,
+    /// Beside this: known from receipts, and not confirmed by the PSAM that took them.
+    pub unconfirmed: i64,
+    /// Beside this: outside the issuer's guarantee, so that the acquirer bears it.
+    pub withheld: i64,
 }
 
 /// A load or unload whose outcome is not known here.
@@ -149,6 +161,19 @@ pub struct TransferLine {
     pub load: bool,
     /// Amount.
     pub amount: Money,
+}
+
+/// What an issuer guarantees to merchants with terminals of a kind.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct GuaranteeLine {
+    /// `online`, `periodic` or `never` connected.
+    pub terminals: &'static str,
+    /// Seconds after a purse was hotlisted.
+    pub delay: u32,
+    /// Seconds from the last word to a PSAM until its batch has come in.
+    pub age: u32,
+    /// What one purse pays at one PSAM in one batch.
+    pub total: Money,
 }
 
 /// An issuer's books, with what is in doubt.
@@ -166,6 +191,8 @@ pub struct IssuerStatement {
     pub receivable: i64,
     /// Cancellations, of all issuers, that wait for their purchase.
     pub waiting: i64,
+    /// What is guaranteed to merchants.
+    pub guarantees: Vec<GuaranteeLine>,
 }
 
 /// A purse as it is known here.
@@ -297,18 +324,38 @@ fn merchant_statements(tx: &Tx<'_>) -> Result<Vec<MerchantStatement>, Error> {
                 total: Money { minor: 0, currency },
                 settled: 0,
                 unsettled: 0,
+                unconfirmed: 0,
+                withheld: 0,
             });
         }
         let Some(statement) = statements.last_mut() else { continue };
         match part.state {
             CommitState::Booked => statement.unsettled += part.total,
             CommitState::Settled | CommitState::CancelledLate => statement.settled += part.total,
+            CommitState::Unconfirmed => {
+                statement.unconfirmed += part.total;
+                continue;
+            }
+            CommitState::Withheld => {
+                statement.withheld += part.total;
+                continue;
+            }
             CommitState::Voided | CommitState::Cancelled | CommitState::Recorded => continue,
         }
         statement.count += part.count;
         statement.total.minor += part.total;
     }
     Ok(statements)
+}
+
+fn guarantees(tx: &Tx<'_>, scope: Scope) -> Result<Vec<GuaranteeLine>, Error> {
+    let kinds =
+        [("online", Connection::Online), ("periodic", Connection::Periodic), ("never", Connection::Never)];
+    let line = |(terminals, connection)| {
+        let Guarantee { delay, age, total } = tx.guarantee(scope.provider, connection)?;
+        Ok(GuaranteeLine { terminals, delay, age, total: Money::new(total.get().into(), scope.currency) })
+    };
+    kinds.into_iter().map(line).collect()
 }
 
 fn issuer_statements(tx: &Tx<'_>) -> Result<Vec<IssuerStatement>, Error> {
@@ -325,6 +372,7 @@ fn issuer_statements(tx: &Tx<'_>) -> Result<Vec<IssuerStatement>, Error> {
             hotlisted: of_scope.clone().filter(|purse| purse.hotlisted.is_some()).count(),
             receivable: of_scope.map(|purse| purse.shadow.min(0).saturating_neg()).sum(),
             waiting,
+            guarantees: guarantees(tx, scope)?,
         })
     };
     tx.scopes()?.into_iter().map(statement).collect()

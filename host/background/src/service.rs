@@ -1,7 +1,10 @@
 //! The background system as the network sees it: bytes in, bytes out. A load terminal is heard and
 //! answered under its own MAC; a batch has its PSAM's, and its acknowledgement as well.
 
+use apdu_spec::batch::Trailer;
 use apdu_spec::element::Time;
+use apdu_spec::record::BatchRecord;
+use apdu_spec::{Element, Malformed};
 use network::authentication::Question;
 use network::{
     Acceptance, Decision, Fate, Rejection, RejectionCode, Request, Resolution, ResolveRequest, Response,
@@ -25,9 +28,16 @@ impl Background {
     }
 }
 
+/// Longest message that is read: a batch of as many records as its trailer can count.
+const MESSAGE_MAX: usize = 64 + Trailer::MAX + (u16::MAX as usize) * BatchRecord::MAX;
+
 impl Service for At<'_> {
     fn serve(&mut self, request: &[u8]) -> Vec<u8> {
-        let response = match Request::decode(request) {
+        let decoded = match request.len() {
+            0..=MESSAGE_MAX => Request::decode(request),
+            _ => Err(network::Error::Malformed(Malformed)),
+        };
+        let response = match decoded {
             Ok(request) => self.answer(&request).unwrap_or_else(|error| Response::Rejected(rejection(error))),
             Err(error) => {
                 Response::Rejected(Rejection { code: RejectionCode::Malformed, text: error.to_string() })

@@ -6,7 +6,7 @@
 mod support;
 
 use apdu_spec::Element;
-use apdu_spec::element::{BatchNumber, Kind, Mac};
+use apdu_spec::element::{BatchNumber, Kind, Mac, Time};
 use apdu_spec::record::{Outcome, ValueRecord};
 use network::{Batch, Link, Outbox, Request, Response, Service};
 use support::*;
@@ -245,7 +245,7 @@ fn a_payment_is_paid_out_once_its_own_psam_has_handed_it_in() {
     let (kept, cancelled) = (world.pay(&mut purse, &mut own, 300), world.pay(&mut purse, &mut own, 2_000));
     other.entries.extend([kept, cancelled].map(|value| (Outcome::Receipt, value)));
     world.collect(&mut other);
-    assert_eq!(world.check().booked, 2_300);
+    assert_eq!((world.check().booked, world.check().unconfirmed), (0, 2_300));
     assert_eq!(world.background.settle(NOW).expect("settled").number, None, "it may still cancel");
 
     let back = purse.cancel(&cancelled);
@@ -286,17 +286,56 @@ fn a_claim_and_its_receipt_are_paid_out_in_either_order() {
 fn refused_batches_do_not_fill_the_database() {
     let mut world = World::new();
     let (_, batches) = four(&mut world);
-    for number in 1..=300 {
+    let refuse = |world: &mut World, number, now| {
         let mut batch = batches[0].clone();
         batch.trailer.batch = BatchNumber::new(number).expect("small");
         batch.trailer.s4 = Mac([4; 8]);
-        world.background.submit(&batch, NOW).expect_err("refused");
+        world.background.submit(&batch, now).expect_err("refused");
         batch.trailer.sam = sam_id(99);
-        world.background.submit(&batch, NOW).expect_err("unknown");
-    }
-    assert_eq!(world.reasons().len(), 64);
+        world.background.submit(&batch, now).expect_err("unknown");
+    };
+    (1..=300).for_each(|number| refuse(&mut world, number, NOW));
+    assert_eq!(world.reasons().len(), 16, "a burst, and no more at once");
+    (301..=600).for_each(|number| refuse(&mut world, number, Time(NOW.0 + number * 600)));
+    assert_eq!(world.reasons().len(), 64, "and never more than these");
     world.submit(&batches[0]);
     assert_eq!(world.check().booked, 1);
+}
+
+/// A crooked module plants cancellations for purchases to come of somebody else's purse: few are kept, and
+/// none of them keeps out what an honest module brings.
+#[test]
+fn planted_cancellations_are_few_and_keep_nobody_out() {
+    let mut world = World::new();
+    let (mut purse, mut own) = (world.purse(1), world.sam(1));
+    let (mut thief, mut honest) = (world.sam(2), world.sam(3));
+    world.load(&mut purse, 5_000);
+    let value = world.pay(&mut purse, &mut own, 300);
+    let back = purse.cancel(&value);
+    for planted in 0..200_u32 {
+        let mut forged = back;
+        forged.entry.s6 = Mac([planted.to_be_bytes(), [7; 4]].concat().try_into().expect("eight"));
+        forged.entry.position.nv = counter(2 + planted / 2);
+        thief.entries.push((Outcome::Receipt, forged));
+    }
+    world.collect(&mut thief);
+    let waiting = world.background.issuer_statements().expect("statements")[0].waiting;
+    assert_eq!(waiting, 16);
+    assert_eq!(world.reasons(), vec!["too-many-waiting"; 184]);
+    honest.entries.push((Outcome::Receipt, back));
+    world.collect(&mut honest);
+    own.entries.extend([(Outcome::Credited, value), (Outcome::Voided, value)]);
+    world.collect(&mut own);
+    assert_eq!((world.check().voided, world.shadow(&purse)), (0, 5_000));
+    assert!(!world.line(&purse).hotlisted);
+}
+
+/// A message that is longer than any batch can be is not looked at.
+#[test]
+fn a_message_longer_than_any_batch_is_refused() {
+    let mut world = World::new();
+    let answer = Response::decode(&world.background.at(NOW).serve(&vec![1; 9_000_000])).expect("an answer");
+    assert!(matches!(answer, Response::Rejected(why) if why.code == network::RejectionCode::Malformed));
 }
 
 /// A module hands in what another one made, or gives itself another's name. A batch is

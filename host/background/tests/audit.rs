@@ -123,7 +123,7 @@ fn a_made_up_load_is_named() {
 #[test]
 fn a_made_up_payment_is_named_and_not_paid() {
     let made_up =
-        "INSERT INTO value_commit SELECT purse, 99, kind, 1, source, sam, 99, amount, NULL, evidence
+        "INSERT INTO value_commit SELECT purse, 99, kind, 1, source, sam, 99, amount, NULL, evidence, batch
                    FROM value_commit WHERE kind = 1 LIMIT 1";
     is_named(made_up, FindingKind::RowInserted, "value commit, purse 11-");
     for sql in [

@@ -143,6 +143,7 @@ fn nobody_gets_a_key_that_is_not_theirs() {
         group: GROUP,
         versions: vec![1],
         providers: vec![provider()],
+        connection: background::store::participants::Connection::Periodic,
     };
     let blocks = world.background.issue_sam(&sam, &mut world.rng, NOW).expect("issued");
     let functions = |blocks: &[apdu_spec::security_domain::DataBlock]| -> Vec<Function> {

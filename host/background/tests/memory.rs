@@ -92,6 +92,7 @@ fn use_keys(vault: Vault) -> Background {
         group: 1,
         versions: vec![1],
         providers: vec![provider],
+        connection: background::store::participants::Connection::Periodic,
     };
     drop(background.issue_sam(&sam, &mut Known(200), NOW).unwrap());
     drop(background.sam_generation(1, 1).unwrap());

@@ -76,15 +76,15 @@ fn a_pending_load_is_resolved_by_the_next_statement() {
     let request = world.ask(&mut purse, Kind::Load, 700);
     let answer = world.background.authorise(&request, NOW).expect("answered");
     let lost = purse.execute(&request, &answer);
-    world.load(&mut purse, 0);
+    world.load(&mut purse, 1);
     let books = world.check();
-    assert_eq!((books.loaded, books.loads_pending, books.shadow), (800, 0, 800));
+    assert_eq!((books.loaded, books.loads_pending, books.shadow), (801, 0, 801));
     let (mut sam, complete) = (world.sam(1), world.line(&purse).complete);
     assert_eq!(complete, 1);
     sam.entries.push((apdu_spec::record::Outcome::Receipt, lost));
     world.collect(&mut sam);
     assert_eq!(world.line(&purse).complete, 3);
-    assert_eq!(world.check().loaded, 800);
+    assert_eq!(world.check().loaded, 801);
 }
 
 /// What a copy of the purse states in a session of the same number says nothing about it.

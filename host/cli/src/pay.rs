@@ -3,9 +3,8 @@
 
 use apdu_spec::element::Kind;
 use host::card::purse::PurseCard;
-use host::terminal::purchase::Receipt;
 use serde_json::json;
-use simulation::{Error, World};
+use simulation::Error;
 
 use crate::{Global, output, process};
 
@@ -40,7 +39,7 @@ impl Pay {
         let currency = world.scheme().currency();
         let amount = process::amount(&self.amount, currency);
         let receipt = world.pay(self.purse, &self.at, amount, process::now())?;
-        let balance = balance(&mut world, self.purse);
+        let balance = receipt.balance.map(|balance| i64::from(balance.0));
         let batch = receipt.credited.map(|credited| credited.batch.get());
         if global.json {
             output::json(&json!({
@@ -56,10 +55,7 @@ impl Pay {
             ["at".into(), self.at.clone()],
             ["time".into(), receipt.time.to_string()],
             ["number".into(), receipt.nt_psam.to_string()],
-            [
-                "balance".into(),
-                balance.map_or("the purse is gone".into(), |minor| output::money(minor, currency)),
-            ],
+            ["balance".into(), balance.map_or("not known".into(), |minor| output::money(minor, currency))],
         ];
         output::line(output::table(["RECEIPT", ""], 2, rows));
         Ok(())
@@ -89,29 +85,18 @@ impl Cancel {
         if last.kind != Kind::Purchase {
             return Err(self.nothing());
         }
-        let receipt = Receipt {
-            iep: world.iep(self.purse)?,
-            amount: last.amount,
-            time: last.time,
-            nt_psam: last.nt_sam,
-            credited: None,
-        };
-        world.cancel(self.purse, &self.at, &receipt)?;
-        let balance = balance(&mut world, self.purse);
+        // Which payment it is, the purse's log says, and may lie: the PSAM lets the purse prove it.
+        let taken_back = world.cancel(self.purse, &self.at, last.nt_sam)?;
+        let amount = taken_back.amount;
+        let balance = taken_back.balance.map(|balance| i64::from(balance.0));
         if global.json {
-            output::json(&json!({ "purse": self.purse, "cancelled": last.amount.get(), "balance": balance }));
+            output::json(&json!({ "purse": self.purse, "cancelled": amount.get(), "balance": balance }));
         } else {
-            let amount = output::money(last.amount.get().into(), currency);
+            let amount = output::money(amount.get().into(), currency);
             let balance = balance
                 .map_or(String::new(), |minor| format!(", balance {}", output::money(minor, currency)));
             output::line(format_args!("Purse {}: {amount} given back{balance}", self.purse));
         }
         Ok(())
     }
-}
-
-/// What the purse has now. It may have been taken away, which changes nothing of what was done.
-fn balance(world: &mut World, purse: u64) -> Option<i64> {
-    let read = |world: &mut World| Ok::<_, Error>(PurseCard::select(world.purse(purse)?)?.balance()?);
-    read(world).ok().map(|answer| answer.balance.0.into())
 }

@@ -4,7 +4,7 @@
 use apdu_spec::element::Currency;
 use background::Books;
 use background::clearing::reconcile::Discrepancy;
-use background::reports::{ExceptionLine, IssuerStatement, MerchantStatement};
+use background::reports::{ExceptionLine, GuaranteeLine, IssuerStatement, MerchantStatement};
 use serde_json::{Value, json};
 use simulation::equation::Equation;
 use simulation::{Error, World, failure};
@@ -89,10 +89,13 @@ impl Figures {
                 output::amount(&merchant.total),
                 self.show(merchant.settled),
                 self.show(merchant.unsettled),
+                self.show(merchant.unconfirmed),
+                self.show(merchant.withheld),
             ]
         };
         let rows = self.merchants.iter().map(row).collect();
-        output::line(output::table(["merchant", "payments", "total", "paid out", "to be paid"], 1, rows));
+        let head = ["merchant", "payments", "total", "paid out", "to be paid", "unconfirmed", "withheld"];
+        output::line(output::table(head, 1, rows));
     }
 
     fn print_issuers(&self) {
@@ -109,6 +112,18 @@ impl Figures {
         };
         let rows = self.issuers.iter().map(row).collect();
         let head = ["issuer", "purses", "float", "overdrawn", "hotlisted", "claims in doubt"];
+        output::line(output::table(head, 1, rows));
+        self.print_guarantees();
+    }
+
+    /// What merchants are guaranteed, by how often their terminals are connected.
+    fn print_guarantees(&self) {
+        let days = |seconds: u32| format!("{:.1} days", f64::from(seconds) / 86_400.0);
+        let row = |line: &GuaranteeLine| {
+            [line.terminals.into(), days(line.delay), days(line.age), output::amount(&line.total)]
+        };
+        let rows = self.issuers.iter().flat_map(|issuer| &issuer.guarantees).map(row).collect();
+        let head = ["connected", "after hotlisting", "batch in within", "of a purse in a batch"];
         output::line(output::table(head, 1, rows));
     }
 
@@ -149,8 +164,10 @@ impl Figures {
             ("loads whose order has left", "", books.loaded),
             ("unloads paid", "-", books.unloaded),
             ("shadow balances", "=", books.shadow),
+            ("payments that their terminals have yet to hand in", "+", books.unconfirmed),
             ("payments booked, to be paid to merchants", "+", books.booked),
             ("payments settled", "+", books.settled),
+            ("payments outside the guarantee, borne by acquirers", "+", books.withheld),
             ("voided, owed to holders", "+", books.voided),
             ("taken back after settlement", "-", books.lost),
             ("difference", "!", books.difference()),

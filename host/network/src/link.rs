@@ -46,8 +46,8 @@ mod tests {
     use crate::authentication::Signed;
     use crate::message::{Rejection, RejectionCode};
     use apdu_spec::Element;
-    use apdu_spec::element::Mac;
-    use apdu_spec::record::ValueRecord;
+    use apdu_spec::element::{Algorithm, Mac};
+    use apdu_spec::record::{Identity, ValueRecord};
 
     struct Refuses;
 
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn real_bytes_cross_a_direct_link() {
         let mut bytes = [0; ValueRecord::MAX];
-        bytes[ValueRecord::MAX - 85 + 1] = 1; // algorithm of the key
+        bytes[Identity::MAX + 1] = Algorithm::AesCmac as u8;
         let record = ValueRecord::from_bytes(&bytes).expect("a record");
         let signed = Signed { fields: record, mac: Mac::default() };
         let answer = Direct(Refuses).call(&Request::CompleteTransfer(signed)).expect("an answer");

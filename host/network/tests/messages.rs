@@ -5,8 +5,10 @@ mod support;
 use apdu_spec::batch::Acknowledgement;
 use apdu_spec::crypto::Key;
 use apdu_spec::crypto::online::OnlineKey;
-use apdu_spec::element::{Algorithm, KeyReference, Kind, Mac, Random, SamId, Time};
+use apdu_spec::element::{Algorithm, BatchNumber, KeyReference, Kind, Mac, Random, SamCounter, SamId, Time};
 use apdu_spec::purse::Execute;
+use apdu_spec::record::Counterpart;
+use apdu_spec::wire::List;
 use apdu_spec::{Element, Malformed};
 use network::{
     Acceptance, Decision, Error, Fate, Funding, Rejection, RejectionCode, Request, Resolution,
@@ -21,13 +23,13 @@ fn key(byte: u8) -> OnlineKey {
 
 fn transfer() -> TransferRequest {
     let mut transfer = [0; TransferRequest::MAX];
-    transfer[..3].copy_from_slice(&[Kind::Unload as u8, Funding::Cash as u8, 1]);
+    transfer[..3].copy_from_slice(&[Kind::Unload as u8, Funding::Cash as u8, Algorithm::AesCmac as u8]);
     TransferRequest::from_bytes(&transfer).expect("transfer")
 }
 
 fn requests() -> Vec<Request> {
     let mut resolve = [0; ResolveRequest::MAX];
-    resolve[14] = 1;
+    resolve[Counterpart::MAX] = Algorithm::AesCmac as u8;
     vec![
         Request::AuthoriseTransfer(Signed::by(&key(1), transfer())),
         Request::CompleteTransfer(Signed::by(&key(1), support::record(3).value)),
@@ -38,6 +40,18 @@ fn requests() -> Vec<Request> {
 
 fn signed<F>(fields: F) -> Signed<F> {
     Signed { fields, mac: Mac([7; 8]) }
+}
+
+fn acknowledgement() -> Acknowledgement {
+    let mut resolved = List::new();
+    for (nt, paid) in [(7, 1), (8, 0)] {
+        let nt = SamCounter(nt);
+        resolved.push(apdu_spec::batch::Resolution { nt, paid }).expect("room");
+    }
+    let sam = SamId::from_bytes(&[1; SamId::MAX]).expect("a PSAM");
+    let batch = BatchNumber::new(3).expect("small");
+    let [s4, mac] = [1, 2].map(|byte| Mac([byte; 8]));
+    Acknowledgement { sam, batch, s4, time: Time(5), list_min: 9, resolved, mac }
 }
 
 fn responses() -> Vec<Response> {
@@ -52,7 +66,7 @@ fn responses() -> Vec<Response> {
             challenge: Random([2; 8]),
             time: Time(5),
         })),
-        Response::Acknowledged(Acknowledgement::from_bytes(&[1; Acknowledgement::MAX]).expect("ack")),
+        Response::Acknowledged(acknowledgement()),
         Response::Rejected(Rejection { code: RejectionCode::BadBatch, text: "entry 7: S5 is wrong".into() }),
     ]
 }

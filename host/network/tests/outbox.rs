@@ -5,7 +5,8 @@ mod support;
 use std::fs;
 
 use apdu_spec::batch::Acknowledgement;
-use apdu_spec::element::Mac;
+use apdu_spec::element::{Mac, Time};
+use apdu_spec::wire::List;
 use network::batch_file::{self, Damage};
 use network::{Error, Link, Outbox, Rejection, RejectionCode, Request, Response};
 
@@ -24,7 +25,9 @@ impl<F: FnMut(&network::Batch) -> Result<Response, Error>> Link for Answers<F> {
 fn acknowledge(batch: &network::Batch) -> Result<Response, Error> {
     let trailer = &batch.trailer;
     let (sam, batch, s4) = (trailer.sam, trailer.batch, trailer.s4);
-    Ok(Response::Acknowledged(Acknowledgement { sam, batch, s4, mac: Mac([1; 8]) }))
+    let (time, list_min, resolved, mac) = (Time(0), 0, List::new(), Mac([1; 8]));
+    let word = Acknowledgement { sam, batch, s4, time, list_min, resolved, mac };
+    Ok(Response::Acknowledged(word))
 }
 
 #[test]

@@ -17,6 +17,9 @@ pub struct LinkAuthority<'k, L> {
     key: &'k OnlineKey,
 }
 
+/// The answer that was asked for, or another one.
+type Answered<A> = Result<Signed<A>, Box<Response>>;
+
 impl<'k, L: Link> LinkAuthority<'k, L> {
     /// Speaks for the terminal that has this key.
     pub const fn new(link: L, key: &'k OnlineKey) -> Self {
@@ -28,12 +31,12 @@ impl<'k, L: Link> LinkAuthority<'k, L> {
         &mut self,
         question: Q,
         request: fn(Signed<Q>) -> Request,
-        answer: fn(Response) -> Result<Signed<Q::Answer>, Response>,
+        answer: fn(Response) -> Answered<Q::Answer>,
     ) -> Result<Q::Answer, Error> {
         let asked = Signed::by(self.key, question);
         let response =
             self.link.call(&request(asked)).map_err(|error| Error::Authority(error.to_string()))?;
-        let answered = answer(response).map_err(|other| match other {
+        let answered = answer(response).map_err(|other| match *other {
             Response::Rejected(rejection) => Error::Authority(rejection.text),
             other => Error::Authority(format!("it answered {:?}", other.name())),
         })?;
@@ -53,7 +56,7 @@ impl<L: Link> LoadAuthority for LinkAuthority<'_, L> {
         let question = network::TransferRequest { kind, funding, initialized, counterpart, amount, time };
         let decision = self.ask(question, Request::AuthoriseTransfer, |response| match response {
             Response::Decision(decision) => Ok(decision),
-            other => Err(other),
+            other => Err(Box::new(other)),
         })?;
         Ok(decision.execute)
     }
@@ -61,7 +64,7 @@ impl<L: Link> LoadAuthority for LinkAuthority<'_, L> {
     fn complete(&mut self, record: &ValueRecord) -> Result<(), Error> {
         let accepted = self.ask(*record, Request::CompleteTransfer, |response| match response {
             Response::Accepted(acceptance) => Ok(acceptance),
-            other => Err(other),
+            other => Err(Box::new(other)),
         });
         accepted.map(drop)
     }
@@ -75,7 +78,7 @@ impl<L: Link> LoadAuthority for LinkAuthority<'_, L> {
         let question = ResolveRequest { counterpart, previous: *previous, nt };
         let resolution = self.ask(question, Request::ResolveTransfer, |response| match response {
             Response::Resolved(resolution) => Ok(resolution),
-            other => Err(other),
+            other => Err(Box::new(other)),
         })?;
         Ok(Resolved { moved: resolution.fate == Fate::Moved, challenge: resolution.challenge })
     }

@@ -151,7 +151,7 @@ impl Day<'_> {
         };
         self.summary.payments += 1;
         if self.below(CANCEL_ONE_IN) == 0 {
-            self.world.cancel(purse, terminal, &receipt)?;
+            self.world.cancel(purse, terminal, receipt.nt_psam)?;
             self.summary.cancelled += 1;
         }
         self.since[place] += 1;

@@ -72,7 +72,7 @@ impl HandedIn {
         let parcels = if self.unanswered.is_empty() { self.next_parcel } else { 1 };
         let downloads = next_download(card)?.saturating_sub(kept).max(1);
         let release = background.release(identity(card)?, parcels, downloads)?;
-        let words: Vec<_> = self.stored.values().copied().collect();
+        let words: Vec<_> = self.stored.values().cloned().collect();
         Ok(send_back(card, &release, &words)?)
     }
 }

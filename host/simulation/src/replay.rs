@@ -4,6 +4,7 @@
 //! the file's; at the end, after clearing, so are shadow balances, merchants' totals and
 //! the money equation.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use apdu_spec::element::{Amount, Currency, Time};
@@ -152,15 +153,14 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// The balance with which a statement begins: loaded, or a load of nothing and a
-    /// purchase within the overdraft.
+    /// The balance with which a statement begins: loaded, or bought within the overdraft.
     fn open(&mut self, purse: u64, statement: &Statement, now: Time) -> Result<(), Error> {
-        let opening = statement.opening;
-        self.load(purse, opening.max(0).unsigned_abs(), Funding::Account, now)?;
-        if opening < 0 {
-            self.pay(purse, CARRIED_FORWARD, opening.unsigned_abs(), now)?;
+        let minor = statement.opening.unsigned_abs();
+        match statement.opening.cmp(&0) {
+            Ordering::Greater => self.load(purse, minor, Funding::Account, now),
+            Ordering::Less => self.pay(purse, CARRIED_FORWARD, minor, now),
+            Ordering::Equal => Ok(()),
         }
-        Ok(())
     }
 
     fn line(&mut self, purse: u64, line: &Line) -> Result<(), Error> {

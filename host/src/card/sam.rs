@@ -2,14 +2,14 @@
 
 use apdu_spec::aid::Aid;
 use apdu_spec::batch::{Acknowledgement, Trailer};
-use apdu_spec::element::{BatchNumber, Counter, Random};
+use apdu_spec::element::{BatchNumber, Random, SamCounter};
 use apdu_spec::purse::PreviousSignature;
 use apdu_spec::record::BatchRecord;
 use apdu_spec::sam::{
     CancelPurchase, CancellationSecret, CloseBatch, CollectRequest, CompleteRequest, CreditPsam,
     CreditRequest, Credited, GetChallenge, GetSamData, InitializePsam, OpenPurchase, Opened, PsamAcknowledge,
-    PsamCancel, PsamCollect, PsamComplete, ReadTrailer, ReceiptRequest, SamInformation, StoreReceipt,
-    TrailerRequest, VerifyContact, VerifyPurse,
+    PsamCancel, PsamCollect, PsamComplete, PsamRenounce, ReadTrailer, ReceiptRequest, RenounceRequest,
+    SamInformation, StoreReceipt, TrailerRequest, VerifyContact, VerifyPurse,
 };
 
 use super::{execute, select};
@@ -72,7 +72,7 @@ impl SamCard {
     }
 
     /// PSAM COMPLETE.
-    pub fn complete(&mut self, nt: Counter, previous: PreviousSignature) -> Result<(), Error> {
+    pub fn complete(&mut self, nt: SamCounter, previous: PreviousSignature) -> Result<(), Error> {
         execute::<PsamComplete>(&mut self.reader, &CompleteRequest { nt, previous })
     }
 
@@ -82,8 +82,17 @@ impl SamCard {
     }
 
     /// PSAM CANCEL PURCHASE.
-    pub fn cancel(&mut self, nt: Counter) -> Result<CancellationSecret, Error> {
-        execute::<PsamCancel>(&mut self.reader, &CancelPurchase { nt })
+    pub fn cancel(
+        &mut self,
+        nt: SamCounter,
+        previous: PreviousSignature,
+    ) -> Result<CancellationSecret, Error> {
+        execute::<PsamCancel>(&mut self.reader, &CancelPurchase { nt, previous })
+    }
+
+    /// PSAM RENOUNCE.
+    pub fn renounce(&mut self, nt: SamCounter) -> Result<(), Error> {
+        execute::<PsamRenounce>(&mut self.reader, &RenounceRequest { nt })
     }
 
     /// INITIALIZE PSAM for Collection.

@@ -13,19 +13,18 @@
 //!
 //! # Versions
 //!
-//! A program opens every version from [`OLDEST`] to [`SEALED`], and leaves the file at the
-//! version that it has: what differs is chosen by the file, so that nothing is converted
-//! and an older program goes on reading what it wrote. What is newer is refused, since what
-//! this program does not know of it might lose.
+//! A program opens every version from [`OLDEST`] to [`SEALED`]. What is older is refused: its
+//! records have another layout, in which neither side of a payment would understand the other.
+//! What is newer is refused, since what this program does not know of it might be lost.
 //!
 //! | version | what is different |
 //! |---|---|
 //! | 1 | checksums without salt; never released, not read |
-//! | 2 | checksums are CRC-32/ISO-HDLC |
-//! | 3 | checksums are CRC-32/ISCSI |
-//! | 4 | sealed under an [`ImageKey`]: not the memory follows the head, but a log, see `sealed` |
+//! | 2, 3 | the first layout of what cards state and record; not read |
+//! | 4 | the second layout (high nibble of the algorithm: 2) |
+//! | 5 | sealed under an [`ImageKey`]: not the memory follows the head, but a log, see `sealed` |
 //!
-//! A plain image has the card's keys in clear; version 3 is for cards whose keys are no secret.
+//! A plain image has the card's keys in clear; version 4 is for cards whose keys are no secret.
 //!
 //! # A file that fails
 //!
@@ -39,7 +38,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use card_os::platform::{BLOCKS_MAX, ChipError, Platform};
-use crc::{CRC_32_ISO_HDLC, Crc};
 use rand_core::Rng;
 use zeroize::Zeroizing;
 
@@ -52,19 +50,14 @@ use sealed::{Log, Unopened};
 
 const MAGIC: &[u8; 9] = b"PURSECARD";
 /// Version of the plain images that are made.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Version of the sealed ones, and the newest that is read.
-pub const SEALED: u32 = 4;
+pub const SEALED: u32 = 5;
 /// The oldest version that is read.
-pub const OLDEST: u32 = 2;
-/// The first version whose checksums are CRC-32/ISCSI.
-const ISCSI_FROM: u32 = 3;
+pub const OLDEST: u32 = 4;
 const HEAD: usize = 32;
 /// Sizes of an erase block that can be.
 const BLOCK_SIZES: std::ops::RangeInclusive<usize> = 1 << 10..=1 << 20;
-
-/// The checksum of version 2.
-static ISO_HDLC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
 /// A generator of random numbers that can go to another thread.
 pub type Randomness = Box<dyn Rng + Send>;
@@ -269,9 +262,10 @@ fn check_version(version: u32) -> Result<(), String> {
     match version {
         OLDEST..=SEALED => Ok(()),
         0 => Err("this is not a card image".into()),
-        older if older < OLDEST => {
-            Err(format!("the image has version {older}, which was never released; make the card again"))
-        }
+        older if older < OLDEST => Err(format!(
+            "the image has version {older}, whose records this program does not understand; unload it with \
+             the program that made it, and issue the card anew"
+        )),
         newer => Err(format!(
             "the image was written by a newer program, version {newer}; update this program, which reads \
              versions {OLDEST} to {SEALED}"
@@ -344,7 +338,7 @@ impl Platform for Image {
     }
 
     fn checksum(&self, bytes: &[u8]) -> u32 {
-        if self.version < ISCSI_FROM { ISO_HDLC.checksum(bytes) } else { crc32c::crc32c(bytes) }
+        crc32c::crc32c(bytes)
     }
 }
 

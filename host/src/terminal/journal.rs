@@ -10,7 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use apdu_spec::element::{Amount, Counter, IepId, ProviderId, PurseNumber, Time};
+use apdu_spec::element::{Amount, Counter, IepId, ProviderId, PurseNumber, SamCounter, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -19,7 +19,7 @@ use crate::Error;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Intent {
     /// NT_PSAM.
-    pub nt_psam: Counter,
+    pub nt_psam: SamCounter,
     /// The purse.
     pub iep: IepId,
     /// NT_IEP of its session.
@@ -36,7 +36,7 @@ pub trait Journal {
     fn intend(&mut self, intent: &Intent) -> Result<(), Error>;
 
     /// The PSAM knows what became of the payment.
-    fn settle(&mut self, nt_psam: Counter) -> Result<(), Error>;
+    fn settle(&mut self, nt_psam: SamCounter) -> Result<(), Error>;
 
     /// Payments of which nothing is known.
     fn open(&self) -> Vec<Intent>;
@@ -141,7 +141,7 @@ impl<M: Medium> Journal for LineJournal<M> {
         Ok(())
     }
 
-    fn settle(&mut self, nt_psam: Counter) -> Result<(), Error> {
+    fn settle(&mut self, nt_psam: SamCounter) -> Result<(), Error> {
         self.append(&Line::Settle(nt_psam.get()))?;
         self.open.remove(&nt_psam.get());
         Ok(())
@@ -219,7 +219,7 @@ fn read(text: &str, path: &Path) -> Result<BTreeMap<u32, Intent>, Error> {
 fn to_intent(line: &Line) -> Option<Intent> {
     let Line::Intend { nt_psam, provider, purse, nt_iep, amount, time } = *line else { return None };
     Some(Intent {
-        nt_psam: Counter::new(nt_psam)?,
+        nt_psam: SamCounter(nt_psam),
         iep: IepId { provider: ProviderId::new(provider)?, number: PurseNumber::new(purse)? },
         nt_iep: Counter::new(nt_iep)?,
         amount: Amount::new(amount)?,
@@ -233,7 +233,7 @@ mod tests {
 
     fn intent(nt: u32) -> Intent {
         let iep = IepId { provider: ProviderId::new(9).unwrap(), number: PurseNumber::new(77).unwrap() };
-        let (nt_psam, nt_iep) = (Counter::new(nt).unwrap(), Counter::new(5).unwrap());
+        let (nt_psam, nt_iep) = (SamCounter(nt), Counter::new(5).unwrap());
         Intent { nt_psam, iep, nt_iep, amount: Amount::new(250).unwrap(), time: Time(1_700_000_000) }
     }
 
@@ -244,7 +244,7 @@ mod tests {
         let mut journal = FileJournal::open(&path, true).unwrap();
         journal.intend(&intent(1)).unwrap();
         journal.intend(&intent(2)).unwrap();
-        journal.settle(Counter::new(1).unwrap()).unwrap();
+        journal.settle(SamCounter(1)).unwrap();
         drop(journal);
         assert_eq!(FileJournal::open(&path, true).unwrap().open(), [intent(2)]);
     }

@@ -5,9 +5,9 @@
 //! back from DEBIT IEP, the purse is asked what happened, and answers under a MAC.
 
 use apdu_spec::StatusWord;
-use apdu_spec::element::{Amount, Counter, IepId, Kind, Time};
+use apdu_spec::element::{Amount, Balance, IepId, Kind, SamCounter, Time};
 use apdu_spec::purse::{Execute, Executed, Initialized};
-use apdu_spec::record::{Counterpart, Statement};
+use apdu_spec::record::{Counterpart, Statement, balance_after};
 use apdu_spec::sam::{CreditRequest, Credited, OpenPurchase, Opened, VerifyContact};
 
 use super::journal::Intent;
@@ -62,7 +62,10 @@ pub struct Receipt {
     /// When.
     pub time: Time,
     /// Number of the payment at the PSAM.
-    pub nt_psam: Counter,
+    pub nt_psam: SamCounter,
+    /// Balance of the purse after it, minor units: from what the purse has said under a MAC that the
+    /// PSAM has checked, and not from what it shows.
+    pub balance: Option<Balance>,
     /// Where the PSAM keeps it; nothing where the payment was recovered.
     pub credited: Option<Credited>,
 }
@@ -159,7 +162,8 @@ impl Ordered<'_, '_> {
         match credited {
             Ok(credited) => {
                 terminal.settle(&intent);
-                Ok(Payment::Paid(intent.receipt(Some(credited))))
+                let balance = balance_after(Kind::Purchase, statement.position.balance, intent.amount);
+                Ok(Payment::Paid(intent.receipt(balance, Some(credited))))
             }
             Err(error) => Ok(terminal.find_out(&mut purse, &intent, error.status())),
         }
@@ -172,8 +176,8 @@ fn credit(terminal: &mut PaymentTerminal, intent: &Intent, executed: Executed) -
 }
 
 impl Intent {
-    pub(super) const fn receipt(&self, credited: Option<Credited>) -> Receipt {
+    pub(super) const fn receipt(&self, balance: Option<Balance>, credited: Option<Credited>) -> Receipt {
         let Self { iep, amount, time, nt_psam, .. } = *self;
-        Receipt { iep, amount, time, nt_psam, credited }
+        Receipt { iep, amount, time, nt_psam, balance, credited }
     }
 }

@@ -66,7 +66,9 @@ impl PaymentTerminal {
             other => other?,
         };
         self.settle(intent);
-        Ok(paid.then(|| intent.receipt(None)))
+        let commit = previous.to_receipt().ok().flatten();
+        let balance = commit.and_then(|commit| commit.balance_after());
+        Ok(paid.then(|| intent.receipt(balance, None)))
     }
 
     /// Notes that the PSAM knows what became of a payment. Where the journal fails, the

@@ -2,7 +2,7 @@
 //! may read a closed batch and hand it in at any time, again and long after its PSAM has
 //! forgotten it, and may give any acknowledgement to any PSAM at any time, again, or never.
 //!
-//! Bound: payments at all PSAMs together, each of which may have a batch of its own. The
+//! Bound: payments at all PSAMs together, and as many batches, empty or not. The
 //! line forgets nothing; what is lost is not delivered. Losses of power have no bound.
 
 use system_tests::explore::Machine;
@@ -14,7 +14,7 @@ use crate::batches::{Batch, Batches, Bug};
 pub(crate) struct Exchange {
     /// PSAMs.
     pub(crate) sams: u8,
-    /// Payments, and so batches at most.
+    /// Payments, and batches, at most.
     pub(crate) payments: u8,
     /// What is wrong.
     pub(crate) bug: Option<Bug>,
@@ -52,6 +52,7 @@ impl Machine for Exchange {
         "a PSAM forgets a batch",
         "two batches wait at once",
         "a later batch comes in first",
+        "an empty batch comes in",
         "a batch comes again when its PSAM has forgotten it",
         "the word for one PSAM comes to another",
     ];
@@ -66,7 +67,10 @@ impl Machine for Exchange {
             if state.batches.payments < self.payments {
                 steps.push(Step::Pay { sam });
             }
-            steps.extend([Step::Close { sam }, Step::Tear { sam }]);
+            if state.batches.closings() < self.payments {
+                steps.push(Step::Close { sam });
+            }
+            steps.push(Step::Tear { sam });
             steps.extend(state.batches.closed(sam).map(|batch| Step::Collect { batch: (sam, batch) }));
             steps.extend(state.batches.words.iter().map(|word| Step::Acknowledge { sam, word: *word }));
         }
@@ -96,11 +100,11 @@ impl Machine for Exchange {
     }
 
     fn seen(&self, state: &State, steps: &[Step]) -> u32 {
-        let [forgotten, two, later] = state.batches.seen();
+        let [forgotten, two, later, empty] = state.batches.seen();
         let gone =
             |step: &Step| matches!(step, Step::Submit { batch } if batch.1 < state.batches.oldest(batch.0));
         let other = |step: &Step| matches!(step, Step::Acknowledge { sam, word } if word.0 != *sam);
-        let bits = [forgotten, two, later, steps.iter().any(gone), steps.iter().any(other)];
+        let bits = [forgotten, two, later, empty, steps.iter().any(gone), steps.iter().any(other)];
         bits.iter().enumerate().map(|(bit, set)| u32::from(*set) << bit).sum()
     }
 }

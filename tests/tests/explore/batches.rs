@@ -103,13 +103,14 @@ impl Batches {
     }
 
     /// What both machines must reach: "a PSAM forgets a batch", "two batches wait at once",
-    /// "a later batch comes in first".
-    pub(crate) fn seen(&self) -> [bool; 3] {
+    /// "a later batch comes in first", "an empty batch comes in".
+    pub(crate) fn seen(&self) -> [bool; 4] {
         let first = |(sam, batch): &Batch| *batch > 1 && !self.is_stored((*sam, batch - 1));
         [
             self.sams.iter().any(|sam| sam.oldest > 1),
             self.sams.iter().any(|sam| sam.batches.len() as u8 - sam.oldest >= 2),
             self.stored.iter().any(first),
+            self.stored.iter().any(|batch| self.is_empty(*batch)),
         ]
     }
 
@@ -126,12 +127,22 @@ impl Batches {
         self.apply(Event::Credited { purchase: (at, nt) })
     }
 
+    /// Batches that were ever closed, at all PSAMs.
+    pub(crate) fn closings(&self) -> u8 {
+        self.sams.iter().map(|sam| sam.batches.len() as u8 - 1).sum()
+    }
+
+    /// Whether a batch has no payment.
+    pub(crate) fn is_empty(&self, (sam, batch): Batch) -> bool {
+        self.sams[usize::from(sam)].batches[usize::from(batch) - 1].is_empty()
+    }
+
+    /// Empty or not.
     pub(crate) fn close(&mut self, sam: u8) -> Result<bool, String> {
-        let waiting = self.closed(sam).len() as u8;
-        let module = &mut self.sams[usize::from(sam)];
-        if waiting == CLOSED_MAX || module.batches.last().is_some_and(Vec::is_empty) {
+        if self.closed(sam).len() as u8 == CLOSED_MAX {
             return Ok(false);
         }
+        let module = &mut self.sams[usize::from(sam)];
         module.batches.push(Vec::new());
         self.apply(Event::BatchClosed { sam: sam.into() })
     }

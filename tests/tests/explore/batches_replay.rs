@@ -71,7 +71,7 @@ impl Line {
 
     pub(crate) fn submit(&mut self, batch: Batch) -> bool {
         let word = self.real.background.submit(&self.read[&batch], NOW).expect("stored");
-        self.words.insert(batch, word).is_none_or(|before| before == word)
+        self.words.insert(batch, word.clone()).is_none_or(|before| before == word)
     }
 
     pub(crate) fn acknowledge(&mut self, sam: u8, word: Batch) -> bool {

@@ -4,7 +4,7 @@
 //! and at the background system between storage and release; any acknowledgement may come
 //! over the line at any time, again, or never.
 //!
-//! Bound: payments, each of which may have a batch of its own. Accidents have none: so many
+//! Bound: payments, and as many batches, empty or not. Accidents have none: so many
 //! of them, in any order, lead to a state that was there before.
 
 use system_tests::explore::Machine;
@@ -14,7 +14,7 @@ use crate::batches::{Batches, Bug};
 /// The machine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Collection {
-    /// Payments, and so batches at most.
+    /// Payments, and batches, at most.
     pub(crate) payments: u8,
     /// Couriers.
     pub(crate) couriers: u8,
@@ -66,6 +66,7 @@ impl Machine for Collection {
         "a PSAM forgets a batch",
         "two batches wait at once",
         "a later batch comes in first",
+        "an empty batch comes in",
         "a card is lost with all that is on board",
         "a batch is cut short",
         "a batch comes again",
@@ -76,7 +77,10 @@ impl Machine for Collection {
     }
 
     fn steps(&self, state: &State) -> Vec<Step> {
-        let mut steps = vec![Step::Close, Step::Tear];
+        let mut steps = vec![Step::Tear];
+        if state.batches.closings() < self.payments {
+            steps.push(Step::Close);
+        }
         if state.batches.payments < self.payments {
             steps.push(Step::Pay);
         }
@@ -105,11 +109,12 @@ impl Machine for Collection {
     fn seen(&self, state: &State, steps: &[Step]) -> u32 {
         let aboard = |courier: &u8| &state.couriers[usize::from(*courier)].aboard;
         let lost = |step: &Step| matches!(step, Step::Lose { courier } if !aboard(courier).is_empty());
-        let [forgotten, two, later] = state.batches.seen();
+        let [forgotten, two, later, empty] = state.batches.seen();
         let bits = [
             forgotten,
             two,
             later,
+            empty,
             steps.iter().any(lost),
             state.couriers.iter().any(|courier| courier.aboard.iter().any(|(_, whole)| !whole)),
             (0..self.couriers)
@@ -130,6 +135,10 @@ impl Collection {
                 // What is on board already is not put there twice.
                 if aboard.contains(&(batch, true)) || (!whole && aboard.contains(&(batch, false))) {
                     return Ok(false);
+                }
+                // Nothing is left of an empty batch without its trailer.
+                if !whole && batches.is_empty((0, batch)) {
+                    return Ok(true);
                 }
                 // Both parts make one whole batch.
                 aboard.retain(|(other, _)| *other != batch);

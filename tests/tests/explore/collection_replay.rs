@@ -87,7 +87,7 @@ impl Replay {
             let number = u8::try_from(batch.trailer.batch.get()).expect("small");
             let batch = Batch { trailer: batch.trailer, records: batch.records };
             let word = background.submit(&batch, NOW).expect("stored");
-            self.line.words.insert((0, number), word);
+            self.line.words.insert((0, number), word.clone());
             words.push(word);
         }
         if whole && (!words.is_empty() || !delivery.incomplete.is_empty()) {

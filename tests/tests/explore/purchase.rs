@@ -7,7 +7,7 @@
 //! PREVIOUS are dropped then.
 //!
 //! Bound: a number of sessions, challenges and losses of power. Two batches of each PSAM
-//! may be closed and stored. The amount at PSAM 0 is 10, at PSAM 1 it is 11.
+//! may be closed and stored, one of all of them empty. The amount at PSAM 0 is 10, at PSAM 1 it is 11.
 
 mod rules;
 mod state;
@@ -15,7 +15,7 @@ mod state;
 use simulation::model::{Event, Kind, Minor, Model, Outcome};
 use system_tests::explore::Machine;
 
-use state::{Entry, Last, Opening, Sam, Statement};
+use state::{Entry, Opening, Order, Sam, Statement};
 pub(crate) use state::{Previous, State};
 
 use crate::check;
@@ -33,6 +33,12 @@ bugs! {
     FreedBeforeStored,
     /// DEBIT IEP repeats what it has done.
     RepeatBlindly,
+    /// PSAM CANCEL PURCHASE takes any word of a purse.
+    AnyWordVoids,
+    /// PSAM CANCEL PURCHASE takes the purse's word on a purchase that was not its last.
+    LastNotProven,
+    /// The number of a purchase is given to another while its purse may carry it out.
+    NumberGivenEarly,
 }
 
 /// The machine.
@@ -57,10 +63,10 @@ pub(crate) enum Step {
     Initialize { sam: u8 },
     /// INITIALIZE PSAM with S1 of this session.
     Open { sam: u8, nt: u8 },
-    /// DEBIT IEP with S2 of this purchase.
-    Debit { sam: u8, number: u8 },
-    /// CREDIT PSAM with S3 of this purchase.
-    Credit { sam: u8, number: u8 },
+    /// DEBIT IEP with S2 of this order.
+    Debit { sam: u8, order: u8 },
+    /// CREDIT PSAM with S3 of this order.
+    Credit { sam: u8, order: u8 },
     /// GET PREVIOUS with the challenge of this PSAM.
     Previous { sam: u8, by_nt: bool, asked: u8 },
     /// PSAM COMPLETE.
@@ -68,9 +74,9 @@ pub(crate) enum Step {
     /// PSAM STORE RECEIPT.
     Store { previous: Previous },
     /// PSAM CANCEL PURCHASE.
-    Void { sam: u8, number: u8 },
-    /// CREDIT IEP for Cancellation with the secret of this purchase.
-    Cancel { sam: u8, number: u8 },
+    Void { number: u8, previous: Previous },
+    /// CREDIT IEP for Cancellation with the secret of this order.
+    Cancel { sam: u8, order: u8 },
     /// INITIALIZE PSAM for Collection.
     Close { sam: u8 },
     /// The oldest closed batch is stored and acknowledged.
@@ -87,6 +93,9 @@ pub(crate) const fn amount(sam: u8) -> Minor {
     10 + sam as Minor
 }
 
+/// Empty batches that may be closed.
+const EMPTY: usize = 1;
+
 /// What the purse was loaded with.
 pub(crate) const LOADED: Minor = 1_000;
 
@@ -96,7 +105,8 @@ impl Machine for Purchase {
     const SOMETIMES: &'static [&'static str] = &[
         "a payment is booked",
         "a purchase comes as a receipt",
-        "a purchase is never debited, and its PSAM knows",
+        "a purchase is never debited, and its PSAM says so",
+        "a number serves again",
         "a claim becomes a payment",
         "a purchase is taken back",
         "the purse frees receipts",
@@ -120,11 +130,11 @@ impl Machine for Purchase {
         let sam = Sam {
             challenge: None,
             taken: None,
+            orders: Vec::new(),
             openings: Vec::new(),
             secrets: Vec::new(),
             batch: 1,
             oldest: 1,
-            records: 0,
         };
         State {
             model,
@@ -155,18 +165,22 @@ impl Machine for Purchase {
                 steps.extend(held.map(|asked| Step::Previous { sam, by_nt: false, asked }));
             }
             steps.extend((2..=state.nt()).map(|nt| Step::Open { sam, nt }));
-            for number in 1..=module.openings.len() as u8 {
-                steps.push(Step::Debit { sam, number });
-                if state.log.iter().any(|entry| entry.at == Some((sam, number))) {
-                    steps.push(Step::Credit { sam, number });
+            for order in 0..module.orders.len() as u8 {
+                steps.push(Step::Debit { sam, order });
+                if state.log.iter().any(|entry| entry.at == Some((sam, order))) {
+                    steps.push(Step::Credit { sam, order });
                 }
-                let asked = |previous: &&Previous| previous.sam == sam;
-                let complete = |previous: &Previous| Step::Complete { number, previous: *previous };
-                steps.extend(state.previous.iter().filter(asked).map(complete));
-                steps.push(Step::Void { sam, number });
             }
-            steps.extend(module.secrets.iter().map(|number| Step::Cancel { sam, number: *number }));
-            if module.batch <= 2 {
+            for number in 1..=module.openings.len() as u8 {
+                let asked = state.previous.iter().filter(|previous| previous.sam == sam);
+                let words = |previous: &Previous| {
+                    let previous = *previous;
+                    [Step::Complete { number, previous }, Step::Void { number, previous }]
+                };
+                steps.extend(asked.flat_map(words));
+            }
+            steps.extend(module.secrets.iter().map(|order| Step::Cancel { sam, order: *order }));
+            if module.batch <= 2 && (!state.is_empty(sam) || state.empty() < EMPTY) {
                 steps.push(Step::Close { sam });
             }
             if module.oldest < module.batch {
@@ -219,6 +233,8 @@ impl Machine for Purchase {
             state.model.ledger().next().is_some(),
             receipt,
             own(Outcome::Never),
+            // It takes two sessions.
+            self.sessions < 2 || state.sams.iter().any(|sam| sam.orders.len() > sam.openings.len()),
             claimed,
             state.log.iter().any(|entry| entry.kind == Kind::Cancellation),
             state.freed > 0,

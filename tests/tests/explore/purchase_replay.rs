@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use apdu_spec::aid::Aid;
-use apdu_spec::element::{Random, Time};
+use apdu_spec::element::{Random, SamCounter};
 use apdu_spec::purse::{
     Cancel, CreditCancellation, DebitIep, Execute, Executed, GetBalance, GetPurseData, InitializeIep,
     InitializePurchase, Initialized, PreviousByNt, PreviousByNv, PreviousRequest, PreviousSignature,
@@ -98,39 +98,34 @@ impl Replay {
                 let amount = system_tests::scheme::amount(u32::try_from(amount(sam)).expect("small"));
                 let request = OpenPurchase { key, statement, s1, amount, time: NOW };
                 let answer = send::<InitializePsam>(&mut sams[usize::from(sam)], &request);
-                let number = |opened: Opened| u8::try_from(opened.order.nt.get()).expect("small");
-                self.opened.extend(answer.map(|opened| ((sam, number(opened)), opened)));
+                let place = self.opened.keys().filter(|(at, _)| *at == sam).count();
+                self.opened.extend(answer.map(|opened| ((sam, place as u8), opened)));
                 answer.is_some()
             }
-            Step::Debit { sam, number } => {
-                let Opened { order, s2 } = self.opened[&(sam, number)];
+            Step::Debit { sam, order: place } => {
+                let Opened { order, s2 } = self.opened[&(sam, place)];
                 let answer = send::<DebitIep>(purse, &Execute { order, s2 });
-                self.executed.extend(answer.map(|executed| ((sam, number), executed)));
+                self.executed.extend(answer.map(|executed| ((sam, place), executed)));
                 answer.is_some()
             }
-            Step::Credit { sam, number } => {
-                let Executed { s3, s6 } = self.executed[&(sam, number)];
-                let request = CreditRequest { nt: counter(number.into()), s3, s6 };
+            Step::Credit { sam, order } => {
+                let Executed { s3, s6 } = self.executed[&(sam, order)];
+                let request = CreditRequest { nt: self.opened[&(sam, order)].order.nt, s3, s6 };
                 send::<CreditPsam>(&mut sams[usize::from(sam)], &request).is_some()
             }
             Step::Previous { sam, by_nt, asked } => self.ask(sam, by_nt, asked, after),
             Step::Complete { number, previous } => {
-                let request = CompleteRequest { nt: counter(number.into()), previous: self.answer(previous) };
+                let request =
+                    CompleteRequest { nt: SamCounter(number.into()), previous: self.answer(previous) };
                 send::<PsamComplete>(&mut self.real.sams[usize::from(previous.sam)], &request).is_some()
             }
             Step::Store { previous } => {
                 let request = ReceiptRequest { previous: self.answer(previous) };
                 send::<StoreReceipt>(&mut self.real.sams[usize::from(previous.sam)], &request).is_some()
             }
-            Step::Void { sam, number } => {
-                let request = CancelPurchase { nt: counter(number.into()) };
-                let answer = send::<PsamCancel>(&mut sams[usize::from(sam)], &request);
-                let accepted = answer.is_some();
-                self.secrets.extend(answer.map(|secret| ((sam, number), Cancel { secret: secret.secret })));
-                accepted
-            }
-            Step::Cancel { sam, number } => {
-                send::<CreditCancellation>(purse, &self.secrets[&(sam, number)]).is_some()
+            Step::Void { number, previous } => self.void(number, previous),
+            Step::Cancel { sam, order } => {
+                send::<CreditCancellation>(purse, &self.secrets[&(sam, order)]).is_some()
             }
             Step::Close { sam } => send::<CloseBatch>(&mut sams[usize::from(sam)], &()).is_some(),
             Step::Clear { sam } => self.clear(sam),
@@ -163,6 +158,18 @@ impl Replay {
         answer.is_some()
     }
 
+    /// The secret is that of the order that the number had last.
+    fn void(&mut self, number: u8, previous: Previous) -> bool {
+        let (sam, nt) = (previous.sam, SamCounter(number.into()));
+        let request = CancelPurchase { nt, previous: self.answer(previous) };
+        let answer = send::<PsamCancel>(&mut self.real.sams[usize::from(sam)], &request);
+        let of_number = |((at, _), opened): &(&(u8, u8), &Opened)| *at == sam && opened.order.nt == nt;
+        let order = *self.opened.iter().rfind(of_number).expect("an order").0;
+        let accepted = answer.is_some();
+        self.secrets.extend(answer.map(|answer| (order, Cancel { secret: answer.secret })));
+        accepted
+    }
+
     fn answer(&self, previous: Previous) -> PreviousSignature {
         let found = self.previous.iter().rev().find(|(name, _)| *name == previous);
         found.expect("it was made").1
@@ -174,7 +181,7 @@ impl Replay {
         let batch = self.real.batch(at, self.batches[at]).expect("kept");
         let Real { sams, background, .. } = &mut self.real;
         let word = background.submit(&batch, NOW).expect("stored");
-        assert_eq!(background.submit(&batch, Time(NOW.0 + 1)).expect("again"), word);
+        assert_eq!(background.submit(&batch, NOW).expect("again"), word);
         self.batches[at] += 1;
         send::<PsamAcknowledge>(&mut sams[at], &word).is_some()
     }

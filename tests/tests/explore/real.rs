@@ -82,26 +82,19 @@ impl Real {
                 group: GROUP,
                 versions: vec![VERSION],
                 providers: vec![provider()],
+                connection: background::store::participants::Connection::Periodic,
             };
             let blocks = background.issue_sam(&order, &mut random, NOW).expect("issued");
             card(AppletKind::Sam, Aid::PSAM, &blocks, number.into())
         });
         let sams = sams.collect();
-        let order = PurseOrder {
-            iep: identity(1).iep,
-            currency: Currency::EUR,
-            expiry,
-            maximum: Balance(1_000_000),
-            overdraft: amount(0),
-            purchase_limit: amount(100_000),
-            groups: vec![GROUP],
-            versions: vec![VERSION],
-            legacy: None,
-            pin: None,
-        };
-        let blocks = background.issue_purse(&order, NOW).expect("issued");
-        let purse = card(AppletKind::Purse, Aid::PURSE, &blocks, 1_000);
+        let purse = issue(&mut background, 1);
         Self { purse, sams, background, merchant }
+    }
+
+    /// Another purse.
+    pub(crate) fn customer(&mut self, number: u64) -> VirtualReader {
+        issue(&mut self.background, number)
     }
 
     /// INITIALIZE IEP for a load or unload, and what the terminal asks the authority then.
@@ -169,6 +162,24 @@ impl Real {
     pub(crate) fn shadow(&mut self) -> Minor {
         self.background.purses().expect("purses")[0].shadow.minor
     }
+}
+
+/// A purse of this number.
+fn issue(background: &mut Background, number: u64) -> VirtualReader {
+    let order = PurseOrder {
+        iep: identity(number).iep,
+        currency: Currency::EUR,
+        expiry: Date(NOW.date().0 + 365),
+        maximum: Balance(1_000_000),
+        overdraft: amount(0),
+        purchase_limit: amount(100_000),
+        groups: vec![GROUP],
+        versions: vec![VERSION],
+        legacy: None,
+        pin: None,
+    };
+    let blocks = background.issue_purse(&order, NOW).expect("issued");
+    card(AppletKind::Purse, Aid::PURSE, &blocks, 999 + number)
 }
 
 /// The value commit of a load as the purse has it.

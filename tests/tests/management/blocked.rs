@@ -64,7 +64,8 @@ fn gate(mut card: Station, name: &[u8], rows: &[Row]) {
     let before = tried(&mut card);
     assert!(!before.contains(&StatusWord::CARD_BLOCKED));
     block(&mut card);
-    for power_up in 0..3 {
+    // A PSAM closes its batch each time, and keeps four.
+    for power_up in 0..2 {
         for (row, (status, before)) in rows.iter().zip(tried(&mut card).into_iter().zip(&before)) {
             let answered = row.states.contains(&LifeCycle::Blocked);
             let expected = if answered { *before } else { StatusWord::CARD_BLOCKED };

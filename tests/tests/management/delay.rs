@@ -2,7 +2,7 @@
 
 use apdu_spec::StatusWord;
 use apdu_spec::aid::Aid;
-use apdu_spec::element::{Kind, Mac, Random};
+use apdu_spec::element::{Kind, Mac, Random, SamCounter};
 use apdu_spec::purse::{CreditLoad, Execute, GetBalance, InitializeIep, InitializePurchase};
 use apdu_spec::purse::{InitializeLoad, InitializeTransfer, Initialized};
 use apdu_spec::record::{Counterpart, Decision, Order, Terms};
@@ -10,7 +10,7 @@ use apdu_spec::sam::{GetChallenge, InitializePsam, OpenPurchase};
 use card_os::applets::AppletKind;
 use host::card::{execute, select};
 use host::reader::Reader as _;
-use system_tests::scheme::{GROUP, NOW, amount, counter, sam_id};
+use system_tests::scheme::{GROUP, NOW, amount, sam_id};
 
 use crate::scheme::{Station, aid, iep, load, pay, psam, purse, purse_blocks, refused, shown, transfer_here};
 
@@ -27,7 +27,7 @@ fn guess(card: &mut Station) -> u64 {
     let order = Order {
         amount: amount(5),
         time: NOW,
-        nt: counter(1),
+        nt: SamCounter(1),
         taken_over: statement.position.nv,
         terms: Terms::decision(Decision::Approved(statement.position.balance)),
     };

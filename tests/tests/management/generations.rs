@@ -3,8 +3,9 @@
 use apdu_spec::StatusWord;
 use apdu_spec::aid::Aid;
 use apdu_spec::crypto::secure_channel::Level;
-use apdu_spec::purse::{Cancel, CreditCancellation};
-use apdu_spec::sam::{CancelPurchase, GetSamData, PsamCancel};
+use apdu_spec::purse::{Cancel, CreditCancellation, GetPurseData, PreviousByNv, PreviousRequest};
+use apdu_spec::record::Counterpart;
+use apdu_spec::sam::{CancelPurchase, GetChallenge, GetSamData, PsamCancel, SamInformation};
 use host::card::domain::{Access, SecurityDomain};
 use host::card::{execute, select};
 use host::reader::Reader as _;
@@ -117,20 +118,25 @@ fn a_retired_version_is_refused_at_the_purse() {
     assert_eq!(pay(&mut card, Aid::PURSE, &mut old, 1).unwrap(), 2);
 }
 
-/// The PSAM voids before it reveals the secret: a purse that had no key for the rest would have
-/// lost the amount.
+/// The purse gives its word under the version that is left. The PSAM voids before it reveals the
+/// secret: a purse that had no key for the rest would have lost the amount.
 #[test]
 fn what_was_paid_under_a_retired_version_can_be_taken_back() {
     let mut psam = psam(1, &[1, 2], &[11]);
     let mut card = loaded(1, 1);
     assert_eq!(pay(&mut card, Aid::PURSE, &mut psam, 30).unwrap(), 1);
-    let nt = execute::<GetSamData>(&mut psam, &()).unwrap().nt;
+    let SamInformation { sam, group, nt, .. } = execute::<GetSamData>(&mut psam, &()).unwrap();
     roll(&mut card, 1, 2).unwrap();
     retire(&mut card, Aid::PURSE, 2).unwrap();
     retire(&mut psam, Aid::PSAM, 2).unwrap();
     card.reset().unwrap();
     select(&mut card, Aid::PURSE).unwrap();
-    let secret = execute::<PsamCancel>(&mut psam, &CancelPurchase { nt }).unwrap().secret;
+    let number = execute::<GetPurseData>(&mut card, &()).unwrap().nv;
+    let challenge = execute::<GetChallenge>(&mut psam, &()).unwrap().challenge;
+    let counterpart = Counterpart { sam, challenge };
+    let request = PreviousRequest { group, version: 2, counterpart, number };
+    let previous = execute::<PreviousByNv>(&mut card, &request).unwrap();
+    let secret = execute::<PsamCancel>(&mut psam, &CancelPurchase { nt, previous }).unwrap().secret;
     execute::<CreditCancellation>(&mut card, &Cancel { secret }).unwrap();
     assert_eq!(shown(&mut card, Aid::PURSE).1, 5_000);
     // For nothing else, and no longer than that.

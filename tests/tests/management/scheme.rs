@@ -7,7 +7,9 @@ use apdu_spec::batch::Acknowledgement;
 use apdu_spec::crypto::Key;
 use apdu_spec::crypto::derivation::{Holder, card_key};
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
-use apdu_spec::element::{Currency, Date, IepId, KeyReference, Kind, Mac, ProviderId, PurseNumber, Random};
+use apdu_spec::element::{
+    Currency, Date, IepId, KeyReference, Kind, Mac, ProviderId, PurseNumber, Random, SamCounter,
+};
 use apdu_spec::personalisation::{
     DataGroup, Function, Generation, KeyData, KeyFloor, PinPolicy, PurseParameters, SamParameters,
 };
@@ -34,10 +36,10 @@ use host::reader::Reader;
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng as _;
 use system_tests::chip::Chip;
-use system_tests::scheme::{GROUP, NOW, amount, counter, sam_id};
+use system_tests::scheme::{GROUP, NOW, amount, sam_id};
 
 /// Purchases until a purse must give receipts away, and a batch is full.
-pub(crate) const ROUND: u32 = 15;
+pub(crate) const ROUND: u32 = 14;
 /// The key group of loads and unloads.
 const LOAD_GROUP: u8 = 0;
 
@@ -212,7 +214,8 @@ pub(crate) fn transfer_here(station: &mut Station, kind: Kind, minor: u32) -> Re
     let k1 = DerivationKey::new(own, key.algorithm).statement_key(&context);
     let after = balance_after(kind, position.balance, request.amount).unwrap();
     let terms = Terms::decision(Decision::Approved(after));
-    let order = Order { amount: request.amount, time: NOW, nt: counter(1), taken_over: position.nv, terms };
+    let order =
+        Order { amount: request.amount, time: NOW, nt: SamCounter(1), taken_over: position.nv, terms };
     let heading = Heading::new(Name::S2, kind, key);
     let s2 = S2 { heading, s1: initialized.s1, sam: counterpart().sam, order };
     let execution = Execute { order, s2: k1.order_key(order.nt).sign(&s2) };
@@ -246,6 +249,8 @@ pub(crate) fn psam(number: u32, versions: &[u8], providers: &[u32]) -> Station {
         expiry: Date(NOW.date().0 + 365),
         currency: Currency::EUR,
         purchase_limit: amount(100_000),
+        time: NOW,
+        window: 365 * 86_400,
         group: GROUP,
         providers: list,
     };
@@ -267,7 +272,8 @@ pub(crate) fn psam(number: u32, versions: &[u8], providers: &[u32]) -> Station {
 pub(crate) fn collect(psam: &mut Station) {
     let trailer = execute::<CloseBatch>(psam, &()).unwrap();
     let (sam, batch, s4) = (trailer.sam, trailer.batch, trailer.s4);
-    let mut acknowledgement = Acknowledgement { sam, batch, s4, mac: Mac::default() };
+    let (list_min, resolved, mac) = (0, List::new(), Mac::default());
+    let mut acknowledgement = Acknowledgement { sam, batch, s4, time: NOW, list_min, resolved, mac };
     let reference = reference(Function::Record, 1);
     let key = DerivationKey::new(own_key(sam, Function::Record, 1), reference.algorithm).record_key(batch);
     acknowledgement.mac = key.sign(&acknowledgement.input(reference));

@@ -1,13 +1,14 @@
 //! What a purse tells without moving value: previous signatures, balance, log.
 
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
-use apdu_spec::element::{Kind, Mac, Random, Search};
+use apdu_spec::element::{Kind, Mac, Random, Search, Service};
+use apdu_spec::life_cycle::LifeCycle;
 use apdu_spec::personalisation::Function;
 use apdu_spec::protections::Protections;
 use apdu_spec::purse::{
     BalanceResponse, LogLine, PreviousRequest, PreviousSignature, PurseInformation, ReadLog,
 };
-use apdu_spec::record::{LogEntry, Statement};
+use apdu_spec::record::{LogEntry, Position, Statement};
 use apdu_spec::{Element, StatusWord};
 
 use super::Purse;
@@ -21,6 +22,7 @@ impl<X: Protections> Purse<X> {
     pub(super) fn previous_by_nt(
         &mut self,
         request: &PreviousRequest,
+        state: LifeCycle,
         area: &mut Area<'_>,
         response: &mut Response,
     ) -> Result<(), StatusWord> {
@@ -34,18 +36,19 @@ impl<X: Protections> Purse<X> {
         if found.is_none() && oldest.is_some_and(|oldest| oldest.position.nt >= request.number) {
             return Err(StatusWord::RECORD_NOT_FOUND);
         }
-        self.previous(Search::Nt, request, found, area, response)
+        self.previous(Search::Nt, request, found, state, area, response)
     }
 
     /// GET PREVIOUS IEP SIGNATURE by NV: a receipt to be taken over.
     pub(super) fn previous_by_nv(
         &mut self,
         request: &PreviousRequest,
+        state: LifeCycle,
         area: &mut Area<'_>,
         response: &mut Response,
     ) -> Result<(), StatusWord> {
         let found = self.log(area).find(|entry| entry.nv() == Some(request.number));
-        self.previous(Search::Nv, request, found, area, response)
+        self.previous(Search::Nv, request, found, state, area, response)
     }
 
     /// The entries of the log, newest first.
@@ -61,6 +64,7 @@ impl<X: Protections> Purse<X> {
         by: Search,
         request: &PreviousRequest,
         found: Option<LogEntry>,
+        state: LifeCycle,
         area: &Area<'_>,
         response: &mut Response,
     ) -> Result<(), StatusWord> {
@@ -73,9 +77,12 @@ impl<X: Protections> Purse<X> {
         if let Some(entry) = &found {
             entry.to_slice(&mut receipt).map_err(|_| StatusWord::INTERNAL_ERROR)?;
         }
+        // A PSAM cancels nothing of a purse that could not take the amount back.
+        let service = if state == LifeCycle::Personalized { Service::Open } else { Service::Blocked };
+        let position = Position { service, ..self.state.position(self.nt, Random::default()) };
         let mut previous = PreviousSignature {
             key,
-            statement: Statement { identity, position: self.state.position(self.nt, Random::default()) },
+            statement: Statement { identity, position },
             by,
             asked: request.number,
             found: u8::from(found.is_some()),

@@ -1,7 +1,7 @@
 //! Where a purse keeps what: cells, log, and the state that follows from the
 //! newest log entry.
 
-use apdu_spec::element::{Amount, Balance, Counter, KeyReference, Kind, Mac, Random};
+use apdu_spec::element::{Amount, Balance, Counter, KeyReference, Kind, Mac, Random, Service};
 use apdu_spec::layout;
 use apdu_spec::record::{Counterpart, LogEntry, Order, Position};
 
@@ -22,7 +22,8 @@ pub(super) const PIN_TRIES: Cell = Cell(4);
 pub(super) const LOG: Log = Log(0);
 
 /// Entries that the log keeps; also the most receipts that a purse holds, because an
-/// entry that nobody has taken over is never overwritten.
+/// entry that nobody has taken over is never overwritten. A purchase is made with 14 at most, so
+/// that its cancellation always finds room.
 pub const LOG_MAX: u32 = 16;
 
 layout! {
@@ -68,7 +69,8 @@ pub(super) struct State {
     pub(super) nv: Counter,
     pub(super) nv_load: Counter,
     nv_cancellation: Counter,
-    offline_load: Amount,
+    offline_total: Amount,
+    offline_base: Amount,
     /// Highest NV whose receipt has been taken over.
     pub(super) freed: Counter,
 }
@@ -83,7 +85,8 @@ impl State {
             nv,
             nv_load: when(Kind::Load, entry.position.nv_load),
             nv_cancellation: when(Kind::Cancellation, entry.position.nv_cancellation),
-            offline_load: entry.position.offline_load,
+            offline_total: entry.position.offline_total,
+            offline_base: entry.position.offline_base,
             freed: entry.order.taken_over,
         })
     }
@@ -96,10 +99,13 @@ impl State {
             nv: self.nv,
             nv_load: self.nv_load,
             nv_cancellation: self.nv_cancellation,
-            offline_load: self.offline_load,
+            offline_total: self.offline_total,
+            offline_base: self.offline_base,
             random,
             // At most LOG_MAX.
             receipts: u8::try_from(self.nv.since(self.freed).unwrap_or(0)).unwrap_or(u8::MAX),
+            // A value commit is the word of a purse that is in service; see `inquiry`.
+            service: Service::Open,
         }
     }
 }

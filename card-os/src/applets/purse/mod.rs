@@ -21,6 +21,7 @@ use core::marker::PhantomData;
 
 use apdu_spec::StatusWord;
 use apdu_spec::element::{Counter, KeyReference, Kind};
+use apdu_spec::life_cycle::LifeCycle;
 use apdu_spec::personalisation::{DataGroup, Function, LegacyView, PurseParameters};
 use apdu_spec::protections::Protections;
 use apdu_spec::purse::PurseCommand;
@@ -168,6 +169,7 @@ impl<X: Protections> Purse<X> {
     pub fn process(
         &mut self,
         command: &PurseCommand,
+        state: LifeCycle,
         area: &mut Area<'_>,
         response: &mut Response,
     ) -> Result<(), StatusWord> {
@@ -180,8 +182,8 @@ impl<X: Protections> Purse<X> {
             C::CreditLoad(request) => self.transfer(Kind::Load, request, area, response),
             C::DebitUnload(request) => self.transfer(Kind::Unload, request, area, response),
             C::CreditCancellation(request) => self.cancel(request, area, response),
-            C::PreviousByNt(request) => self.previous_by_nt(request, area, response),
-            C::PreviousByNv(request) => self.previous_by_nv(request, area, response),
+            C::PreviousByNt(request) => self.previous_by_nt(request, state, area, response),
+            C::PreviousByNv(request) => self.previous_by_nv(request, state, area, response),
             C::GetBalance(()) => self.balance(response),
             C::ReadRecord(request) => self.read_log(*request, area, response),
             C::GetPurseData(()) => self.information(response),

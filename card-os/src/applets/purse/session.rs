@@ -63,6 +63,9 @@ impl<X: Protections> Purse<X> {
         area: &mut Area<'_>,
         response: &mut Response,
     ) -> Result<(), StatusWord> {
+        if request.amount == Amount::default() {
+            return Err(StatusWord::WRONG_DATA);
+        }
         if kind == Kind::Load {
             self.holder.allow_load(request.amount)?;
         }

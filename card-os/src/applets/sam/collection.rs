@@ -2,16 +2,18 @@
 //! when the background system has said under a MAC that it is stored.
 
 use apdu_spec::batch::{Acknowledgement, Sum, Trailer};
-use apdu_spec::element::{Kind, Mac};
+use apdu_spec::element::{BatchNumber, Kind, Mac};
 use apdu_spec::protections::Protections;
-use apdu_spec::record::{BatchRecord, Outcome};
+use apdu_spec::record::Outcome;
 use apdu_spec::sam::{CollectRequest, TrailerRequest};
 use apdu_spec::signature::{ChainLink, Heading, Name};
 use apdu_spec::wire::List;
 use apdu_spec::{StatusWord, batch::PROVIDERS_MAX};
 
 use super::journal::BatchKey;
-use super::layout::{CLOSED_MAX, ClosedBatch, ENTRIES, OPEN_BATCH, OpenBatch, Own};
+use super::layout::{
+    AUTHORITY, CLOSED_MAX, ClosedBatch, ENTRIES, OPEN_BATCH, OpenBatch, Own, TOTALS, Totals,
+};
 use super::{Sam, closed_cell, last_nt};
 use crate::kernel::Response;
 use crate::kernel::area::Area;
@@ -30,14 +32,12 @@ impl<X: Protections> Sam<X> {
         }
         let number = self.batch.number.next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
         self.claim_open(area)?;
-        if area.next(ENTRIES) == self.batch.first_entry {
-            return Err(StatusWord::RECORD_NOT_FOUND);
-        }
         let trailer = self.trailer(area)?;
         let closed = ClosedBatch { open: self.batch, trailer };
         let first_nt = last_nt(area).next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
         let first_entry = area.next(ENTRIES);
-        let next = OpenBatch { number, first_entry, first_nt, previous: closed.trailer.s4 };
+        let (previous, list) = (closed.trailer.s4, self.authority.list);
+        let next = OpenBatch { number, first_entry, first_nt, previous, list };
         let cell = closed_cell(self.batch.number.get());
         let _ = area.change().set(cell, &closed).set(OPEN_BATCH, &next).commit()?;
         self.batch = next;
@@ -48,10 +48,10 @@ impl<X: Protections> Sam<X> {
     /// Purchases that are still open become claims of this batch, one commit each: a
     /// power cut in between leaves an open batch with some claims, which is as good.
     fn claim_open(&mut self, area: &mut Area<'_>) -> Result<(), StatusWord> {
-        while let Some(nt) = self.open.first().copied() {
-            let opening = self.opening(nt, area)?;
-            let own = Own { nt, s3: Mac::default(), s6: Mac::default() };
-            let _ = self.settle(Outcome::Unresolved, own, &opening, area)?;
+        while let Some(open) = self.open.first().copied() {
+            let opening = self.opening(open.nt, area)?;
+            let own = Own { nt: open.nt, s3: Mac::default(), s6: Mac::default() };
+            let _ = self.settle(open.abandoned(), own, &opening, area)?;
         }
         Ok(())
     }
@@ -61,15 +61,12 @@ impl<X: Protections> Sam<X> {
         let key = self.batch_key(self.batch.number, area)?;
         let count = area.next(ENTRIES) - self.batch.first_entry;
         let count = u16::try_from(count).map_err(|_| StatusWord::NOT_ENOUGH_MEMORY)?;
-        let (mut chain, mut unresolved, mut sums) = (Mac::default(), 0, List::new());
+        let (mut chain, mut unresolved, mut sums) = (Mac::default(), 0, self.totals(area));
         for index in 0..count {
             let record = self.read_entry(&self.batch, index, area)?;
             chain = self.link(&key, chain, record.s5);
-            match record.outcome {
-                Outcome::Credited => add(&mut sums, &record)?,
-                Outcome::Unresolved => unresolved += 1,
-                Outcome::NotDebited | Outcome::Voided | Outcome::Receipt => {}
-            }
+            unresolved += u16::from(record.outcome == Outcome::Unresolved);
+            record.add_to(&mut sums).map_err(|_| StatusWord::COUNTER_AT_MAXIMUM)?;
         }
         let mut trailer = Trailer {
             sam: self.parameters()?.sam,
@@ -78,6 +75,9 @@ impl<X: Protections> Sam<X> {
             count,
             unresolved,
             nt: last_nt(area),
+            time: self.authority.time,
+            list: self.authority.list,
+            oldest: self.oldest.number,
             chain,
             s4: Mac::default(),
             sums,
@@ -87,15 +87,20 @@ impl<X: Protections> Sam<X> {
     }
 
     fn link(&self, key: &BatchKey, previous: Mac, s5: Mac) -> Mac {
-        let heading = Heading::new(Name::S4, Kind::Purchase, key.reference);
+        let heading = Heading::new(Name::Chain, Kind::Purchase, key.reference);
         key.mac.sign(&ChainLink { heading, batch: self.batch.number, previous, s5 })
     }
 
-    fn closed(
-        &self,
-        number: apdu_spec::element::BatchNumber,
-        area: &Area<'_>,
-    ) -> Result<ClosedBatch, StatusWord> {
+    /// What had been handed in before the open batch: the last trailer says it.
+    fn totals(&self, area: &Area<'_>) -> List<Sum, PROVIDERS_MAX> {
+        let last = self.batch.number.get().checked_sub(1).and_then(BatchNumber::new);
+        match last.and_then(|last| self.closed(last, area).ok()) {
+            Some(closed) => closed.trailer.sums,
+            None => area.get::<Totals>(TOTALS).map_or_else(List::new, |totals| totals.sums),
+        }
+    }
+
+    fn closed(&self, number: BatchNumber, area: &Area<'_>) -> Result<ClosedBatch, StatusWord> {
         area.get::<ClosedBatch>(closed_cell(number.get()))
             .filter(|closed| closed.open.number == number)
             .ok_or(StatusWord::RECORD_NOT_FOUND)
@@ -148,23 +153,13 @@ impl<X: Protections> Sam<X> {
         if request.batch != self.oldest.number || request.s4 != closed.trailer.s4 {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
         }
-        let _ = area.change().clear(closed_cell(request.batch.get())).commit()?;
+        let authority = self.told(request, area);
+        let totals = Totals { sums: closed.trailer.sums };
+        let mut change = area.change();
+        change.clear(closed_cell(request.batch.get())).set(AUTHORITY, &authority).set(TOTALS, &totals);
+        let _ = change.commit()?;
+        (self.authority, self.floor) = (authority, authority.time);
         self.find_oldest(area);
         Ok(())
     }
-}
-
-/// Adds a credited record to the sum of its issuer.
-fn add(sums: &mut List<Sum, PROVIDERS_MAX>, record: &BatchRecord) -> Result<(), StatusWord> {
-    let identity = &record.value.identity;
-    let amount = i64::from(record.value.entry.order.amount.get());
-    let same = |sum: &&mut Sum| sum.provider == identity.iep.provider && sum.currency == identity.currency;
-    if let Some(sum) = sums.iter_mut().find(same) {
-        // 512 amounts of 31 bits stay far below 63 bits.
-        sum.count += 1;
-        sum.total += amount;
-        return Ok(());
-    }
-    let (provider, currency) = (identity.iep.provider, identity.currency);
-    sums.push(Sum { provider, currency, count: 1, total: amount }).map_err(|_| StatusWord::INTERNAL_ERROR)
 }

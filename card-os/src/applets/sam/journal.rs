@@ -4,17 +4,16 @@
 use apdu_spec::StatusWord;
 use apdu_spec::crypto::mac::MacKey;
 use apdu_spec::crypto::session_key::DerivationKey;
-use apdu_spec::element::{BatchNumber, Counter, KeyReference, Kind, Mac};
+use apdu_spec::element::{BatchNumber, KeyReference, Kind, Mac, SamCounter};
 use apdu_spec::personalisation::Function;
 use apdu_spec::protections::Protections;
 use apdu_spec::record::{BatchRecord, LogEntry, Opening, Outcome, ValueRecord};
 use apdu_spec::signature::{Heading, Name, S5};
 
 use super::Sam;
-use super::layout::{
-    CLOSING_SIZE, Content, ENTRIES, OPENINGS, OUTCOME_SIZE, OpenBatch, Own, Stored, StoredOpening,
-};
-use crate::kernel::area::Area;
+use super::layout::{CLOSING_SIZE, Content, ENTRIES, OpenBatch, Own, Stored};
+use super::openings::Open;
+use crate::kernel::area::{Area, Cell};
 use crate::kernel::memory::Committed;
 
 /// The record key of one batch, kept while the batch is open.
@@ -61,7 +60,8 @@ impl<X: Protections> Sam<X> {
         let index = area.next(ENTRIES).saturating_sub(self.batch.first_entry);
         let index = u16::try_from(index).map_err(|_| StatusWord::NOT_ENOUGH_MEMORY)?;
         let (sam, batch) = (self.parameters()?.sam, self.batch.number);
-        let record = BatchRecord { sam, batch, index, outcome, value: *value, s5: Mac::default() };
+        let (list, value, s5) = (self.batch.list, *value, Mac::default());
+        let record = BatchRecord { sam, batch, index, outcome, list, value, s5 };
         let key = self.open_batch_key(area)?;
         let heading = Heading::new(Name::S5, value.entry.kind, key.reference);
         let s5 = key.mac.sign(&S5 { heading, record });
@@ -71,11 +71,10 @@ impl<X: Protections> Sam<X> {
     /// Room and a number for an entry of `bytes` that nobody was promised; what open purchases
     /// and closing the batch were promised stays free.
     pub(super) fn ensure_entry(&self, bytes: usize, area: &mut Area<'_>) -> Result<(), StatusWord> {
-        let promised = self.open.len();
-        if area.numbers_left(ENTRIES) <= promised {
+        if area.numbers_left(ENTRIES) <= self.open.len() {
             return Err(StatusWord::NOT_ENOUGH_MEMORY);
         }
-        area.ensure_room(bytes + promised * OUTCOME_SIZE + CLOSING_SIZE)
+        area.ensure_room(bytes + self.promised() + CLOSING_SIZE)
     }
 
     /// Commits the outcome of one of our openings.
@@ -87,15 +86,37 @@ impl<X: Protections> Sam<X> {
         area: &mut Area<'_>,
     ) -> Result<(Booked, Committed), StatusWord> {
         let value = self.own_value(&own, opening)?;
-        let (stored, booked) = self.prepare(outcome, Content::Own(own), &value, area)?;
-        let committed = area.change().append(ENTRIES, &stored).followed().commit()?;
+        let (content, cell) = self.content(own, &value, area);
+        let (stored, booked) = self.prepare(outcome, content, &value, area)?;
+        let mut change = area.change();
+        change.append(ENTRIES, &stored);
+        if let Some(cell) = cell {
+            change.clear(cell);
+        }
+        let committed = change.followed().commit()?;
         self.forget_open(own.nt);
         Ok((booked, committed))
     }
 
+    /// What an entry keeps of one of our own, and the cell that is free with it: all of it, where
+    /// the opening in the log is another's.
+    pub(super) fn content(&self, own: Own, value: &ValueRecord, area: &Area<'_>) -> (Content, Option<Cell>) {
+        let cell = self.open.iter().find(|open| open.nt == own.nt).map(Open::cell);
+        let is_whole = || {
+            let last = self.own_outcome(own.nt, area);
+            last.is_some_and(|(_, last)| matches!(last.content, Content::Whole(_)))
+        };
+        match cell {
+            Some(Some(cell)) => (Content::Whole(*value), Some(cell)),
+            Some(None) => (Content::Own(own), None),
+            None if is_whole() => (Content::Whole(*value), None),
+            None => (Content::Own(own), None),
+        }
+    }
+
     /// The purchase is open no longer.
-    pub(super) fn forget_open(&mut self, nt: Counter) {
-        self.open.retain(|open| *open != nt);
+    pub(super) fn forget_open(&mut self, nt: SamCounter) {
+        self.open.retain(|open| open.nt != nt);
         if self.running.as_ref().is_some_and(|running| running.nt == nt) {
             self.running = None;
         }
@@ -117,15 +138,6 @@ impl<X: Protections> Sam<X> {
         })
     }
 
-    /// One of our openings that is not acknowledged yet.
-    pub(super) fn opening(&self, nt: Counter, area: &Area<'_>) -> Result<Opening, StatusWord> {
-        if nt < self.oldest.first_nt {
-            return Err(StatusWord::RECORD_NOT_FOUND);
-        }
-        let stored: StoredOpening = area.record(OPENINGS, nt.get()).ok_or(StatusWord::RECORD_NOT_FOUND)?;
-        Ok(stored.to_opening(nt, self.parameters()?.currency))
-    }
-
     /// The entry at `index` of `batch`, whole.
     pub(super) fn read_entry(
         &self,
@@ -136,25 +148,37 @@ impl<X: Protections> Sam<X> {
         let number = batch.first_entry + u32::from(index);
         let stored: Stored = area.record(ENTRIES, number).ok_or(StatusWord::RECORD_NOT_FOUND)?;
         let value = match &stored.content {
-            Content::Own(own) => self.own_value(own, &self.opening(own.nt, area)?)?,
-            Content::Receipt(value) => *value,
+            Content::Own(own) => self.own_value(own, &self.first_opening(own.nt, area)?)?,
+            Content::Whole(value) => *value,
         };
         let sam = self.parameters()?.sam;
-        Ok(BatchRecord { sam, batch: batch.number, index, outcome: stored.outcome, value, s5: stored.s5 })
+        let Stored { outcome, s5, .. } = stored;
+        Ok(BatchRecord { sam, batch: batch.number, index, outcome, list: batch.list, value, s5 })
     }
 
-    /// The last entry about one of our openings, from the open batch alone or from all
-    /// that are not acknowledged.
-    pub(super) fn outcome_of(&self, nt: Counter, from: &OpenBatch, area: &Area<'_>) -> Option<Stored> {
-        let sam = self.parameters.as_ref()?.sam;
-        (from.first_entry..area.next(ENTRIES)).rev().find_map(|number| {
-            area.record::<Stored>(ENTRIES, number).filter(|stored| match &stored.content {
-                Content::Own(own) => own.nt == nt,
-                Content::Receipt(value) => {
-                    let entry = &value.entry;
-                    entry.kind == Kind::Purchase && entry.counterpart.sam == sam && entry.order.nt == nt
-                }
-            })
-        })
+    /// The last entry in which this PSAM says what became of one of its openings, of all batches
+    /// that are not acknowledged; with its number.
+    pub(super) fn own_outcome(&self, nt: SamCounter, area: &Area<'_>) -> Option<(u32, Stored)> {
+        self.last_entry(area, |stored| stored.own().is_some_and(|own| own.nt == nt))
+    }
+
+    /// Whether the purse's word on one of our openings has come in as a receipt.
+    pub(super) fn has_receipt(&self, nt: SamCounter, area: &Area<'_>) -> bool {
+        let Some(sam) = self.parameters.as_ref().map(|parameters| parameters.sam) else { return false };
+        let about = |stored: &Stored| match &stored.content {
+            Content::Whole(value) if stored.outcome == Outcome::Receipt => {
+                let entry = &value.entry;
+                entry.kind == Kind::Purchase && entry.counterpart.sam == sam && entry.order.nt == nt
+            }
+            _ => false,
+        };
+        self.last_entry(area, about).is_some()
+    }
+
+    fn last_entry(&self, area: &Area<'_>, is_it: impl Fn(&Stored) -> bool) -> Option<(u32, Stored)> {
+        let entries = (self.oldest.first_entry..area.next(ENTRIES)).rev();
+        entries
+            .filter_map(|number| Some((number, area.record(ENTRIES, number)?)))
+            .find(|(_, stored)| is_it(stored))
     }
 }

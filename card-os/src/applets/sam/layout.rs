@@ -1,11 +1,12 @@
 //! Where a PSAM keeps what: cells, logs, and the shapes of what is in them.
 
+use apdu_spec::batch::{PROVIDERS_MAX, Sum};
 use apdu_spec::element::{
-    Amount, Balance, BatchNumber, Counter, Currency, Date, IepId, KeyReference, Mac, Random, Time,
+    Amount, Balance, BatchNumber, Counter, Currency, Date, IepId, KeyReference, Mac, Random, SamCounter, Time,
 };
 use apdu_spec::layout;
 use apdu_spec::record::{Identity, Opening, Order, Outcome, Statement, Terms, ValueRecord};
-use apdu_spec::wire::{Element, Malformed, Reader, Writer};
+use apdu_spec::wire::{Element, List, Malformed, Reader, Writer};
 
 use crate::applets::compact::CompactPosition;
 use crate::kernel::area::{Cell, Log};
@@ -18,6 +19,12 @@ pub(super) const OPEN_BATCH: Cell = Cell(1);
 pub(super) const CLOSED: u8 = 2;
 /// Least version of purchase keys.
 pub(super) const KEY_FLOOR: Cell = Cell(6);
+/// What had been handed in when the last batch that is acknowledged was closed ([`Totals`]).
+pub(super) const TOTALS: Cell = Cell(7);
+/// What the background system has said last ([`Authority`]).
+pub(super) const AUTHORITY: Cell = Cell(20);
+/// Openings whose number serves again ([`Reopened`]), one cell for each that may be open.
+pub(super) const REOPENED: u8 = 21;
 /// Payments opened ([`StoredOpening`]), numbered by NT_PSAM.
 pub(super) const OPENINGS: Log = Log(0);
 /// Entries of all batches ([`Stored`]).
@@ -31,12 +38,14 @@ pub(super) const OPEN_MAX: usize = 8;
 pub(super) const BATCH_MAX: u32 = 512;
 
 /// Bytes of the entry of one outcome, in memory, and of a seal that a power-up may write.
-pub(super) const OUTCOME_SIZE: usize = 48;
-/// The same of an opening.
+pub(super) const OUTCOME_SIZE: usize = 56;
+/// Likewise of an outcome that is kept whole.
+pub(super) const WHOLE_SIZE: usize = 144;
+/// Likewise of an opening.
 pub(super) const OPENING_SIZE: usize = 96;
 /// Bytes that closing and acknowledging take besides the outcomes of open purchases, and
 /// counting wrong MACs.
-pub(super) const CLOSING_SIZE: usize = 736;
+pub(super) const CLOSING_SIZE: usize = 1_600;
 
 layout! {
     /// The batch that takes entries.
@@ -47,9 +56,51 @@ layout! {
         /// Number of its first entry.
         first_entry: u32,
         /// NT_PSAM of the first purchase that it may open.
-        first_nt: Counter,
+        first_nt: SamCounter,
         /// S4 of the batch before.
         previous: Mac,
+        /// The list of blocked purses that the PSAM had then.
+        list: u32,
+    }
+}
+
+layout! {
+    /// What had been handed in since issue.
+    pub struct Totals {
+        /// Sums per issuer and currency.
+        sums: List<Sum, PROVIDERS_MAX>,
+    }
+}
+
+layout! {
+    /// What the background system has said last, under a MAC, and when that was in the life of
+    /// this PSAM: orders before it do not bind the clock.
+    #[derive(Copy)]
+    pub struct Authority {
+        /// The time.
+        time: Time,
+        /// The list of blocked purses.
+        list: u32,
+        /// Oldest list under which purchases may be opened.
+        list_min: u32,
+        /// Last NT_PSAM by then.
+        nt: SamCounter,
+        /// First entry after it.
+        entry: u32,
+    }
+}
+
+layout! {
+    /// An opening that has taken the place of one that was never debited, or a place that is
+    /// free to be taken.
+    #[derive(Copy)]
+    pub struct Reopened {
+        /// NT_PSAM.
+        nt: SamCounter,
+        /// 01 where the purse has said that it was never debited: any purse may take the place.
+        vacant: u8,
+        /// The opening.
+        opening: StoredOpening,
     }
 }
 
@@ -64,7 +115,7 @@ layout! {
 }
 
 layout! {
-    /// An opening in memory: 67 bytes in most lives. Its number is NT_PSAM, its currency is
+    /// An opening in memory: 66 bytes in most lives. Its number is NT_PSAM, its currency is
     /// the PSAM's.
     #[derive(Copy)]
     pub struct StoredOpening {
@@ -105,7 +156,7 @@ impl From<&Opening> for StoredOpening {
 
 impl StoredOpening {
     /// The opening of number `nt` at a PSAM of this currency.
-    pub(super) const fn to_opening(self, nt: Counter, currency: Currency) -> Opening {
+    pub(super) const fn to_opening(self, nt: SamCounter, currency: Currency) -> Opening {
         let Self { key, iep, expiry, maximum, challenge, amount, time, taken_over, terms, .. } = self;
         let identity = Identity { iep, expiry, currency, maximum };
         let statement = Statement { identity, position: self.position.with_nv(self.nv) };
@@ -117,7 +168,7 @@ impl StoredOpening {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Own {
     /// NT_PSAM.
-    pub nt: Counter,
+    pub nt: SamCounter,
     /// S3, or zero.
     pub s3: Mac,
     /// S6, or zero.
@@ -130,11 +181,13 @@ pub(super) struct Own {
 pub(super) enum Content {
     /// The outcome of one of our openings, which has the rest of the record.
     Own(Own),
-    /// A receipt that was taken over, whole.
-    Receipt(ValueRecord),
+    /// A whole value commit: a receipt that was taken over, or the outcome of an opening whose
+    /// place in the log was another's.
+    Whole(ValueRecord),
 }
 
-/// An entry of a batch in memory: outcome (1), content (19 or 102), S5 (8).
+/// An entry of a batch in memory: outcome (1, with bit 80 where the content of one of our own is
+/// whole), content (20 or 108), S5 (8).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Stored {
     /// What became of it.
@@ -145,43 +198,49 @@ pub(super) struct Stored {
     pub s5: Mac,
 }
 
+/// Bit of the outcome: the content is whole.
+const WHOLE: u8 = 0x80;
+
 impl Stored {
-    /// NT_PSAM, where it is one of our own.
+    /// The outcome of one of our own openings, where it is one.
     #[must_use]
-    pub(super) const fn own_nt(&self) -> Option<Counter> {
-        match self.content {
-            Content::Own(own) => Some(own.nt),
-            Content::Receipt(_) => None,
+    pub(super) const fn own(&self) -> Option<Own> {
+        match (self.outcome, self.content) {
+            (_, Content::Own(own)) => Some(own),
+            (Outcome::Receipt, Content::Whole(_)) => None,
+            (_, Content::Whole(ValueRecord { entry, .. })) => {
+                Some(Own { nt: entry.order.nt, s3: entry.s3, s6: entry.s6 })
+            }
         }
     }
 }
 
 impl Element for Stored {
-    const MIN: usize = 1 + 19 + Mac::MAX;
+    const MIN: usize = 1 + 20 + Mac::MAX;
     const MAX: usize = 1 + ValueRecord::MAX + Mac::MAX;
 
     fn encode(&self, writer: &mut Writer<'_>) {
-        self.outcome.encode(writer);
+        let whole = matches!(self.content, Content::Whole(_)) && self.outcome != Outcome::Receipt;
+        writer.put(&[self.outcome as u8 | if whole { WHOLE } else { 0 }]);
         match &self.content {
             Content::Own(own) => {
                 own.nt.encode(writer);
                 own.s3.encode(writer);
                 own.s6.encode(writer);
             }
-            Content::Receipt(value) => value.encode(writer),
+            Content::Whole(value) => value.encode(writer),
         }
         self.s5.encode(writer);
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let outcome = Outcome::decode(reader)?;
-        let content = match outcome {
-            Outcome::Receipt => Content::Receipt(ValueRecord::decode(reader)?),
-            _ => Content::Own(Own {
-                nt: Counter::decode(reader)?,
-                s3: Mac::decode(reader)?,
-                s6: Mac::decode(reader)?,
-            }),
+        let code = reader.byte()?;
+        let outcome = Outcome::from_bytes(&[code & !WHOLE])?;
+        let content = if code & WHOLE != 0 || outcome == Outcome::Receipt {
+            Content::Whole(ValueRecord::decode(reader)?)
+        } else {
+            let (nt, s3) = (SamCounter::decode(reader)?, Mac::decode(reader)?);
+            Content::Own(Own { nt, s3, s6: Mac::decode(reader)? })
         };
         Ok(Self { outcome, content, s5: Mac::decode(reader)? })
     }

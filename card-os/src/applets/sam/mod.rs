@@ -1,14 +1,16 @@
 //! The security module of a payment terminal (PSAM).
 //!
-//! `statement` checks what a purse states, `purchase` opens and credits payments,
-//! `receipt` takes over what other terminals never got, `cancellation` voids,
-//! `collection` closes batches and forgets acknowledged ones, `journal` writes and
+//! `statement` checks what a purse states, `clock` what the terminal says of time, `purchase` opens
+//! and credits payments, `openings` knows which are open, `receipt` takes over what other
+//! terminals never got, `cancellation` voids, `collection` closes batches and forgets acknowledged ones, `journal` writes and
 //! reads the entries of batches, `layout` says what is kept where.
 
 mod cancellation;
+mod clock;
 mod collection;
 mod journal;
 mod layout;
+mod openings;
 mod purchase;
 mod receipt;
 mod statement;
@@ -17,7 +19,7 @@ use core::marker::PhantomData;
 
 use apdu_spec::StatusWord;
 use apdu_spec::crypto::session_key::MasterKey;
-use apdu_spec::element::{Algorithm, BatchNumber, Counter, IepId, KeyReference, Random};
+use apdu_spec::element::{Algorithm, BatchNumber, Counter, IepId, KeyReference, Random, SamCounter, Time};
 use apdu_spec::personalisation::{DataGroup, Function, SamParameters};
 use apdu_spec::protections::Protections;
 use apdu_spec::sam::{Challenge, SamCommand, SamInformation};
@@ -27,8 +29,8 @@ use crate::kernel::area::{Area, Cell};
 use crate::kernel::dispatch::answer;
 use crate::kernel::keys::{self, KeyDirectory};
 use layout::{
-    BATCH_MAX, CLOSED, CLOSED_MAX, ClosedBatch, ENTRIES, KEY_FLOOR, OPEN_BATCH, OPEN_MAX, OPENINGS,
-    OpenBatch, PARAMETERS,
+    Authority, CLOSED, CLOSED_MAX, ClosedBatch, ENTRIES, KEY_FLOOR, OPEN_BATCH, OPENINGS, OpenBatch,
+    PARAMETERS,
 };
 use purchase::Running;
 
@@ -42,8 +44,12 @@ pub struct Sam<X> {
     batch: OpenBatch,
     /// Oldest batch that is not acknowledged; the open one where there is none.
     oldest: OpenBatch,
-    /// NT of the purchases whose outcome is open, oldest first.
-    open: heapless::Vec<Counter, OPEN_MAX>,
+    /// The purchases whose outcome is open, oldest first.
+    open: openings::Openings,
+    /// What the background system has said last.
+    authority: Authority,
+    /// Payments are not dated before this time.
+    floor: Time,
     /// The challenge that the next purse must answer to. Good once.
     challenge: Option<Random>,
     /// The purchase opened last, its keys at hand.
@@ -71,8 +77,9 @@ impl<X: Protections> Sam<X> {
         let first = OpenBatch {
             number: BatchNumber::new(number).unwrap_or_default(),
             first_entry,
-            first_nt: Counter::new(first_nt).unwrap_or_default(),
+            first_nt: SamCounter(first_nt),
             previous: apdu_spec::element::Mac::default(),
+            list: 0,
         };
         let batch: OpenBatch = area.get(OPEN_BATCH).unwrap_or(first);
         let mut sam = Self {
@@ -81,7 +88,9 @@ impl<X: Protections> Sam<X> {
             key_floor: area.get(KEY_FLOOR).unwrap_or(0),
             batch,
             oldest: batch,
-            open: heapless::Vec::new(),
+            open: openings::Openings::new(),
+            authority: Authority { time: Time(0), list: 0, list_min: 0, nt: SamCounter(0), entry: 0 },
+            floor: Time(0),
             challenge: None,
             running: None,
             taken_over: None,
@@ -90,6 +99,7 @@ impl<X: Protections> Sam<X> {
             cancellation: None,
             protections: PhantomData,
         };
+        sam.read_authority(area);
         sam.find_oldest(area);
         sam.find_open(area)?;
         Ok(sam)
@@ -106,25 +116,6 @@ impl<X: Protections> Sam<X> {
         area.keep_from(ENTRIES, self.oldest.first_entry);
     }
 
-    /// Openings of the open batch that no entry has settled.
-    fn find_open(&mut self, area: &Area<'_>) -> Result<(), &'static str> {
-        let first = self.batch.first_nt.get();
-        let mut settled = [false; BATCH_MAX as usize];
-        for number in self.batch.first_entry..area.next(ENTRIES) {
-            let entry = area.record::<layout::Stored>(ENTRIES, number).ok_or("a batch entry is missing")?;
-            let place = entry.own_nt().and_then(|nt| nt.get().checked_sub(first));
-            if let Some(settled) = place.and_then(|place| settled.get_mut(place as usize)) {
-                *settled = true;
-            }
-        }
-        let openings = (first..area.next(OPENINGS)).zip(settled);
-        for (nt, _) in openings.filter(|(_, settled)| !settled) {
-            let nt = Counter::new(nt).ok_or("an opening is beyond the last number")?;
-            self.open.push(nt).map_err(|_| "more purchases are open than there can be")?;
-        }
-        Ok(())
-    }
-
     /// Ends the session. Open purchases stay open.
     pub fn deselect(&mut self) {
         self.challenge = None;
@@ -135,7 +126,10 @@ impl<X: Protections> Sam<X> {
     /// Stores a data group of personalisation.
     pub fn store(&mut self, group: DataGroup, content: &[u8], area: &mut Area<'_>) -> Result<(), StatusWord> {
         match group {
-            DataGroup::Sam => self.parameters = Some(area.store(PARAMETERS, content)?),
+            DataGroup::Sam => {
+                self.parameters = Some(area.store(PARAMETERS, content)?);
+                self.read_authority(area);
+            }
             DataGroup::Key => self.keys.store(area, content)?,
             DataGroup::Generation => self.keys.store_generation(area, content, is_rolled)?,
             DataGroup::KeyFloor => self.raise_key_floor(area, content)?,
@@ -156,7 +150,7 @@ impl<X: Protections> Sam<X> {
     /// Whether no purchase is open and every record has been acknowledged.
     #[must_use]
     pub fn is_empty(&self, area: &Area<'_>) -> bool {
-        self.open.is_empty()
+        self.waiting().next().is_none()
             && self.oldest.number == self.batch.number
             && area.next(ENTRIES) == self.batch.first_entry
     }
@@ -170,7 +164,7 @@ impl<X: Protections> Sam<X> {
     /// Retires the purchase keys below a version, in one commit. Purchases that are open need
     /// theirs.
     fn raise_key_floor(&mut self, area: &mut Area<'_>, content: &[u8]) -> Result<(), StatusWord> {
-        if !self.open.is_empty() {
+        if self.waiting().next().is_some() {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
         }
         let floor = keys::floor(content, self.key_floor)?;
@@ -215,7 +209,8 @@ impl<X: Protections> Sam<X> {
             C::CreditPsam(request) => self.credit(request, area, response),
             C::PsamComplete(request) => self.complete(request, area),
             C::StoreReceipt(request) => self.store_receipt(request, area),
-            C::PsamCancel(request) => self.cancel(*request, area, response),
+            C::PsamCancel(request) => self.cancel(request, area, response),
+            C::PsamRenounce(request) => self.renounce(*request, area),
             C::CloseBatch(()) => self.close_batch(area, response),
             C::ReadTrailer(request) => self.read_trailer(*request, area, response),
             C::PsamCollect(request) => self.collect(*request, area, response),
@@ -243,10 +238,13 @@ impl<X: Protections> Sam<X> {
             group: parameters.group,
             version: newest.version,
             nt: last_nt(area),
-            open: u8::try_from(self.open.len()).unwrap_or(u8::MAX),
+            open: u8::try_from(self.waiting().count()).unwrap_or(u8::MAX),
             batch: self.batch.number,
             entries: u16::try_from(entries).unwrap_or(u16::MAX),
             oldest: self.oldest.number,
+            floor: self.floor,
+            ceiling: self.ceiling()?,
+            list: self.authority.list,
         };
         answer(response, &information)
     }
@@ -264,6 +262,6 @@ fn closed_cell(slot: u32) -> Cell {
 }
 
 /// NT_PSAM of the last purchase opened.
-fn last_nt(area: &Area<'_>) -> Counter {
-    Counter::new(area.next(OPENINGS) - 1).unwrap_or(Counter::MAX)
+fn last_nt(area: &Area<'_>) -> SamCounter {
+    SamCounter(area.next(OPENINGS).saturating_sub(1))
 }

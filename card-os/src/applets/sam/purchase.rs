@@ -4,7 +4,7 @@ use apdu_spec::StatusWord;
 use apdu_spec::crypto::mac::{MacKey, OneTimeKey};
 use apdu_spec::crypto::session_key::SecretContext;
 use apdu_spec::crypto::{Key, session_key::StatementKey};
-use apdu_spec::element::{Counter, IepId, KeyReference, Kind, Mac, Search};
+use apdu_spec::element::{Amount, Counter, IepId, KeyReference, Kind, Mac, SamCounter, Search, Service};
 use apdu_spec::personalisation::Function;
 use apdu_spec::protections::Protections;
 use apdu_spec::record::{Opening, Order, Outcome, Statement, Terms};
@@ -13,20 +13,21 @@ use apdu_spec::signature::{Commitment, Heading, Name, S2, S3};
 
 use super::journal::Booked;
 use super::layout::{
-    BATCH_MAX, CLOSING_SIZE, Content, ENTRIES, OPEN_MAX, OPENING_SIZE, OPENINGS, OUTCOME_SIZE, Own,
-    StoredOpening,
+    BATCH_MAX, CLOSING_SIZE, ENTRIES, OPENING_SIZE, OPENINGS, OUTCOME_SIZE, Own, Stored, StoredOpening,
+    WHOLE_SIZE,
 };
+use super::openings::Open;
 use super::{Sam, last_nt};
 use crate::applets::purse::LOG_MAX;
 use crate::kernel::Response;
-use crate::kernel::area::Area;
+use crate::kernel::area::{Area, Cell};
 use crate::kernel::dispatch::answer;
 use crate::kernel::memory::Committed;
 
 /// The purchase opened last: what CREDIT PSAM needs, so that it need not be computed again.
 #[derive(Debug)]
 pub(super) struct Running {
-    pub(super) nt: Counter,
+    pub(super) nt: SamCounter,
     opening: Opening,
     s2: Mac,
     ks: MacKey,
@@ -45,10 +46,7 @@ impl<X: Protections> Sam<X> {
     ) -> Result<(), StatusWord> {
         let challenge = self.challenge.take().ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
         let statement = request.statement;
-        let nt = last_nt(area).next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
-        if nt.since(self.batch.first_nt).is_none_or(|count| count >= BATCH_MAX) {
-            return Err(StatusWord::NOT_ENOUGH_MEMORY); // the batch is full: collect
-        }
+        let nt = self.number(&statement, area)?;
         let secret = self.secret(statement.identity.iep, request.key, statement.position.nt, nt, area)?;
         let (key, context) = self.session(&statement, request.key, challenge, area)?;
         let order = self.order(request, nt, secret);
@@ -58,6 +56,13 @@ impl<X: Protections> Sam<X> {
             return Err(StatusWord::WRONG_MAC);
         }
         self.check_purse(&statement.identity, request.time)?;
+        self.check_list()?;
+        if statement.position.service != Service::Open {
+            return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+        }
+        if request.amount == Amount::default() {
+            return Err(StatusWord::WRONG_DATA);
+        }
         if request.amount > self.parameters()?.purchase_limit {
             return Err(StatusWord::LIMIT_EXCEEDED);
         }
@@ -68,12 +73,25 @@ impl<X: Protections> Sam<X> {
             self.running = None;
         }
         let committed = kept?;
+        self.floor = request.time;
         let running = self.running.as_ref().ok_or(StatusWord::INTERNAL_ERROR)?;
         answer(response, &opened(running, &committed))
     }
 
+    /// The number of this purchase: that of one that was never debited, or the next.
+    fn number(&self, statement: &Statement, area: &Area<'_>) -> Result<SamCounter, StatusWord> {
+        if let Some(nt) = self.place_for(statement, area) {
+            return Ok(nt);
+        }
+        let nt = last_nt(area).next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
+        if nt.since(self.batch.first_nt).is_none_or(|count| count >= BATCH_MAX) {
+            return Err(StatusWord::NOT_ENOUGH_MEMORY); // the batch is full: collect
+        }
+        Ok(nt)
+    }
+
     /// The order for this purchase, which `secret` cancels.
-    fn order(&self, request: &OpenPurchase, nt: Counter, secret: Key) -> Result<Order, StatusWord> {
+    fn order(&self, request: &OpenPurchase, nt: SamCounter, secret: Key) -> Result<Order, StatusWord> {
         let statement = &request.statement;
         let taken_over = self.free_up_to(statement)?;
         let commitment = OneTimeKey::new(secret, request.key.algorithm).sign(&Commitment {
@@ -87,18 +105,19 @@ impl<X: Protections> Sam<X> {
         Ok(Order { amount: request.amount, time: request.time, nt, taken_over, terms })
     }
 
-    /// Up to which NV the purse may free its receipts. An order that leaves no room for one
-    /// more would be refused by the purse, so it is not given.
+    /// Up to which NV the purse may free its receipts. An order that leaves no room for it and for
+    /// its cancellation would be refused by the purse, so it is not given.
     fn free_up_to(&self, statement: &Statement) -> Result<Counter, StatusWord> {
         let position = &statement.position;
-        let freed = position.nv.get().checked_sub(u32::from(position.receipts)).and_then(Counter::new);
+        let held = Some(u32::from(position.receipts)).filter(|held| *held <= LOG_MAX);
+        let freed = held.and_then(|held| position.nv.get().checked_sub(held)).and_then(Counter::new);
         let freed = freed.ok_or(StatusWord::WRONG_DATA)?;
         let taken_over = match self.taken_over {
             Some((iep, nv)) if iep == statement.identity.iep && nv <= position.nv => nv.max(freed),
             _ => freed,
         };
         match position.nv.since(taken_over) {
-            Some(held) if held < LOG_MAX => Ok(taken_over),
+            Some(held) if held <= LOG_MAX - 2 => Ok(taken_over),
             _ => Err(StatusWord::RECEIPTS_FULL),
         }
     }
@@ -109,7 +128,7 @@ impl<X: Protections> Sam<X> {
         iep: IepId,
         key: KeyReference,
         nt_iep: Counter,
-        nt_psam: Counter,
+        nt_psam: SamCounter,
         area: &Area<'_>,
     ) -> Result<Key, StatusWord> {
         let reference = self.keys.choose(Function::Cancellation, 0, 0, u8::MAX)?;
@@ -133,35 +152,44 @@ impl<X: Protections> Sam<X> {
     /// batch. Where the table is full, the oldest open purchase becomes a claim in the same
     /// commit.
     fn keep_open(&mut self, opening: &Opening, area: &mut Area<'_>) -> Result<Committed, StatusWord> {
-        let outcomes = self.open.len() + 1;
-        if area.numbers_left(ENTRIES) < outcomes {
+        let nt = opening.order.nt;
+        if nt <= last_nt(area) {
+            area.ensure_room(OPENING_SIZE + WHOLE_SIZE + self.promised() + CLOSING_SIZE)?;
+            return self.reopen(opening, false, area);
+        }
+        if area.numbers_left(ENTRIES) <= self.open.len() || area.numbers_left(OPENINGS) == 0 {
             return Err(StatusWord::COUNTER_AT_MAXIMUM);
         }
-        area.ensure_room(OPENING_SIZE + outcomes * OUTCOME_SIZE + CLOSING_SIZE)?;
-        let oldest = self.open.first().copied().filter(|_| self.open.len() == OPEN_MAX);
+        area.ensure_room(OPENING_SIZE + OUTCOME_SIZE + self.promised() + CLOSING_SIZE)?;
+        let oldest = self.open.first().copied().filter(|_| self.open.is_full());
         let claim = match oldest {
-            Some(nt) => Some(self.claim(nt, area)?),
+            Some(open) => Some(self.claim(open.nt, area)?),
             None => None,
         };
         let mut change = area.change();
         change.append(OPENINGS, &StoredOpening::from(opening));
-        if let Some(stored) = &claim {
+        if let Some((stored, cell)) = &claim {
             change.append(ENTRIES, stored);
+            if let Some(cell) = *cell {
+                change.clear(cell);
+            }
         }
         let committed = change.followed().commit()?;
-        if let Some(nt) = oldest {
-            self.forget_open(nt);
+        if let Some(open) = oldest {
+            self.forget_open(open.nt);
         }
         // The claim has made room.
-        let _ = self.open.push(opening.order.nt);
+        let _ = self.open.push(Open::new(nt));
         Ok(committed)
     }
 
-    /// The entry of a purchase of which nothing came back.
-    fn claim(&mut self, nt: Counter, area: &Area<'_>) -> Result<super::layout::Stored, StatusWord> {
+    /// The entry of a purchase of which nothing came back, and the cell that is free with it.
+    fn claim(&mut self, nt: SamCounter, area: &Area<'_>) -> Result<(Stored, Option<Cell>), StatusWord> {
         let own = Own { nt, s3: Mac::default(), s6: Mac::default() };
         let value = self.own_value(&own, &self.opening(nt, area)?)?;
-        self.prepare(Outcome::Unresolved, Content::Own(own), &value, area).map(|(stored, _)| stored)
+        let (content, cell) = self.content(own, &value, area);
+        let (stored, _) = self.prepare(Outcome::Unresolved, content, &value, area)?;
+        Ok((stored, cell))
     }
 
     /// CREDIT PSAM.
@@ -183,21 +211,32 @@ impl<X: Protections> Sam<X> {
         request: &CreditRequest,
         area: &mut Area<'_>,
     ) -> Result<(Booked, Committed), StatusWord> {
-        if self.running.as_ref().is_none_or(|running| running.nt != request.nt) {
-            self.resume(request.nt, area)?;
-        }
-        let running = self.running.as_ref().ok_or(StatusWord::INTERNAL_ERROR)?;
-        let heading = Heading::new(Name::S3, Kind::Purchase, running.opening.key);
-        let right = running.ks.sign(&S3 { heading, s2: running.s2, s6: request.s6 }) == request.s3;
-        let opening = running.opening;
+        let right = self.is_answer(request.nt, request.s3, request.s6, area)?;
         if !right && X::ANSWER_VERIFIED {
             return Err(StatusWord::WRONG_MAC);
         }
+        let opening = self.running.as_ref().ok_or(StatusWord::INTERNAL_ERROR)?.opening;
         let own = Own { nt: request.nt, s3: request.s3, s6: request.s6 };
-        if self.open.contains(&request.nt) {
+        if self.open(request.nt).is_some() {
             return self.settle(Outcome::Credited, own, &opening, area);
         }
         self.credit_claim(own, &opening, area)
+    }
+
+    /// Whether this is what the purse answers once it has carried the order of purchase `nt` out.
+    pub(super) fn is_answer(
+        &mut self,
+        nt: SamCounter,
+        s3: Mac,
+        s6: Mac,
+        area: &Area<'_>,
+    ) -> Result<bool, StatusWord> {
+        if self.running.as_ref().is_none_or(|running| running.nt != nt) {
+            self.resume(nt, area)?;
+        }
+        let running = self.running.as_ref().ok_or(StatusWord::INTERNAL_ERROR)?;
+        let heading = Heading::new(Name::S3, Kind::Purchase, running.opening.key);
+        Ok(running.ks.sign(&S3 { heading, s2: running.s2, s6 }) == s3)
     }
 
     /// A claim was paid after all: the record goes in whole, since the batch with its
@@ -208,8 +247,9 @@ impl<X: Protections> Sam<X> {
         opening: &Opening,
         area: &mut Area<'_>,
     ) -> Result<(Booked, Committed), StatusWord> {
-        let last = self.outcome_of(own.nt, &self.oldest, area);
-        if last.is_none_or(|stored| stored.outcome != Outcome::Unresolved) {
+        let last = self.own_outcome(own.nt, area).and_then(|(_, stored)| stored.own());
+        let silent = last.is_some_and(|last| last.s6 == Mac::default());
+        if !silent || self.has_receipt(own.nt, area) {
             return Err(StatusWord::RECORD_NOT_FOUND);
         }
         let value = self.own_value(&own, opening)?;
@@ -217,7 +257,7 @@ impl<X: Protections> Sam<X> {
     }
 
     /// Computes again what CREDIT PSAM needs of a purchase that was opened before.
-    fn resume(&mut self, nt: Counter, area: &Area<'_>) -> Result<(), StatusWord> {
+    fn resume(&mut self, nt: SamCounter, area: &Area<'_>) -> Result<(), StatusWord> {
         let opening = self.opening(nt, area)?;
         let Opening { key, statement, challenge, .. } = opening;
         let (purse, context) = self.session(&statement, key, challenge, area)?;
@@ -226,7 +266,8 @@ impl<X: Protections> Sam<X> {
         self.run(opening, s1, &k1)
     }
 
-    /// PSAM COMPLETE: the purse says that this purchase was never debited.
+    /// PSAM COMPLETE: the purse says that this purchase was never debited. Its place serves the
+    /// next purchase; where none comes, the batch says so when it is closed.
     pub(super) fn complete(
         &mut self,
         request: &CompleteRequest,
@@ -234,20 +275,26 @@ impl<X: Protections> Sam<X> {
     ) -> Result<(), StatusWord> {
         let previous = &request.previous;
         self.check_previous(previous, area)?;
-        if !self.open.contains(&request.nt) {
+        if self.open(request.nt).is_none() {
             return Err(StatusWord::RECORD_NOT_FOUND);
         }
         let opening = self.opening(request.nt, area)?;
         let position = &opening.statement.position;
         // Final once the NT of the purchase has passed.
         let same = previous.statement.identity.iep == opening.statement.identity.iep
-            && (previous.by, previous.asked) == (Search::Nt, position.nt)
-            && previous.statement.position.nt >= position.nt;
-        if !same || previous.found != 0 {
+            && previous.by == Search::Nt
+            && previous.statement.position.nt >= previous.asked;
+        if !same || previous.found != 0 || previous.asked > position.nt {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
         }
-        let own = Own { nt: request.nt, s3: Mac::default(), s6: Mac::default() };
-        self.settle(Outcome::NotDebited, own, &opening, area).map(|_| ())
+        if previous.asked < position.nt {
+            return Ok(()); // of a session that this one took the place of
+        }
+        area.ensure_room(OPENING_SIZE + WHOLE_SIZE + self.promised() + CLOSING_SIZE)?;
+        if self.running.as_ref().is_some_and(|running| running.nt == request.nt) {
+            self.running = None;
+        }
+        self.reopen(&opening, true, area).map(drop)
     }
 }
 

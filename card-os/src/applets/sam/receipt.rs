@@ -2,19 +2,19 @@
 //! got are taken over from the purse, in order, so that the purse may forget them.
 
 use apdu_spec::StatusWord;
-use apdu_spec::element::Kind;
+use apdu_spec::element::{Kind, Mac};
 use apdu_spec::protections::Protections;
 use apdu_spec::record::{Outcome, Statement, ValueRecord};
 use apdu_spec::sam::{CreditRequest, ReceiptRequest};
 
 use super::Sam;
 use super::journal::Booked;
-use super::layout::{Content, ENTRIES};
+use super::layout::{Content, ENTRIES, Stored};
 use crate::kernel::area::Area;
 use crate::kernel::memory::Committed;
 
 /// Bytes of a receipt entry, in memory.
-const RECEIPT_SIZE: usize = 136;
+const RECEIPT_SIZE: usize = super::layout::WHOLE_SIZE;
 
 impl<X: Protections> Sam<X> {
     /// PSAM STORE RECEIPT.
@@ -70,13 +70,15 @@ impl<X: Protections> Sam<X> {
             return Ok(Own::No);
         }
         let nt = entry.order.nt;
-        if self.open.contains(&nt) {
+        if self.open(nt).is_some() {
             return Ok(Own::Open);
         }
-        Ok(match self.outcome_of(nt, &self.oldest, area) {
-            Some(stored) if stored.outcome == Outcome::Unresolved => Own::Claim,
-            Some(_) => Own::Settled,
-            None => Own::No, // acknowledged long ago
+        let silent = |stored: &Stored| stored.own().is_some_and(|own| own.s6 == Mac::default());
+        Ok(match self.own_outcome(nt, area) {
+            // Renounced, or handed in as a claim: what the purse says of it is news.
+            Some((_, stored)) if silent(&stored) && !self.has_receipt(nt, area) => Own::Claim,
+            None if !self.has_receipt(nt, area) => Own::No, // acknowledged long ago
+            Some(_) | None => Own::Settled,
         })
     }
 
@@ -87,7 +89,7 @@ impl<X: Protections> Sam<X> {
         area: &mut Area<'_>,
     ) -> Result<(Booked, Committed), StatusWord> {
         self.ensure_entry(RECEIPT_SIZE, area)?;
-        let (stored, booked) = self.prepare(Outcome::Receipt, Content::Receipt(*value), value, area)?;
+        let (stored, booked) = self.prepare(Outcome::Receipt, Content::Whole(*value), value, area)?;
         let committed = area.change().append(ENTRIES, &stored).followed().commit()?;
         Ok((booked, committed))
     }
@@ -99,7 +101,7 @@ enum Own {
     No,
     /// The answer to an open purchase of ours that was lost.
     Open,
-    /// We have handed it in as a claim.
+    /// We have handed it in, and without the word of the purse.
     Claim,
     /// We have its outcome.
     Settled,

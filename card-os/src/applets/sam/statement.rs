@@ -80,6 +80,7 @@ impl<X: Protections> Sam<X> {
         if !known || identity.currency != parameters.currency {
             return Err(StatusWord::FOREIGN_PURSE);
         }
+        self.check_clock(time)?;
         if identity.expiry < time.date() || parameters.expiry < time.date() {
             return Err(StatusWord::EXPIRED);
         }

@@ -4,7 +4,7 @@
 //! entry  := units (1)  number (1)  checksum (4)  body  padding FF to whole units
 //! body   := item*
 //! item   := tag (1)  length (1)  value             cell, tick, opening, clean, erasing, seal
-//!         | tag (1)  length (1)  number (3)  value       record; length counts the value
+//!         | tag (1)  length (1)  number (4)  value       record; length counts the value
 //! ```
 //!
 //! The checksum (CRC-32/ISCSI) is over the block's seed (4), the entry's place in the
@@ -32,8 +32,8 @@ pub const SEAL_SIZE: usize = size(2);
 pub const RECORD: u8 = 0x80;
 /// Adds one to counter `tag - TICK`: an entry of one unit, where a new value takes two.
 pub const TICK: u8 = 0xA0;
-/// Opens a block: sequence (3), salt (3), number (4), flags (1: [`ERASES`], [`RESCUES`], bits 10
-/// to 80 for logs at their end), clean blocks behind it (1), next numbers of the logs (3 each).
+/// Opens a block: sequence (3), salt (3), number (4), flags (1: [`ERASES`], [`RESCUES`]), clean
+/// blocks behind it (1), next numbers of the logs (4 each).
 pub const OPENING: u8 = 0xFE;
 /// The block that was being erased is erased.
 pub const CLEAN: u8 = 0xFD;
@@ -53,8 +53,11 @@ pub const SEQUENCE_MAX: u32 = 0x00FF_FFFE;
 /// Greatest number of an opening. No chip lives that long: only a forged image comes near the
 /// end of the numbers.
 const NUMBER_MAX: u32 = u32::MAX - 0x0100_0000;
+/// Number of the last record that a log takes: a place in front of the end, so that no sum of a
+/// few numbers wraps.
+pub const RECORD_MAX: u32 = NUMBER_MAX;
 /// Value bytes of an opening.
-pub const OPENING_LENGTH: usize = 12 + 3 * super::index::LOGS;
+pub const OPENING_LENGTH: usize = 12 + 4 * super::index::LOGS;
 
 /// The cell of a counter: cell 1 of each 32.
 #[must_use]
@@ -197,7 +200,7 @@ impl Drop for Body {
 }
 
 impl Body {
-    /// Appends an item; `number` has three bytes for a record, none else.
+    /// Appends an item; `number` has four bytes for a record, none else.
     pub fn put(&mut self, tag: u8, number: &[u8], value: &[u8]) {
         self.put_with(tag, number, |writer| writer.put(value));
     }
@@ -407,9 +410,8 @@ impl Entry {
         }
         let clean = sequence + u32::from(reader.byte().ok()?);
         let mut next = [0; super::index::LOGS];
-        for (log, place) in next.iter_mut().enumerate() {
-            let [a, b, c] = reader.array().ok()?;
-            *place = u32::from_be_bytes([(flags >> (4 + log)) & 1, a, b, c]);
+        for place in &mut next {
+            *place = reader.array().ok().map(u32::from_be_bytes).filter(|next| *next <= RECORD_MAX + 1)?;
         }
         Some(Opening { sequence, salt, clean, number, flags, next })
     }
@@ -419,7 +421,7 @@ impl Entry {
     pub fn to_body(&self) -> Body {
         let mut body = Body::default();
         for item in self.items() {
-            let [_, number @ ..] = item.number.to_be_bytes();
+            let number = item.number.to_be_bytes();
             body.put(item.tag, if item.is_record() { &number } else { &[] }, self.value(&item));
         }
         body
@@ -469,9 +471,11 @@ impl Iterator for Items<'_> {
         let mut start = self.at + 2;
         let mut item = Item { tag: *tag, number: 0, place: Place { address: 0, length: *length } };
         if item.is_record() {
-            let [a, b, c] = *rest.first_chunk::<3>()?;
-            item.number = u32::from_be_bytes([0, a, b, c]);
-            start += 3;
+            item.number = u32::from_be_bytes(*rest.first_chunk()?);
+            start += 4;
+            if item.number > RECORD_MAX {
+                return None;
+            }
         }
         item.place.address = u32::try_from(start).ok()?;
         self.at = start + usize::from(*length);
@@ -509,7 +513,7 @@ mod tests {
     fn an_entry_is_valid_in_its_place_alone() {
         let mut body = Body::default();
         body.put(5, &[], b"abc");
-        body.put(0x81, &[0, 0, 9], b"record");
+        body.put(0x81, &[0, 0, 0, 9], b"record");
         let mut chip = CHIP;
         let bytes = body.finish(&CHIP, 7, 3, 8);
         chip.program(1024 + 8, bytes).expect("power");

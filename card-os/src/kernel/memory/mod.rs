@@ -177,12 +177,10 @@ impl Change {
 
     /// Appends what `encode` writes, like [`Change::append`].
     pub fn append_with(&mut self, tag: u8, number: u32, encode: impl FnOnce(&mut Writer<'_>)) {
-        let [beyond, number @ ..] = number.to_be_bytes();
-        if beyond != 0 {
-            // Numbers have three bytes and never wrap.
-            return self.body.refuse();
+        if number > entry::RECORD_MAX {
+            return self.body.refuse(); // numbers never wrap
         }
-        self.body.put_with(tag | entry::RECORD, &number, encode);
+        self.body.put_with(tag | entry::RECORD, &number.to_be_bytes(), encode);
     }
 }
 
@@ -437,12 +435,9 @@ impl<P: Platform> Memory<P> {
         }
         writer.put(&self.number.to_be_bytes());
         let clean = self.clean.saturating_sub(self.head).to_be_bytes()[3];
-        // A log whose last number is used up goes on at 2^24: that bit is a flag.
-        let nexts = self.index.nexts().map(u32::to_be_bytes);
-        let ended = (4..).zip(nexts).fold(0, |bits, (bit, [top, ..])| bits | (top & 1) << bit);
-        writer.put(&[flags | ended | if self.erasing { entry::ERASES } else { 0 }, clean]);
-        for [_, next @ ..] in nexts {
-            writer.put(&next);
+        writer.put(&[flags | if self.erasing { entry::ERASES } else { 0 }, clean]);
+        for next in self.index.nexts() {
+            writer.put(&next.to_be_bytes());
         }
         let mut body = Body::default();
         body.put(entry::OPENING, &[], &value);

@@ -122,7 +122,7 @@ impl<P: Platform> Memory<P> {
     fn live(&self, sequence: u32) -> (usize, usize) {
         let (mut all, mut largest) = (0, 0);
         let mut add = |length: u8| {
-            let size = entry::size(5 + usize::from(length));
+            let size = entry::size(6 + usize::from(length));
             (all, largest) = (all + size, largest.max(size));
         };
         self.index.cells_at(self.addresses(sequence)).for_each(|(_, cell)| add(cell.place.length));
@@ -232,8 +232,7 @@ impl<P: Platform> Memory<P> {
     /// Copies a record; one item.
     fn copy(&mut self, item: &Item) -> Result<usize, MemoryError> {
         let mut body = Body::default();
-        let [_, number @ ..] = item.number.to_be_bytes();
-        self.put_value(&mut body, item.tag, &number, item.place, 0)?;
+        self.put_value(&mut body, item.tag, &item.number.to_be_bytes(), item.place, 0)?;
         self.write(&mut body)?;
         Ok(1)
     }

@@ -11,6 +11,7 @@ use crate::management::participants::MerchantId;
 use crate::store::Tx;
 use crate::store::audit::FullPosting;
 use crate::store::code;
+use crate::store::commits::CommitState;
 use crate::store::transfers::TransferState;
 use crate::transfers::pending::movement;
 
@@ -77,36 +78,34 @@ fn due(tx: &Tx<'_>, posting: &FullPosting) -> Result<Option<Due>, Error> {
     let number = u32::try_from(posting.number).ok().and_then(Counter::new);
     let number = number.ok_or(Error::Damaged("counter"))?;
     match posting.event {
-        1..=3 => purchase(tx, posting.event, iep, number),
+        1..=3 | 8 => purchase(tx, posting.event, iep, number),
         4..=6 => transfer(tx, posting.event, iep, number),
         _ => Ok(None),
     }
 }
 
-/// Payment, voided, cancelled.
+/// Payment, voided, cancelled, confirmed.
 fn purchase(tx: &Tx<'_>, event: u8, iep: IepId, nv: Counter) -> Result<Option<Due>, Error> {
     let Some(commit) = tx.commit(iep, nv)? else { return Ok(None) };
     let value = commit.evidence.value();
     let merchant = tx.module(value.entry.counterpart.sam)?.and_then(|module| module.merchant);
     let Some(merchant) = merchant.filter(|_| value.entry.kind == Kind::Purchase) else { return Ok(None) };
-    let issuer = iep.provider;
-    let movements = match event {
-        1 => vec![chart::payment(issuer, merchant), chart::voided(issuer)],
-        2 => vec![chart::payment_voided(issuer, merchant)],
-        _ if !is_cancelled(tx, iep, nv)? => vec![],
-        _ => vec![
-            chart::voided_cancelled(issuer),
-            chart::payment_cancelled(issuer, merchant),
-            chart::settled_cancelled(issuer),
-        ],
-    };
+    let movement = |(from, to)| chart::purchase(from, to, iep.provider, merchant);
+    let movements = ways(tx, event, iep, nv)?.into_iter().map(movement).collect();
     let (currency, amount) = (value.identity.currency, value.entry.order.amount.get().into());
     Ok(Some(Due { movements, currency, amount }))
 }
 
-fn is_cancelled(tx: &Tx<'_>, iep: IepId, nv: Counter) -> Result<bool, Error> {
-    let next = nv.next().map(|next| tx.commit(iep, next)).transpose()?.flatten();
-    Ok(next.is_some_and(|next| next.evidence.value().entry.kind == Kind::Cancellation))
+/// From which state to which a purchase goes in an event.
+fn ways(tx: &Tx<'_>, event: u8, iep: IepId, nv: Counter) -> Result<Vec<(CommitState, CommitState)>, Error> {
+    use CommitState::{Booked, Cancelled, Recorded, Settled, Unconfirmed, Voided, Withheld};
+    Ok(match event {
+        1 => [Booked, Unconfirmed, Voided, Withheld].map(|to| (Recorded, to)).into(),
+        2 => [Booked, Unconfirmed, Withheld].map(|from| (from, Voided)).into(),
+        8 => [Booked, Withheld].map(|to| (Unconfirmed, to)).into(),
+        _ if !tx.is_taken_back(iep, nv)? => vec![],
+        _ => [Booked, Unconfirmed, Voided, Withheld, Settled].map(|from| (from, Cancelled)).into(),
+    })
 }
 
 /// Load, its reversal, unload.

@@ -114,7 +114,7 @@ fn take_in(
 
 /// Whether each merchant is paid what its account says.
 fn accounts_agree(tx: &Tx<'_>) -> Result<(), Error> {
-    for sum in tx.booked_by_merchant()? {
+    for sum in tx.unsettled_by_merchant()? {
         if tx.balance(Account::Payable(sum.merchant), sum.currency)? != sum.total {
             let about = format!("what merchant {} is to be paid", sum.merchant.0);
             return tampered(&about, "is not what its account says");

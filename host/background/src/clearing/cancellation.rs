@@ -1,16 +1,16 @@
 //! A purse has taken a purchase back: its own S6 says so, wherever the record of the
 //! purchase is. A cancellation that comes before its purchase waits for it.
 
-use apdu_spec::element::{Counter, IepId};
+use apdu_spec::element::{Counter, IepId, Kind};
 use apdu_spec::record::Outcome;
 
 use super::booking::Booking;
-use super::deduplicate::{Once, once};
-use super::exception::Reason;
-use super::post::{Item, Taken, merchant_of};
+use super::deduplicate::{Once, change, once};
+use super::exception::{Exception, Reason};
+use super::post::{Item, Taken};
+use super::statement;
 use super::verify::verify_cancellation;
 use crate::error::Error;
-use crate::ledger::chart::{self, Movement};
 use crate::ledger::posting::Event;
 use crate::store::commits::{Commit, CommitState, Source};
 
@@ -19,21 +19,32 @@ pub(crate) fn cancel(booking: &mut Booking<'_>, item: &Item) -> Taken {
     let value = item.evidence.value();
     let iep = value.identity.iep;
     let bought = value.entry.position.nv;
-    let Some(purchase) = booking.tx.commit(iep, bought)? else {
-        if let Some(nv) = value.entry.nv() {
-            booking.tx.insert_waiting(&item.evidence, nv)?;
-            booking.doubt(iep)?;
-        }
-        return Ok(Ok(()));
-    };
+    let Some(purchase) = booking.tx.commit(iep, bought)? else { return park(booking, item) };
     if let Err(reason) = verify_cancellation(booking.vault, value, purchase.evidence.value()) {
         return booking.refuse(item, reason);
     }
-    match once(booking, item, CommitState::Recorded)? {
-        Once::First(_) => take_back(booking, item, &purchase, bought),
+    match once(booking, item, CommitState::Recorded, None)? {
+        Once::First(_) => {
+            take_back(booking, &purchase)?;
+            statement::take_up(booking, iep, &value.entry.position)?;
+            Ok(Ok(()))
+        }
         Once::Again(_) => Ok(Ok(())),
         Once::Contradicts(reason) => booking.refuse(item, reason),
     }
+}
+
+/// A cancellation waits for its purchase, without which its MACs cannot be checked. Each module has
+/// little room for that, so that what one has planted keeps nobody else's out.
+fn park(booking: &mut Booking<'_>, item: &Item) -> Taken {
+    let (Some(nv), Some((sender, _))) = (item.evidence.value().entry.nv(), item.sender) else {
+        return booking.refuse(item, Reason::CancelsNothing);
+    };
+    if !booking.tx.insert_waiting(&item.evidence, nv, sender)? {
+        return booking.refuse(item, Reason::TooManyWaiting);
+    }
+    booking.doubt(item.evidence.value().identity.iep)?;
+    Ok(Ok(()))
 }
 
 /// Takes up the cancellations that waited for this purchase, which has come in. They are found by
@@ -48,40 +59,54 @@ pub(crate) fn take_up(booking: &mut Booking<'_>, iep: IepId, bought: Counter) ->
     Ok(())
 }
 
-/// Purchase and cancellation net to zero; the merchant is not paid.
-fn take_back(booking: &mut Booking<'_>, item: &Item, purchase: &Commit, bought: Counter) -> Taken {
-    let value = purchase.evidence.value();
-    let (iep, amount) = (value.identity.iep, i64::from(value.entry.order.amount.get()));
-    let (state, movement, reason) = consequence(booking, purchase)?;
-    booking.move_shadow(iep, amount)?;
-    booking.tx.set_commit_state(iep, bought, state)?;
-    booking.journal.post(Event::Cancelled(iep, bought), movement, value.identity.currency, amount)?;
-    match reason {
-        // Booked all the same: the exception is about the PSAM, not about the purse.
-        Some(reason) => booking.refuse(item, reason).map(|_| Ok(())),
-        None => Ok(Ok(())),
+/// A purse states that it has taken this purchase back, or the number after it.
+pub(crate) fn stated(booking: &mut Booking<'_>, iep: IepId, bought: Counter) -> Result<(), Error> {
+    match booking.tx.commit(iep, bought)? {
+        Some(purchase) if purchase.evidence.value().entry.kind == Kind::Purchase => {
+            let next = bought.next().map(|next| booking.tx.commit(iep, next)).transpose()?.flatten();
+            match next {
+                Some(next) if next.evidence.value().entry.kind != Kind::Cancellation => Ok(()),
+                _ => take_back(booking, &purchase),
+            }
+        }
+        Some(_) => Ok(()),
+        None => {
+            booking.tx.insert_taken_back(iep, bought)?;
+            booking.doubt(iep)
+        }
     }
 }
 
-/// Where the value comes back from, and whether somebody has to look at it.
-fn consequence(
-    booking: &mut Booking<'_>,
-    purchase: &Commit,
-) -> Result<(CommitState, Movement, Option<Reason>), Error> {
+/// Takes back a purchase that has come in after its purse has said so.
+pub(crate) fn meet_purchase(booking: &mut Booking<'_>, iep: IepId, bought: Counter) -> Result<(), Error> {
+    let doubts = booking.purse(iep)?.is_some_and(|purse| purse.doubts);
+    if doubts && booking.tx.take_taken_back(iep, bought)? { stated(booking, iep, bought) } else { Ok(()) }
+}
+
+/// Purchase and cancellation net to zero; the merchant is not paid. Once, whatever tells of it.
+fn take_back(booking: &mut Booking<'_>, purchase: &Commit) -> Result<(), Error> {
     let value = purchase.evidence.value();
-    let issuer = value.identity.iep.provider;
-    let merchant = merchant_of(booking, value.entry.counterpart.sam)?;
-    let merchant = merchant.ok_or(Error::Damaged("purchase without a merchant"))?;
-    Ok(match purchase.state {
-        CommitState::Settled | CommitState::CancelledLate => {
-            (CommitState::CancelledLate, chart::settled_cancelled(issuer), Some(Reason::CancelledLate))
-        }
-        CommitState::Booked => {
-            let submitted = (purchase.source == Source::Own).then_some(Reason::CancelledButSubmitted);
-            (CommitState::Cancelled, chart::payment_cancelled(issuer, merchant), submitted)
-        }
-        CommitState::Voided | CommitState::Cancelled | CommitState::Recorded => {
-            (CommitState::Cancelled, chart::voided_cancelled(issuer), None)
-        }
-    })
+    let (iep, Some(bought)) = (value.identity.iep, value.entry.nv()) else { return Ok(()) };
+    let to = match purchase.state {
+        CommitState::Cancelled | CommitState::CancelledLate | CommitState::Recorded => return Ok(()),
+        CommitState::Settled => CommitState::CancelledLate,
+        _ => CommitState::Cancelled,
+    };
+    booking.move_shadow(iep, value.entry.order.amount.get().into())?;
+    booking.tx.set_commit_state(iep, bought, to)?;
+    change(booking, purchase, CommitState::Cancelled, Event::Cancelled(iep, bought))?;
+    match purchase.state {
+        CommitState::Settled => note(booking, purchase, Reason::CancelledLate),
+        CommitState::Booked | CommitState::Withheld => note(booking, purchase, Reason::CancelledButSubmitted),
+        _ => Ok(()),
+    }
+}
+
+/// The exception is about the PSAM, not about the purse: it asked for payment.
+fn note(booking: &Booking<'_>, purchase: &Commit, reason: Reason) -> Result<(), Error> {
+    let value = purchase.evidence.value();
+    let evidence = purchase.evidence.to_vec();
+    let exception = Exception::of_purse(reason, value.identity.iep, value.entry.nv(), evidence);
+    let sam = Some(value.entry.counterpart.sam);
+    booking.tx.insert_exception(&Exception { sam, ..exception }, booking.now)
 }

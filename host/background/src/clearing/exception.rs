@@ -45,6 +45,16 @@ reasons! {
     BatchGap = "batch-gap", "this batch is missing: a later one has come in";
     /// The batch does not follow the one before.
     BatchLink = "batch-link", "the batch names another S4 as its predecessor's";
+    /// The sums of a batch do not follow from those of its neighbour.
+    BatchSums = "batch-sums", "the sums of the batch do not follow from those of the one before";
+    /// A time that the module says it was told, and was not.
+    BatchTime = "batch-time", "the module was never told the time that it states";
+    /// A batch that the module has forgotten without a word from us.
+    BatchForgotten = "batch-forgotten", "the module has forgotten a batch that is not stored";
+    /// A newer list of blocked purses in a record than in its trailer.
+    BatchList = "batch-list", "a record states a newer list of blocked purses than its module had";
+    /// More cancellations wait for their purchases than one module may have waiting.
+    TooManyWaiting = "too-many-waiting", "too many cancellations of this purse wait for their purchase";
     /// A record about a purchase at another module, not handed in as a receipt.
     ForeignRecord = "foreign-record", "the record is about another module's transaction";
     /// The purse was never issued here.
@@ -59,8 +69,18 @@ reasons! {
     WrongCurrency = "wrong-currency", "the currency is not that of the purse";
     /// After the last day of the purse.
     Expired = "expired", "the purse had expired";
-    /// After the purse was hotlisted.
-    Hotlisted = "hotlisted", "the purse was on the hotlist";
+    /// After the purse was hotlisted, when its PSAM had to have the list.
+    Hotlisted = "hotlisted", "the purse was on the hotlist for longer than is guaranteed";
+    /// The batch came in later than is guaranteed after its PSAM last heard from us.
+    LateBatch = "late-batch", "the batch came in later than is guaranteed";
+    /// The purse paid more at one PSAM in one batch than is guaranteed.
+    AboveGuarantee = "above-guarantee", "the purse paid more in this batch than is guaranteed";
+    /// Nothing is paid.
+    ZeroAmount = "zero-amount", "the amount is zero";
+    /// Two positions of the purse that cannot both be true.
+    Discontinuous = "discontinuous", "a copied or broken purse: its positions contradict each other";
+    /// The purse has paid more than it can have had.
+    BelowFloor = "below-floor", "a copied or broken purse: it has paid more than was loaded";
     /// The balance would leave its range.
     OutOfBounds = "out-of-bounds", "the balance leaves the range that the purse was issued with";
     /// Two different value commits under one NV.

@@ -6,16 +6,20 @@ use std::thread;
 
 use apdu_spec::Element;
 use apdu_spec::batch::{Acknowledgement, Trailer};
-use apdu_spec::element::{BatchNumber, IepId, Kind, Time};
+use apdu_spec::element::{IepId, Kind, Mac, Time};
 use apdu_spec::record::{BatchRecord, Outcome};
+use apdu_spec::wire::List;
 use network::{Batch, RejectionCode};
 
 use super::booking::Booking;
 use super::exception::{Exception, Reason};
 use super::post::{Item, is_without_word, post};
-use super::seal::Seal;
+use super::rate::Rates;
+use super::seal::{Seal, sums_before};
+use super::sequence;
 use super::verify::verify;
 use crate::error::Error;
+use crate::store::batches::StoredBatch;
 use crate::store::participants::Role;
 use crate::store::{Store, Tx};
 use crate::vault::Vault;
@@ -26,7 +30,7 @@ const CHUNK: usize = 1024;
 /// Takes `batch` in. A batch that came before gets the same acknowledgement again; one
 /// that is not whole is refused.
 pub(crate) fn submit(
-    store: &mut Store,
+    (store, rates): (&mut Store, &mut Rates),
     vault: &Vault,
     batch: &Batch,
     now: Time,
@@ -36,34 +40,57 @@ pub(crate) fn submit(
         let psam = tx.module(trailer.sam)?.filter(|module| module.role == Role::Psam);
         Ok((psam.and_then(|module| module.record_key), tx.batch(trailer.sam, trailer.batch)?))
     })?;
-    let Some(reference) = record_key else { return reject(store, batch, Reason::UnknownModule, now) };
+    let Some(reference) = record_key else { return Err(rejection(batch, Reason::UnknownModule)) };
     let seal = Seal::new(vault, trailer, reference)?;
-    if stored.as_ref().is_some_and(|known| known.s4 == trailer.s4) {
-        return Ok(seal.acknowledge(trailer));
-    }
-    if let Err(reason) = seal.check(batch) {
-        return reject(store, batch, reason, now);
+    if let Some(known) = stored.as_ref().filter(|known| known.trailer.s4 == trailer.s4) {
+        return Ok(known.acknowledgement.clone());
     }
     // Only what the module itself has sealed says that it made two batches of one number.
-    if stored.is_some() {
-        return reject(store, batch, Reason::BatchDiffers, now);
+    let differs = if stored.is_some() { Err(Reason::BatchDiffers) } else { Ok(()) };
+    if let Err(reason) = seal.check(batch).and(differs) {
+        if rates.admit(trailer.sam, now) {
+            store.transaction("intake: reject", |tx| keep_refusal(tx, trailer, reason, now))?;
+        }
+        return Err(rejection(batch, reason));
     }
-    store.transaction("intake: book", |tx| book(tx, vault, batch, now))?;
-    Ok(seal.acknowledge(trailer))
+    store.transaction("intake: book", |tx| {
+        let before = sums_before(trailer, &batch.records).ok_or(Error::Damaged("sums of a batch"))?;
+        sequence::check(tx, batch, &before, now)?;
+        book(tx, vault, batch, now)?;
+        let acknowledgement = seal.acknowledge(word(tx, trailer, now)?);
+        let trailer = trailer.clone();
+        tx.insert_batch(&StoredBatch {
+            trailer,
+            received: now,
+            before,
+            acknowledgement: acknowledgement.clone(),
+        })?;
+        Ok(acknowledgement)
+    })
+}
+
+/// What the PSAM is told: that its batch is stored, the time, and what became of its claims. It is
+/// kept with the batch, so that the PSAM is told it once, however often the batch comes in.
+fn word(tx: &Tx<'_>, trailer: &Trailer, now: Time) -> Result<Acknowledgement, Error> {
+    let mut resolved = List::new();
+    let told = tx.tell_claims(trailer.sam, trailer.batch)?;
+    told.into_iter().try_for_each(|claim| resolved.push(claim)).map_err(|_| Error::Overflow)?;
+    let (sam, batch, s4) = (trailer.sam, trailer.batch, trailer.s4);
+    Ok(Acknowledgement { sam, batch, s4, time: now, list_min: tx.list_min()?, resolved, mac: Mac::default() })
 }
 
 /// The one transaction of a batch. While one part is booked, the next ones are verified.
 fn book(tx: &Tx<'_>, vault: &Vault, batch: &Batch, now: Time) -> Result<(), Error> {
-    tx.insert_batch(&batch.trailer, now)?;
-    check_sequence(tx, &batch.trailer, now)?;
+    let trailer = &batch.trailer;
+    let told = tx.told_time(trailer.sam, trailer.time)?.unwrap_or(Time(0));
     // In order of purse and NV: neighbours in the tables, and no gap that this batch fills
     // has to be looked up. The sort is stable, so the module's own order stays otherwise.
     let voids = voids(batch);
     let stands =
-        |record: &&BatchRecord| record.outcome != Outcome::Credited || !voids.contains(&word(record));
+        |record: &&BatchRecord| record.outcome != Outcome::Credited || !voids.contains(&identity(record));
     let mut ordered: Vec<_> = batch.records.iter().filter(stands).collect();
     ordered.sort_by_key(|record| (record.value.identity.iep, record.value.entry.position.nv));
-    let mut booking = Booking::new(tx, vault, now);
+    let mut booking = Booking::of_batch(tx, vault, trailer, told, now);
     thread::scope(|scope| {
         let verify = |records: &[&BatchRecord]| -> Vec<_> {
             records.iter().map(|record| verdict(vault, record)).collect()
@@ -85,10 +112,10 @@ fn book(tx: &Tx<'_>, vault: &Vault, batch: &Batch, now: Time) -> Result<(), Erro
 /// their record, and the module does not ask for payment of them.
 fn voids(batch: &Batch) -> HashSet<(IepId, [u8; 8])> {
     let voided = batch.records.iter().filter(|record| record.outcome == Outcome::Voided);
-    voided.map(word).collect()
+    voided.map(identity).collect()
 }
 
-fn word(record: &BatchRecord) -> (IepId, [u8; 8]) {
+fn identity(record: &BatchRecord) -> (IepId, [u8; 8]) {
     (record.value.identity.iep, record.value.entry.s6.0)
 }
 
@@ -102,48 +129,29 @@ fn verdict(vault: &Vault, record: &BatchRecord) -> Result<(), Reason> {
     }
 }
 
-/// Batches of a module follow each other by number and by S4. They may arrive in any
-/// order: a gap is noted until it is filled.
-fn check_sequence(tx: &Tx<'_>, trailer: &Trailer, now: Time) -> Result<(), Error> {
-    let Trailer { sam, batch, .. } = *trailer;
-    let note = |reason, batch| tx.insert_exception(&Exception::of_batch(reason, sam, batch, Vec::new()), now);
-    tx.close_exceptions(Reason::BatchGap, sam, batch)?;
-    if let Some(before) = batch.get().checked_sub(1).filter(|number| *number > 0).and_then(BatchNumber::new) {
-        match tx.batch(sam, before)? {
-            None => note(Reason::BatchGap, before)?,
-            Some(known) if known.s4 != trailer.previous => note(Reason::BatchLink, batch)?,
-            Some(_) => {}
-        }
-    }
-    let after = batch.next().map(|next| tx.batch(sam, next)).transpose()?.flatten();
-    match after {
-        Some(after) if after.previous != trailer.s4 => note(Reason::BatchLink, after.batch),
-        _ => Ok(()),
-    }
-}
-
 /// Refusals that are kept of one module: anybody can send what is refused.
 const REFUSALS_MAX: i64 = 64;
 
-/// Says why a batch is not taken, and keeps the reason: with the trailer where its module has sealed
-/// it, else without a byte of it, a few of one module at most, and none in the name of nobody. The
-/// module has the batch itself.
-fn reject<T>(store: &mut Store, batch: &Batch, reason: Reason, now: Time) -> Result<T, Error> {
-    let Trailer { sam, batch: number, .. } = batch.trailer;
+/// Keeps why a batch is not taken: with the trailer where its module has sealed it, else without a byte
+/// of it, and a few of one module at most. The module has the batch itself.
+fn keep_refusal(tx: &Tx<'_>, trailer: &Trailer, reason: Reason, now: Time) -> Result<(), Error> {
+    let Trailer { sam, batch, .. } = *trailer;
+    if tx.refusals(sam)? >= REFUSALS_MAX {
+        return Ok(());
+    }
     let mut buffer = [0; Trailer::MAX];
     let sealed = reason == Reason::BatchDiffers;
-    let evidence = batch.trailer.to_slice(&mut buffer).ok().filter(|_| sealed).unwrap_or_default();
-    let exception = Exception::of_batch(reason, sam, number, evidence.to_vec());
-    if reason != Reason::UnknownModule {
-        store.transaction("intake: reject", |tx| {
-            let full = tx.refusals(sam)? >= REFUSALS_MAX;
-            if full { Ok(()) } else { tx.insert_exception(&exception, now) }
-        })?;
-    }
+    let evidence = trailer.to_slice(&mut buffer).ok().filter(|_| sealed).unwrap_or_default();
+    tx.insert_exception(&Exception::of_batch(reason, sam, batch, evidence.to_vec()), now)
+}
+
+/// Says why a batch is not taken.
+fn rejection(batch: &Batch, reason: Reason) -> Error {
+    let Trailer { sam, batch: number, .. } = batch.trailer;
     let code = match reason {
         Reason::UnknownModule => RejectionCode::Unknown,
         Reason::BatchDiffers => RejectionCode::Conflict,
         _ => RejectionCode::BadBatch,
     };
-    Err(Error::rejected(code, format!("batch {number} of module {sam}: {}", reason.text())))
+    Error::rejected(code, format!("batch {number} of module {sam}: {}", reason.text()))
 }

@@ -1,9 +1,14 @@
 //! Clearing: value that moved.
 //!
-//! `intake` takes a batch in, `seal` checks that it is whole, `verify` recomputes
-//! every MAC, `post` books what is good and `deduplicate` sees that it counts once;
-//! `claims` and `cancellation` handle what needs other evidence first; [`exception`]
+//! `intake` takes a batch in, `seal` checks that it is whole and `sequence` that it follows the
+//! one before, `verify` recomputes every MAC, `post` books what is good and `deduplicate` sees that it
+//! counts once; `claims` and `cancellation` handle what needs other evidence first; [`exception`]
 //! names what cannot be booked. [`settle`], `net` and [`reconcile`] come after.
+//!
+//! What a purse says of itself is believed as far as its keys reach: `statement` holds it against
+//! what is known (`continuity`), and [`guarantee`] says who bears a payment that nothing covers.
+//! A payment is owed to its merchant once its own PSAM has handed it in, or is `lost` and the
+//! payment final.
 //!
 //! A batch is one transaction: records, ledger, shadow balances and claims are stored
 //! together or not at all, and the acknowledgement leaves after that.
@@ -11,13 +16,19 @@
 pub(crate) mod booking;
 pub(crate) mod cancellation;
 pub(crate) mod claims;
+mod continuity;
 pub(crate) mod deduplicate;
 pub mod exception;
+pub mod guarantee;
 pub(crate) mod intake;
+pub(crate) mod lost;
 pub(crate) mod net;
 pub(crate) mod post;
+pub(crate) mod rate;
 pub mod reconcile;
 pub(crate) mod release;
 pub(crate) mod seal;
+mod sequence;
 pub mod settle;
+pub(crate) mod statement;
 pub(crate) mod verify;

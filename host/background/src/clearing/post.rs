@@ -1,18 +1,19 @@
 //! Books one record: looks at what it is, whether its purse may do that, and posts it.
 
-use apdu_spec::element::{BatchNumber, Kind, SamId};
+use apdu_spec::element::{Amount, BatchNumber, Kind, SamId};
 use apdu_spec::record::{BatchRecord, Outcome, ValueRecord};
 
 use super::booking::Booking;
 use super::cancellation;
 use super::claims;
-use super::deduplicate::{Once, again, once};
+use super::deduplicate::{Once, again, guaranteed_state, note_guarantee, once};
 use super::exception::Reason;
+use super::statement;
 use crate::error::Error;
 use crate::ledger::chart;
 use crate::ledger::posting::Event;
 use crate::management::participants::MerchantId;
-use crate::store::commits::{CommitState, Evidence, Source};
+use crate::store::commits::{Commit, CommitState, Evidence, Source};
 use crate::store::participants::Role;
 use crate::transfers::complete;
 
@@ -56,6 +57,9 @@ pub(crate) fn post(booking: &mut Booking<'_>, item: &Item) -> Taken {
     if let Err(reason) = known(booking, value)? {
         return booking.refuse(item, reason);
     }
+    if value.entry.order.amount == Amount::default() {
+        return booking.refuse(item, Reason::ZeroAmount);
+    }
     if is_without_word(item.outcome, value) {
         return claims::note(booking, item);
     }
@@ -93,7 +97,8 @@ fn known(booking: &mut Booking<'_>, value: &ValueRecord) -> Result<Result<(), Re
     Ok(if same { Ok(()) } else { Err(Reason::WrongCurrency) })
 }
 
-/// Whether the purse may pay: not expired, not hotlisted at that time, within its bounds.
+/// Whether the purse may pay: not expired, within its bounds. Whether it was hotlisted, the guarantee
+/// looks at.
 fn may_pay(booking: &mut Booking<'_>, value: &ValueRecord) -> Result<Result<(), Reason>, Error> {
     let Some(purse) = booking.purse(value.identity.iep)? else { return Ok(Err(Reason::UnknownPurse)) };
     let time = value.entry.order.time;
@@ -101,8 +106,6 @@ fn may_pay(booking: &mut Booking<'_>, value: &ValueRecord) -> Result<Result<(), 
     let in_bounds = |balance: i32| (floor..=purse.maximum.0).contains(&balance);
     Ok(if time.date() > purse.expiry {
         Err(Reason::Expired)
-    } else if purse.hotlisted.is_some_and(|since| since <= time) {
-        Err(Reason::Hotlisted)
     } else if !value.entry.balance_after().is_some_and(|after| in_bounds(after.0)) {
         Err(Reason::OutOfBounds)
     } else {
@@ -116,28 +119,38 @@ pub(crate) fn merchant_of(booking: &mut Booking<'_>, sam: SamId) -> Result<Optio
     Ok(module.and_then(|module| module.merchant))
 }
 
-/// A purchase: owed to the merchant, or to the holder where its PSAM voided it.
+/// A purchase: owed to the merchant once its PSAM has handed it in, or to the holder where its PSAM
+/// voided it.
 fn purchase(booking: &mut Booking<'_>, item: &Item) -> Taken {
-    let ValueRecord { identity, entry } = *item.evidence.value();
-    let Some(merchant) = merchant_of(booking, entry.counterpart.sam)? else {
+    let value = item.evidence.value();
+    let Some(merchant) = merchant_of(booking, value.entry.counterpart.sam)? else {
         return booking.refuse(item, Reason::UnknownModule);
     };
-    if let Err(reason) = may_pay(booking, item.evidence.value())? {
+    if let Err(reason) = may_pay(booking, value)? {
         return booking.refuse(item, reason);
     }
-    let voided = item.outcome == Outcome::Voided;
-    let state = if voided { CommitState::Voided } else { CommitState::Booked };
-    let nv = match once(booking, item, state)? {
+    let batch = item.sender.map(|(_, batch)| batch).filter(|_| item.source == Source::Own);
+    let verdict = booking.guaranteed(value, batch)?;
+    let state = match item.outcome {
+        Outcome::Voided => CommitState::Voided,
+        _ if item.source == Source::Own => guaranteed_state(verdict),
+        _ => CommitState::Unconfirmed,
+    };
+    let nv = match once(booking, item, state, batch)? {
         Once::First(nv) => nv,
-        Once::Again(known) => return again(booking, item, &known, merchant),
+        Once::Again(known) => return again(booking, item, &known),
         Once::Contradicts(reason) => return booking.refuse(item, reason),
     };
-    let (iep, amount) = (identity.iep, i64::from(entry.order.amount.get()));
-    let movement = match voided {
-        true => chart::voided(iep.provider),
-        false => chart::payment(iep.provider, merchant),
-    };
+    let (iep, amount) = (value.identity.iep, i64::from(value.entry.order.amount.get()));
+    let movement = chart::purchase(CommitState::Recorded, state, iep.provider, merchant);
     booking.move_shadow(iep, -amount)?;
-    booking.journal.post(Event::Payment(iep, nv), movement, identity.currency, amount)?;
+    booking.journal.post(Event::Payment(iep, nv), movement, value.identity.currency, amount)?;
+    if matches!(state, CommitState::Booked | CommitState::Withheld) {
+        note_guarantee(booking, value, batch, verdict)?;
+    }
+    let known = Commit { evidence: item.evidence, state, source: item.source };
+    claims::meet_purchase(booking, &known, nv)?;
+    cancellation::meet_purchase(booking, iep, nv)?;
+    statement::take_up(booking, iep, &value.entry.position)?;
     Ok(Ok(()))
 }

@@ -49,7 +49,11 @@ fn merchants(tx: &Tx<'_>) -> Result<Vec<Discrepancy>, Error> {
         match part.state {
             CommitState::Booked => *open += part.total,
             CommitState::Settled | CommitState::CancelledLate => *paid += part.total,
-            CommitState::Voided | CommitState::Cancelled | CommitState::Recorded => {}
+            CommitState::Unconfirmed
+            | CommitState::Withheld
+            | CommitState::Voided
+            | CommitState::Cancelled
+            | CommitState::Recorded => {}
         }
     }
     let mut all = Vec::new();
@@ -79,6 +83,13 @@ fn issuers(tx: &Tx<'_>) -> Result<Vec<Discrepancy>, Error> {
             books.voided,
             books.voided_account,
         ));
+        for (what, expected, account) in [
+            ("unconfirmed payments", books.unconfirmed, Account::Unconfirmed(scope.provider)),
+            ("withheld payments", books.withheld, Account::Withheld(scope.provider)),
+        ] {
+            let found = tx.balance(account, scope.currency)?;
+            all.extend(discrepancy(format!("{what} and account {of}"), expected, found));
+        }
         let lost = -tx.balance(Account::Suspense(scope.provider), scope.currency)?;
         all.extend(discrepancy(format!("late cancellations and suspense {of}"), books.lost, lost));
     }

@@ -2,11 +2,9 @@
 //! records, S5 of each; and its acknowledgement. All under the record key of the
 //! module (design, Keys).
 
-use std::collections::HashMap;
-
-use apdu_spec::batch::{Acknowledgement, Trailer};
+use apdu_spec::batch::{Acknowledgement, Sum, Sums, Trailer};
 use apdu_spec::crypto::mac::MacKey;
-use apdu_spec::element::{BatchNumber, KeyReference, Kind, Mac, SamId};
+use apdu_spec::element::{BatchNumber, KeyReference, Kind, Mac, SamId, Total};
 use apdu_spec::record::{BatchRecord, Outcome};
 use apdu_spec::signature::{ChainLink, Heading, Name, S5};
 use network::Batch;
@@ -65,7 +63,7 @@ impl Seal {
     }
 
     fn link(&self, previous: Mac, record: &BatchRecord) -> Mac {
-        let heading = Heading::new(Name::S4, Kind::Purchase, self.reference);
+        let heading = Heading::new(Name::Chain, Kind::Purchase, self.reference);
         self.key.sign(&ChainLink { heading, batch: record.batch, previous, s5: record.s5 })
     }
 
@@ -76,42 +74,40 @@ impl Seal {
         self.key.sign(&S5 { heading, record: record_without }) == record.s5
     }
 
-    /// The word that the batch of this trailer is stored.
-    pub(crate) fn acknowledge(&self, trailer: &Trailer) -> Acknowledgement {
-        let (sam, batch, s4) = (trailer.sam, trailer.batch, trailer.s4);
-        let unsigned = Acknowledgement { sam, batch, s4, mac: Mac::default() };
+    /// The word that a batch is stored, under its MAC.
+    pub(crate) fn acknowledge(&self, unsigned: Acknowledgement) -> Acknowledgement {
         Acknowledgement { mac: self.key.sign(&unsigned.input(self.reference)), ..unsigned }
     }
 }
 
-/// Counts, and per issuer and currency the sum of what is credited.
+/// Whether the counts fit; what the sums of the PSAM were before, sequence says.
 fn totals_fit(trailer: &Trailer, records: &[BatchRecord]) -> bool {
-    let mut sums = HashMap::new();
-    let mut unresolved = 0_usize;
-    for record in records {
-        let identity = record.value.identity;
-        match record.outcome {
-            Outcome::Credited => {
-                let sum =
-                    sums.entry((identity.iep.provider.get(), identity.currency)).or_insert((0_u64, 0_i64));
-                sum.0 += 1;
-                sum.1 += i64::from(record.value.entry.order.amount.get());
-            }
-            Outcome::Unresolved => unresolved += 1,
-            Outcome::NotDebited | Outcome::Voided | Outcome::Receipt => {}
-        }
-    }
-    let stated = trailer.sums.as_slice();
-    let sums_fit = stated.iter().all(|sum| {
-        let found = sums.get(&(sum.provider.get(), sum.currency));
-        found == Some(&(u64::from(sum.count), sum.total))
-            || (found.is_none() && sum.count == 0 && sum.total == 0)
-    });
-    let none_missing = sums.keys().all(|(provider, currency)| {
-        stated.iter().any(|sum| sum.provider.get() == *provider && sum.currency == *currency)
-    });
+    let unresolved = records.iter().filter(|record| record.outcome == Outcome::Unresolved).count();
     usize::from(trailer.count) == records.len()
         && usize::from(trailer.unresolved) == unresolved
-        && sums_fit
-        && none_missing
+        && sums_before(trailer, records).is_some()
+}
+
+/// The sums of a PSAM before a batch; nothing where the batch is more than all that it has
+/// handed in.
+pub(crate) fn sums_before(trailer: &Trailer, records: &[BatchRecord]) -> Option<Sums> {
+    let mut batch = Sums::new();
+    records.iter().try_for_each(|record| record.add_to(&mut batch)).ok()?;
+    let mut before = trailer.sums.clone();
+    for part in batch.as_slice() {
+        let sum = before.iter_mut().find(|sum| is_alike(sum, part))?;
+        sum.count = sum.count.checked_sub(part.count)?;
+        sum.credited = less(sum.credited, part.credited)?;
+        sum.voided = less(sum.voided, part.voided)?;
+        sum.claimed = less(sum.claimed, part.claimed)?;
+    }
+    Some(before)
+}
+
+fn is_alike(sum: &Sum, other: &Sum) -> bool {
+    (sum.provider, sum.currency) == (other.provider, other.currency)
+}
+
+fn less(total: Total, part: Total) -> Option<Total> {
+    total.get().checked_sub(part.get()).and_then(Total::new)
 }

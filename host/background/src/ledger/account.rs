@@ -25,6 +25,10 @@ pub enum Account {
     /// Purchases that were taken back after the merchant was paid: the issuer's loss until
     /// it is recovered.
     Suspense(ProviderId),
+    /// Payments that their own PSAMs have not confirmed: owed to nobody yet.
+    Unconfirmed(ProviderId),
+    /// Payments that no guarantee covers: kept back from merchants, whose acquirers bear them.
+    Withheld(ProviderId),
 }
 
 impl Account {
@@ -40,6 +44,8 @@ impl Account {
             Self::Settled(merchant) => (6, merchant.0),
             Self::Voided(provider) => (7, provider.get()),
             Self::Suspense(provider) => (8, provider.get()),
+            Self::Unconfirmed(provider) => (9, provider.get()),
+            Self::Withheld(provider) => (10, provider.get()),
         }
     }
 }

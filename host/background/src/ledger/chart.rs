@@ -6,6 +6,7 @@ use network::Funding;
 
 use super::account::Account;
 use crate::management::participants::MerchantId;
+use crate::store::commits::CommitState;
 
 /// A movement: the account that gives, the account that takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,40 +40,29 @@ pub const fn load(funding: Funding, operator: AcquirerId, issuer: ProviderId) ->
     Movement::new(source, Account::Float(issuer))
 }
 
-/// A payment: owed to the holder before, to the merchant now.
+/// A purchase comes in, or changes its state: its value goes from where it was to where it is now.
+/// Before it came in it was the holder's, as it is once it is cancelled.
 #[must_use]
-pub const fn payment(issuer: ProviderId, merchant: MerchantId) -> Movement {
-    Movement::new(Account::Float(issuer), Account::Payable(merchant))
+pub const fn purchase(
+    from: CommitState,
+    to: CommitState,
+    issuer: ProviderId,
+    merchant: MerchantId,
+) -> Movement {
+    Movement::new(place(from, issuer, merchant), place(to, issuer, merchant))
 }
 
-/// A purchase that arrives voided: the purse paid, nobody is to be paid for it.
-#[must_use]
-pub const fn voided(issuer: ProviderId) -> Movement {
-    Movement::new(Account::Float(issuer), Account::Voided(issuer))
-}
-
-/// A payment that is voided after it was booked.
-#[must_use]
-pub const fn payment_voided(issuer: ProviderId, merchant: MerchantId) -> Movement {
-    Movement::new(Account::Payable(merchant), Account::Voided(issuer))
-}
-
-/// The purse takes a voided purchase back.
-#[must_use]
-pub const fn voided_cancelled(issuer: ProviderId) -> Movement {
-    voided(issuer).reversed()
-}
-
-/// The purse takes back a payment that is booked and not settled.
-#[must_use]
-pub const fn payment_cancelled(issuer: ProviderId, merchant: MerchantId) -> Movement {
-    payment(issuer, merchant).reversed()
-}
-
-/// The purse takes back a payment that the merchant has been paid for.
-#[must_use]
-pub const fn settled_cancelled(issuer: ProviderId) -> Movement {
-    Movement::new(Account::Suspense(issuer), Account::Float(issuer))
+/// Where the value of a purchase is.
+const fn place(state: CommitState, issuer: ProviderId, merchant: MerchantId) -> Account {
+    match state {
+        CommitState::Booked => Account::Payable(merchant),
+        CommitState::Unconfirmed => Account::Unconfirmed(issuer),
+        CommitState::Withheld => Account::Withheld(issuer),
+        CommitState::Voided => Account::Voided(issuer),
+        // What the merchant has been paid stays paid: it is the issuer's loss until it is recovered.
+        CommitState::Settled | CommitState::CancelledLate => Account::Suspense(issuer),
+        CommitState::Cancelled | CommitState::Recorded => Account::Float(issuer),
+    }
 }
 
 /// The merchant is paid.

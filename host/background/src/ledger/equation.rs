@@ -34,8 +34,14 @@ pub struct Books {
     pub booked: i64,
     /// Payments that merchants have got.
     pub settled: i64,
+    /// Payments that their own PSAMs have not confirmed: owed to nobody yet.
+    pub unconfirmed: i64,
+    /// Payments that no guarantee covers: merchants' acquirers bear them.
+    pub withheld: i64,
     /// Purchases voided and not taken back: owed to holders.
     pub voided: i64,
+    /// Of these: can no longer be taken back, so that they may be refunded.
+    pub refundable: i64,
     /// Purchases taken back after the merchant was paid: lost until recovered.
     pub lost: i64,
     /// The float in the ledger.
@@ -55,7 +61,12 @@ impl Books {
     #[must_use]
     pub const fn difference(&self) -> i64 {
         let paid_in = self.loaded - self.unloaded;
-        paid_in - (self.shadow + self.booked + self.settled + self.voided - self.lost)
+        paid_in - (self.shadow + self.spent())
+    }
+
+    /// What purses have spent and not taken back.
+    const fn spent(&self) -> i64 {
+        self.unconfirmed + self.withheld + self.booked + self.settled + self.voided - self.lost
     }
 
     /// Whether the books line holds, and the ledger says the same.
@@ -68,8 +79,7 @@ impl Books {
     /// what purses may owe.
     #[must_use]
     pub const fn covered(&self) -> bool {
-        let came_in = self.unloaded + self.booked + self.settled + self.voided - self.lost;
-        came_in <= self.loaded + self.overdraft
+        self.unloaded + self.spent() <= self.loaded + self.overdraft
     }
 }
 
@@ -92,7 +102,10 @@ pub(crate) fn books(tx: &Tx<'_>, provider: ProviderId, currency: Currency) -> Re
         shadow,
         booked: purchases(CommitState::Booked)?,
         settled: purchases(CommitState::Settled)?.checked_add(lost).ok_or(Error::Overflow)?,
+        unconfirmed: purchases(CommitState::Unconfirmed)?,
+        withheld: purchases(CommitState::Withheld)?,
         voided: purchases(CommitState::Voided)?,
+        refundable: tx.refundable(scope)?,
         lost,
         float: tx.balance(Account::Float(provider), currency)?,
         voided_account: tx.balance(Account::Voided(provider), currency)?,

@@ -28,6 +28,8 @@ pub enum Event {
     Unload(IepId, Counter),
     /// A merchant was paid: settlement, merchant, currency.
     Settled(i64, MerchantId, Currency),
+    /// A payment was confirmed by its own PSAM, or without it for good: purse, NV.
+    Confirmed(IepId, Counter),
 }
 
 /// Posts within one transaction. Balances are written once an account, at the end.

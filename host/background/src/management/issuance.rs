@@ -20,7 +20,7 @@ use rand_core::CryptoRng;
 use super::participants::MerchantId;
 use crate::background::Background;
 use crate::error::Error;
-use crate::store::participants::{Module, Role};
+use crate::store::participants::{Connection, Module, Role};
 use crate::store::purses::Purse;
 use crate::vault::Vault;
 use crate::vault::software::random_key;
@@ -75,6 +75,8 @@ pub struct SamOrder {
     pub versions: Vec<u8>,
     /// Issuers whose purses it accepts.
     pub providers: Vec<ProviderId>,
+    /// How often its terminal speaks to the background system.
+    pub connection: Connection,
 }
 
 /// A transfer card to be issued.
@@ -100,17 +102,18 @@ impl Background {
 
     /// Registers a purse. False: the same one is registered already.
     pub fn register_purse(&mut self, order: &PurseOrder, now: Time) -> Result<bool, Error> {
-        let PurseOrder { iep, currency, expiry, maximum, overdraft, .. } = *order;
+        let PurseOrder { iep, currency, expiry, maximum, overdraft, purchase_limit, .. } = *order;
         self.store.transaction("register purse", |tx| {
             if tx.issuer(iep.provider)?.is_none() {
                 return Err(Error::NotRegistered(format!("issuer {}", iep.provider)));
             }
-            if tx.insert_purse(&Purse::new(iep, currency, expiry, maximum, overdraft), now)? {
+            let purse = Purse::new(iep, currency, expiry, maximum, overdraft, purchase_limit);
+            if tx.insert_purse(&purse, now)? {
                 return Ok(true);
             }
             let alike = |known: Purse| {
-                (known.currency, known.expiry, known.maximum, known.overdraft)
-                    == (currency, expiry, maximum, overdraft)
+                (known.currency, known.expiry, known.maximum, known.overdraft, known.purchase_limit)
+                    == (currency, expiry, maximum, overdraft, purchase_limit)
             };
             match tx.purse(iep)? {
                 Some(known) if alike(known) => Ok(false),
@@ -153,10 +156,12 @@ impl Background {
         let full = |_| Error::BadOrder("a security module accepts four issuers at most; leave some out");
         order.providers.iter().try_for_each(|provider| providers.push(*provider)).map_err(full)?;
         let SamOrder { sam, expiry, currency, purchase_limit, group, .. } = *order;
-        let parameters = SamParameters { sam, expiry, currency, purchase_limit, group, providers };
+        let (time, window) = (now, CLOCK_WINDOW);
+        let parameters =
+            SamParameters { sam, expiry, currency, purchase_limit, time, window, group, providers };
         let blocks = blocks(vec![(DataGroup::Sam, content(&parameters)?)], &keys)?;
-        let module =
-            Module { role: Role::Psam, merchant: Some(order.merchant), record_key: Some(record_key) };
+        let (merchant, record_key, connection) = (Some(order.merchant), Some(record_key), order.connection);
+        let module = Module { role: Role::Psam, merchant, record_key, connection };
         self.issue_module(sam, &module, &order.name, now)?;
         Ok(blocks)
     }
@@ -167,7 +172,8 @@ impl Background {
         let key = self.vault.card_key_data(Holder::from(order.card), Function::Record, reference)?;
         let parameters = TransferParameters { card: order.card };
         let blocks = blocks(vec![(DataGroup::Transfer, content(&parameters)?)], &[key])?;
-        let module = Module { role: Role::TransferCard, merchant: None, record_key: Some(reference) };
+        let (record_key, connection) = (Some(reference), Connection::Never);
+        let module = Module { role: Role::TransferCard, merchant: None, record_key, connection };
         self.issue_module(order.card, &module, &order.name, now)?;
         Ok(blocks)
     }
@@ -199,6 +205,10 @@ impl Background {
         })
     }
 }
+
+/// How long a PSAM takes payments without being told the time anew: a year and a half, seconds, so
+/// that one that is never connected may miss a visit of the transfer card.
+const CLOCK_WINDOW: u32 = 548 * 86_400;
 
 fn lowest(versions: &[u8]) -> Result<u8, Error> {
     if versions.len() > 2 {

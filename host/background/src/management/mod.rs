@@ -4,5 +4,6 @@ pub mod approvals;
 pub mod hotlist;
 pub mod issuance;
 pub mod keys;
+pub mod modules;
 pub mod operators;
 pub mod participants;

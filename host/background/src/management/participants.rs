@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::background::Background;
 use crate::error::Error;
 use crate::store::load_terminals::Permissions;
-use crate::store::participants::{Module, Role};
+use crate::store::participants::{Connection, Module, Role};
 
 /// Number of a merchant, given out at its registration.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
@@ -63,7 +63,8 @@ impl Background {
         let newest = self.vault.highest(Function::Record, 0);
         let reference = newest.ok_or_else(|| Error::UnknownKey("record key".into()))?;
         let key = self.vault.card_key_data(sam.into(), Function::Record, reference)?;
-        let terminal = Module { role: Role::LoadTerminal, merchant: None, record_key: Some(reference) };
+        let (record_key, connection) = (Some(reference), Connection::Online);
+        let terminal = Module { role: Role::LoadTerminal, merchant: None, record_key, connection };
         self.store.transaction("register load terminal", |tx| {
             if tx.acquirer(sam.acquirer)?.is_none() {
                 return Err(Error::NotRegistered(format!("acquirer {}", sam.acquirer)));

@@ -1,9 +1,10 @@
 //! Rows of what is said about a purchase without the purse's word, and of
 //! cancellations that wait for their purchase.
 
-use apdu_spec::element::{Counter, IepId, SamId};
+use apdu_spec::batch::{RESOLVED_MAX, Resolution};
+use apdu_spec::element::{BatchNumber, Counter, IepId, SamCounter, SamId};
 use apdu_spec::record::{BatchRecord, ValueRecord};
-use rusqlite::params;
+use rusqlite::{Row, params};
 
 use super::code::{self, Bytes, get};
 use super::commits::Evidence;
@@ -30,21 +31,42 @@ pub struct Claim {
     /// The PSAM.
     pub sam: SamId,
     /// Its number of the purchase.
-    pub nt_sam: Counter,
+    pub nt_sam: SamCounter,
+    /// The purse.
+    pub iep: IepId,
     /// The session of the purse.
     pub nt: Counter,
     /// NV that the purse's commit would have.
     pub nv: Counter,
     /// State.
     pub state: ClaimState,
+    /// The batch in which the PSAM said so.
+    pub batch: BatchNumber,
 }
+
+const SELECT: &str = "SELECT sam, nt_sam, nt, nv, state, evidence, purse FROM claim";
+
+fn read(row: &Row<'_>) -> Result<Claim, Error> {
+    Ok(Claim {
+        sam: code::to_sam(get(row, 0)?)?,
+        nt_sam: code::sam_counter(row, 1)?,
+        nt: code::counter(row, 2)?,
+        nv: code::counter(row, 3)?,
+        state: get(row, 4)?,
+        batch: code::element::<BatchRecord>(row, 5)?.batch,
+        iep: code::to_iep(get(row, 6)?)?,
+    })
+}
+
+/// Cancellations of one purse that one module may have waiting.
+const WAITING_MAX: u32 = 16;
 
 impl Tx<'_> {
     /// Stores what a PSAM says; false where its number is that of another purchase. What the
     /// purse has said stands; a voided purchase stays voided; anything else gives way to
     /// what comes later.
     pub fn upsert_claim(&self, record: &BatchRecord, nv: Counter, state: ClaimState) -> Result<bool, Error> {
-        let sql = "INSERT INTO claim VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        let sql = "INSERT INTO claim VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL)
                    ON CONFLICT DO UPDATE SET state = excluded.state, evidence = excluded.evidence
                    WHERE claim.state = 1 AND claim.purse = excluded.purse AND claim.nv = excluded.nv";
         let ValueRecord { identity, entry } = &record.value;
@@ -70,31 +92,51 @@ impl Tx<'_> {
         self.first(sql, row, |_| Ok(())).map(|found| found.is_some())
     }
 
-    /// Claims of a purse that are open, or voided without the purse's word.
-    pub fn claims_in_doubt(&self, iep: IepId) -> Result<Vec<Claim>, Error> {
-        let sql = "SELECT sam, nt_sam, nt, nv, state FROM claim WHERE purse = ?1 AND state IN (1, 4)";
-        self.all(sql, [code::purse(iep)], |row| {
-            Ok(Claim {
-                sam: code::to_sam(get(row, 0)?)?,
-                nt_sam: code::counter(row, 1)?,
-                nt: code::counter(row, 2)?,
-                nv: code::counter(row, 3)?,
-                state: get(row, 4)?,
-            })
-        })
+    /// What the PSAM says of this purchase.
+    pub fn claim(&self, sam: SamId, nt_sam: SamCounter) -> Result<Option<Claim>, Error> {
+        self.first(
+            &format!("{SELECT} WHERE sam = ?1 AND nt_sam = ?2"),
+            params![code::sam(sam), nt_sam.get()],
+            read,
+        )
     }
 
-    /// Closes a claim.
+    /// Claims of a purse that are open, or voided without the purse's word.
+    pub fn claims_in_doubt(&self, iep: IepId) -> Result<Vec<Claim>, Error> {
+        self.all(&format!("{SELECT} WHERE purse = ?1 AND state IN (1, 4)"), [code::purse(iep)], read)
+    }
+
+    /// Closes a claim. What was open is to be told to its PSAM.
     pub fn set_claim_state(&self, claim: &Claim, state: ClaimState) -> Result<(), Error> {
-        let sql = "UPDATE claim SET state = ?3 WHERE sam = ?1 AND nt_sam = ?2";
+        let sql = "UPDATE claim SET state = ?3, told = CASE WHEN state = 1 THEN 0 ELSE told END
+                   WHERE sam = ?1 AND nt_sam = ?2";
         self.execute(sql, params![code::sam(claim.sam), claim.nt_sam.get(), state]).map(drop)
     }
 
-    /// Parks a cancellation until its purchase comes in.
-    pub fn insert_waiting(&self, evidence: &Evidence, nv: Counter) -> Result<(), Error> {
+    /// Claims of a PSAM that are decided and that it has not been told of, as many as an acknowledgement
+    /// has room for; from now on it has been told with this batch.
+    pub fn tell_claims(&self, sam: SamId, batch: BatchNumber) -> Result<Vec<Resolution>, Error> {
+        let sql = "UPDATE claim SET told = ?2 WHERE sam = ?1 AND nt_sam IN
+                   (SELECT nt_sam FROM claim WHERE sam = ?1 AND told = 0 ORDER BY nt_sam LIMIT ?3)
+                   RETURNING nt_sam, state";
+        let most = u32::try_from(RESOLVED_MAX).map_err(|_| Error::Overflow)?;
+        let mut told = self.all(sql, params![code::sam(sam), batch.get(), most], |row| {
+            let paid = get::<ClaimState>(row, 1)? == ClaimState::Paid;
+            Ok(Resolution { nt: code::sam_counter(row, 0)?, paid: paid.into() })
+        })?;
+        told.sort_unstable_by_key(|resolution| resolution.nt);
+        Ok(told)
+    }
+
+    /// Parks a cancellation until its purchase comes in; false where `sender` has too many waiting. Of
+    /// one NV it may have two, of one purse as many as a purse holds receipts.
+    pub fn insert_waiting(&self, evidence: &Evidence, nv: Counter, sender: SamId) -> Result<bool, Error> {
         let iep = code::purse(evidence.value().identity.iep);
-        let sql = "INSERT OR IGNORE INTO waiting VALUES (?1, ?2, ?3)";
-        self.execute(sql, params![iep, nv.get(), evidence.bytes()]).map(drop)
+        let sql = "INSERT OR IGNORE INTO waiting SELECT ?1, ?2, ?3, ?4
+                   WHERE (SELECT COUNT(*) FROM waiting WHERE purse = ?1 AND nv = ?2 AND sam = ?3) < 2
+                   AND (SELECT COUNT(*) FROM waiting WHERE purse = ?1 AND sam = ?3) < ?5";
+        let row = params![iep, nv.get(), code::sam(sender), evidence.bytes(), WAITING_MAX];
+        self.execute(sql, row).map(|rows| rows == 1)
     }
 
     /// Takes out the cancellations that would have this NV.

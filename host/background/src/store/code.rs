@@ -3,7 +3,7 @@
 
 use apdu_spec::Element;
 use apdu_spec::element::{
-    AcquirerId, Amount, Counter, Currency, IepId, ProviderId, PurseNumber, SamId, SamNumber,
+    AcquirerId, Amount, Counter, Currency, IepId, ProviderId, PurseNumber, SamCounter, SamId, SamNumber,
 };
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
 use rusqlite::{Row, RowIndex, ToSql};
@@ -61,6 +61,11 @@ pub(super) fn id<T>(row: &Row<'_>, index: impl RowIndex, new: fn(u32) -> Option<
 /// A counter in a column.
 pub(super) fn counter(row: &Row<'_>, index: impl RowIndex) -> Result<Counter, Error> {
     Counter::new(get(row, index)?).ok_or(Error::Damaged("counter"))
+}
+
+/// A number of a transaction at its PSAM or load terminal in a column.
+pub(super) fn sam_counter(row: &Row<'_>, index: impl RowIndex) -> Result<SamCounter, Error> {
+    get(row, index).map(SamCounter)
 }
 
 /// An amount in a column.

@@ -50,10 +50,24 @@ impl Tx<'_> {
     /// How many refusals of whole batches are kept of a module.
     pub fn refusals(&self, sam: SamId) -> Result<i64, Error> {
         let sql = "SELECT count(*) FROM exception WHERE sam = ?1 AND batch IS NOT NULL AND purse IS NULL
-                   AND reason NOT IN (?2, ?3)";
-        let gaps = [Reason::BatchGap, Reason::BatchLink].map(Reason::code);
-        let count = self.first(sql, params![code::sam(sam), gaps[0], gaps[1]], |row| get(row, 0))?;
+                   AND reason IN (?2, ?3, ?4, ?5, ?6)";
+        let refused =
+            [Reason::WrongS4, Reason::WrongTotals, Reason::WrongChain, Reason::WrongS5, Reason::BatchDiffers];
+        let [a, b, c, d, e] = refused.map(Reason::code);
+        let count = self.first(sql, params![code::sam(sam), a, b, c, d, e], |row| get(row, 0))?;
         Ok(count.unwrap_or_default())
+    }
+
+    /// Keeps an exception about a batch, or says anew what it is about where it is kept already.
+    pub fn put_exception(&self, exception: &Exception, now: Time) -> Result<(), Error> {
+        let sql =
+            "UPDATE exception SET detail = ?4 WHERE sam = ?1 AND batch = ?2 AND reason = ?3 AND purse IS NULL
+                   AND open = 1";
+        let (sam, batch) = (exception.sam.map(code::sam), exception.batch.map(BatchNumber::get));
+        match self.execute(sql, params![sam, batch, exception.reason.code(), exception.detail])? {
+            0 => self.append_exception(exception, now),
+            _ => Ok(()),
+        }
     }
 
     /// Closes exceptions of a batch that have been cleared up.

@@ -13,6 +13,7 @@ pub mod claims;
 pub(crate) mod code;
 pub mod commits;
 pub mod exceptions;
+pub mod guarantees;
 pub mod load_terminals;
 pub mod participants;
 pub mod postings;

@@ -1,6 +1,6 @@
 //! Rows of issuers, acquirers, merchants, modules and key versions.
 
-use apdu_spec::element::{AcquirerId, Counter, KeyReference, ProviderId, SamId, Time};
+use apdu_spec::element::{AcquirerId, KeyReference, ProviderId, SamCounter, SamId, Time};
 use rusqlite::params;
 
 use super::code::{self, Bytes, get};
@@ -20,6 +20,18 @@ column_code! {
     }
 }
 
+column_code! {
+    /// How often a terminal speaks to the background system.
+    Connection {
+        /// It is online.
+        Online = 1,
+        /// Once a day or so, itself or through a concentrator.
+        Periodic = 2,
+        /// Never: transfer cards come to it.
+        Never = 3,
+    }
+}
+
 /// A module as it was registered.
 #[derive(Clone, Copy, Debug)]
 pub struct Module {
@@ -29,13 +41,18 @@ pub struct Module {
     pub merchant: Option<MerchantId>,
     /// Its record key.
     pub record_key: Option<KeyReference>,
+    /// How often its terminal speaks to us.
+    pub connection: Connection,
 }
 
 impl Tx<'_> {
     /// Registers an issuer; false where the number is taken.
     pub fn insert_issuer(&self, provider: ProviderId, name: &str) -> Result<bool, Error> {
-        self.execute("INSERT OR IGNORE INTO issuer VALUES (?1, ?2)", params![provider.get(), name])
-            .map(|n| n == 1)
+        self.execute(
+            "INSERT OR IGNORE INTO issuer (provider, name) VALUES (?1, ?2)",
+            params![provider.get(), name],
+        )
+        .map(|n| n == 1)
     }
 
     /// The name of an issuer.
@@ -69,30 +86,44 @@ impl Tx<'_> {
     /// Registers a module; false where the number is taken.
     pub fn insert_module(&self, sam: SamId, module: &Module, name: &str, now: Time) -> Result<bool, Error> {
         let key = module.record_key.map(|key| Bytes::of(&key));
-        let sql = "INSERT OR IGNORE INTO module (sam, role, name, acquirer, merchant, record_key, issued)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let sql = "INSERT OR IGNORE INTO module (sam, role, name, acquirer, merchant, record_key, issued, connection)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let merchant = module.merchant.map(|merchant| merchant.0);
-        let row = params![code::sam(sam), module.role, name, sam.acquirer.get(), merchant, key, now.0];
+        let (acquirer, connection) = (sam.acquirer.get(), module.connection);
+        let row = params![code::sam(sam), module.role, name, acquirer, merchant, key, now.0, connection];
         self.execute(sql, row).map(|rows| rows == 1)
     }
 
     /// A module.
     pub fn module(&self, sam: SamId) -> Result<Option<Module>, Error> {
-        let sql = "SELECT role, merchant, record_key FROM module WHERE sam = ?1";
+        let sql = "SELECT role, merchant, record_key, connection FROM module WHERE sam = ?1";
         self.first(sql, [code::sam(sam)], |row| {
             let has_key = get::<Option<Vec<u8>>>(row, 2)?.is_some();
             Ok(Module {
                 role: get(row, 0)?,
                 merchant: get::<Option<u32>>(row, 1)?.map(MerchantId),
                 record_key: if has_key { Some(code::element(row, 2)?) } else { None },
+                connection: get(row, 3)?,
             })
         })
     }
 
+    /// Notes that a module is lost for ever; false where that is known, or the module is not.
+    pub fn set_lost(&self, sam: SamId, reason: &str, now: Time) -> Result<bool, Error> {
+        let sql = "UPDATE module SET lost = ?2, lost_reason = ?3 WHERE sam = ?1 AND lost IS NULL";
+        self.execute(sql, params![code::sam(sam), now.0, reason]).map(|rows| rows == 1)
+    }
+
+    /// Changes how often the terminal of a module speaks to us; false where there is no such module.
+    pub fn set_connection(&self, sam: SamId, connection: Connection) -> Result<bool, Error> {
+        let sql = "UPDATE module SET connection = ?2 WHERE sam = ?1";
+        self.execute(sql, params![code::sam(sam), connection]).map(|rows| rows == 1)
+    }
+
     /// The next number of a load terminal's transactions; nothing when they are used up.
-    pub fn next_transfer_number(&self, sam: SamId) -> Result<Option<Counter>, Error> {
+    pub fn next_transfer_number(&self, sam: SamId) -> Result<Option<SamCounter>, Error> {
         let sql = "UPDATE module SET nt = nt + 1 WHERE sam = ?1 AND nt < ?2 RETURNING nt";
-        self.first(sql, params![code::sam(sam), Counter::MAX.get()], |row| code::counter(row, 0))
+        self.first(sql, params![code::sam(sam), u32::MAX], |row| code::sam_counter(row, 0))
     }
 
     /// The check value of a key version, where one is noted.

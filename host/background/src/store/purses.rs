@@ -20,12 +20,18 @@ pub struct Purse {
     pub maximum: Balance,
     /// How far below zero it may go.
     pub overdraft: Amount,
+    /// Greatest amount of one purchase.
+    pub purchase_limit: Amount,
     /// Shadow balance, minor units.
     pub shadow: i64,
     /// All value commits up to this NV are known.
     pub complete: Counter,
     /// Highest NV that is known.
     pub highest: Counter,
+    /// The highest NV that it has stated.
+    pub stated_nv: Counter,
+    /// NV of its last cancellation, as it stated then.
+    pub stated_cancellation: Counter,
     /// Since when it is on the hotlist.
     pub hotlisted: Option<Time>,
     /// Whether something of it is in doubt: a claim, a transfer, a cancellation.
@@ -35,7 +41,14 @@ pub struct Purse {
 impl Purse {
     /// A purse that is new: nothing is known of it but how it was ordered.
     #[must_use]
-    pub fn new(iep: IepId, currency: Currency, expiry: Date, maximum: Balance, overdraft: Amount) -> Self {
+    pub fn new(
+        iep: IepId,
+        currency: Currency,
+        expiry: Date,
+        maximum: Balance,
+        overdraft: Amount,
+        purchase_limit: Amount,
+    ) -> Self {
         let zero = Counter::default();
         Self {
             iep,
@@ -43,9 +56,12 @@ impl Purse {
             expiry,
             maximum,
             overdraft,
+            purchase_limit,
             shadow: 0,
             complete: zero,
             highest: zero,
+            stated_nv: zero,
+            stated_cancellation: zero,
             hotlisted: None,
             doubts: false,
         }
@@ -53,10 +69,12 @@ impl Purse {
 }
 
 const SELECT: &str =
-    "SELECT purse, currency, expiry, maximum, overdraft, shadow, complete, highest, hotlisted,
+    "SELECT purse, currency, expiry, maximum, overdraft, purchase_limit, shadow, complete, highest,
+    stated_nv, stated_cancellation, hotlisted,
     EXISTS (SELECT 1 FROM claim WHERE claim.purse = p.purse AND state IN (1, 4))
     OR EXISTS (SELECT 1 FROM transfer WHERE transfer.purse = p.purse AND state = 1)
     OR EXISTS (SELECT 1 FROM waiting WHERE waiting.purse = p.purse)
+    OR EXISTS (SELECT 1 FROM taken_back WHERE taken_back.purse = p.purse)
     FROM purse p";
 
 fn read(row: &Row<'_>) -> Result<Purse, Error> {
@@ -66,20 +84,23 @@ fn read(row: &Row<'_>) -> Result<Purse, Error> {
         expiry: Date(get(row, 2)?),
         maximum: Balance(get(row, 3)?),
         overdraft: code::amount(row, 4)?,
-        shadow: get(row, 5)?,
-        complete: code::counter(row, 6)?,
-        highest: code::counter(row, 7)?,
-        hotlisted: get::<Option<u32>>(row, 8)?.map(Time),
-        doubts: get(row, 9)?,
+        purchase_limit: code::amount(row, 5)?,
+        shadow: get(row, 6)?,
+        complete: code::counter(row, 7)?,
+        highest: code::counter(row, 8)?,
+        stated_nv: code::counter(row, 9)?,
+        stated_cancellation: code::counter(row, 10)?,
+        hotlisted: get::<Option<u32>>(row, 11)?.map(Time),
+        doubts: get(row, 12)?,
     })
 }
 
 impl Tx<'_> {
     /// Registers a purse; false where the number is taken.
     pub fn insert_purse(&self, purse: &Purse, now: Time) -> Result<bool, Error> {
-        let sql =
-            "INSERT OR IGNORE INTO purse (purse, provider, currency, expiry, maximum, overdraft, issued)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let sql = "INSERT OR IGNORE INTO purse
+                   (purse, provider, currency, expiry, maximum, overdraft, purchase_limit, issued)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let row = params![
             code::purse(purse.iep),
             purse.iep.provider.get(),
@@ -87,6 +108,7 @@ impl Tx<'_> {
             purse.expiry.0,
             purse.maximum.0,
             purse.overdraft.get(),
+            purse.purchase_limit.get(),
             now.0
         ];
         self.execute(sql, row).map(|rows| rows == 1)
@@ -104,11 +126,17 @@ impl Tx<'_> {
 
     /// Writes what clearing has changed.
     pub fn update_purse(&self, purse: &Purse) -> Result<(), Error> {
-        let sql = "UPDATE OR FAIL purse SET shadow = ?2, complete = ?3, highest = ?4, hotlisted = ?5
-                   WHERE purse = ?1";
-        let (complete, highest) = (purse.complete.get(), purse.highest.get());
-        let hotlisted = purse.hotlisted.map(|time| time.0);
-        self.execute(sql, params![code::purse(purse.iep), purse.shadow, complete, highest, hotlisted])
-            .map(drop)
+        let sql = "UPDATE OR FAIL purse SET shadow = ?2, complete = ?3, highest = ?4, hotlisted = ?5,
+                   stated_nv = ?6, stated_cancellation = ?7 WHERE purse = ?1";
+        let row = params![
+            code::purse(purse.iep),
+            purse.shadow,
+            purse.complete.get(),
+            purse.highest.get(),
+            purse.hotlisted.map(|time| time.0),
+            purse.stated_nv.get(),
+            purse.stated_cancellation.get()
+        ];
+        self.execute(sql, row).map(drop)
     }
 }

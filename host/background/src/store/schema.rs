@@ -5,7 +5,7 @@
 pub(super) const APPLICATION_ID: i64 = 0x5055_5253;
 
 /// Version of these tables.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// Set on every connection. FULL: what has been answered survives a power failure.
 pub(super) const PRAGMAS: &str = "
@@ -23,17 +23,31 @@ CREATE TABLE key_version (
     check_value BLOB NOT NULL,
     PRIMARY KEY (function, key_group, version)
 ) WITHOUT ROWID;
-CREATE TABLE issuer (provider INTEGER PRIMARY KEY, name TEXT NOT NULL);
+-- list_min: oldest list of blocked purses under which PSAMs may open purchases. collection: days after
+-- the last day of a purse in which its payments still come in.
+CREATE TABLE issuer (
+    provider INTEGER PRIMARY KEY, name TEXT NOT NULL,
+    list_min INTEGER NOT NULL DEFAULT 0, collection INTEGER NOT NULL DEFAULT 180
+);
+-- What an issuer guarantees to merchants with terminals of a kind, where it is not the default: seconds
+-- from hotlisting, seconds from the last word to the PSAM, minor units of a purse in a batch.
+CREATE TABLE guarantee (
+    provider INTEGER NOT NULL REFERENCES issuer, connection INTEGER NOT NULL,
+    delay INTEGER NOT NULL, age INTEGER NOT NULL, total INTEGER NOT NULL,
+    PRIMARY KEY (provider, connection)
+) WITHOUT ROWID;
 CREATE TABLE acquirer (acquirer INTEGER PRIMARY KEY, name TEXT NOT NULL);
 CREATE TABLE merchant (
     merchant INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
     acquirer INTEGER NOT NULL REFERENCES acquirer
 );
--- PSAMs, load terminals and transfer cards. nt: last number given out, of a load terminal.
+-- PSAMs, load terminals and transfer cards. nt: last number given out, of a load terminal. connection:
+-- how often its terminal speaks to us. lost: since when a PSAM is known to be lost for ever, and why.
 CREATE TABLE module (
     sam INTEGER PRIMARY KEY, role INTEGER NOT NULL, name TEXT NOT NULL,
     acquirer INTEGER NOT NULL REFERENCES acquirer, merchant INTEGER REFERENCES merchant,
-    record_key BLOB, nt INTEGER NOT NULL DEFAULT 0, issued INTEGER NOT NULL
+    record_key BLOB, nt INTEGER NOT NULL DEFAULT 0, issued INTEGER NOT NULL,
+    connection INTEGER NOT NULL DEFAULT 2, lost INTEGER, lost_reason TEXT
 );
 -- What a load terminal may do. fundings: a bit each. operator_limit: what it may give away of the
 -- operator's money in a day (UTC) on one person's word; given: what it has, on that day.
@@ -57,38 +71,49 @@ CREATE TABLE approval_signature (
     PRIMARY KEY (approval, operator)
 ) WITHOUT ROWID;
 -- shadow: what the purse holds as far as is known here. complete: all value commits up to
--- this NV are known. highest: the highest that is known.
+-- this NV are known. highest: the highest that is known. stated_nv, stated_cancellation: NV, and NV of the
+-- last cancellation, in the statement with the highest NV that is known.
 CREATE TABLE purse (
     purse INTEGER PRIMARY KEY, provider INTEGER NOT NULL REFERENCES issuer,
     currency INTEGER NOT NULL, expiry INTEGER NOT NULL,
-    maximum INTEGER NOT NULL, overdraft INTEGER NOT NULL,
+    maximum INTEGER NOT NULL, overdraft INTEGER NOT NULL, purchase_limit INTEGER NOT NULL,
     shadow INTEGER NOT NULL DEFAULT 0, complete INTEGER NOT NULL DEFAULT 0,
-    highest INTEGER NOT NULL DEFAULT 0, hotlisted INTEGER, issued INTEGER NOT NULL
+    highest INTEGER NOT NULL DEFAULT 0, stated_nv INTEGER NOT NULL DEFAULT 0,
+    stated_cancellation INTEGER NOT NULL DEFAULT 0, hotlisted INTEGER, issued INTEGER NOT NULL
 );
 
--- Clearing: value that moved. One row a value commit of a purse whose S6 is good.
+-- Clearing: value that moved. One row a value commit of a purse whose S6 is good. batch: in which its own
+-- PSAM has credited or claimed it.
 CREATE TABLE value_commit (
     purse INTEGER NOT NULL REFERENCES purse, nv INTEGER NOT NULL,
     kind INTEGER NOT NULL, state INTEGER NOT NULL, source INTEGER NOT NULL,
     sam INTEGER NOT NULL REFERENCES module, nt_sam INTEGER NOT NULL,
     amount INTEGER NOT NULL, settlement INTEGER REFERENCES settlement,
-    evidence BLOB NOT NULL,
+    evidence BLOB NOT NULL, batch INTEGER,
     PRIMARY KEY (purse, nv)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX purchase_number ON value_commit (sam, nt_sam) WHERE kind = 1;
 CREATE INDEX unsettled ON value_commit (sam) WHERE state = 1;
--- What PSAMs say without the purse's word: claims, never debited, voided.
+CREATE INDEX held ON value_commit (sam) WHERE state = 7;
+CREATE INDEX voided ON value_commit (purse) WHERE state = 3;
+-- Purchases that their purse has taken back, as it has stated, and that have not come in.
+CREATE TABLE taken_back (
+    purse INTEGER NOT NULL, nv INTEGER NOT NULL, PRIMARY KEY (purse, nv)
+) WITHOUT ROWID;
+-- What PSAMs say without the purse's word: claims, never debited, voided. told: of what was in doubt and
+-- is not, the batch with whose acknowledgement the PSAM has heard it; 0 before.
 CREATE TABLE claim (
     sam INTEGER NOT NULL, nt_sam INTEGER NOT NULL, purse INTEGER NOT NULL,
     nt INTEGER NOT NULL, nv INTEGER NOT NULL, amount INTEGER NOT NULL, state INTEGER NOT NULL,
-    evidence BLOB NOT NULL,
+    evidence BLOB NOT NULL, told INTEGER,
     PRIMARY KEY (sam, nt_sam)
 ) WITHOUT ROWID;
+CREATE INDEX claim_untold ON claim (sam) WHERE told = 0;
 CREATE INDEX claim_in_doubt ON claim (purse) WHERE state IN (1, 4);
--- Cancellations whose purchase has not come in.
+-- Cancellations whose purchase has not come in. sam: the module that handed them in.
 CREATE TABLE waiting (
-    purse INTEGER NOT NULL, nv INTEGER NOT NULL, evidence BLOB NOT NULL,
-    PRIMARY KEY (purse, nv, evidence)
+    purse INTEGER NOT NULL, nv INTEGER NOT NULL, sam INTEGER NOT NULL, evidence BLOB NOT NULL,
+    PRIMARY KEY (purse, nv, sam, evidence)
 ) WITHOUT ROWID;
 -- Loads and unloads, by the purse's session. Written before S2 leaves.
 CREATE TABLE transfer (
@@ -98,11 +123,14 @@ CREATE TABLE transfer (
     PRIMARY KEY (purse, nt)
 ) WITHOUT ROWID;
 CREATE INDEX transfer_in_doubt ON transfer (purse) WHERE state = 1;
+-- before: the sums of the PSAM before this batch. told: the time in its acknowledgement.
 CREATE TABLE batch (
     sam INTEGER NOT NULL REFERENCES module, batch INTEGER NOT NULL, s4 BLOB NOT NULL,
-    trailer BLOB NOT NULL, received INTEGER NOT NULL,
+    trailer BLOB NOT NULL, received INTEGER NOT NULL, before BLOB NOT NULL,
+    acknowledgement BLOB NOT NULL, told INTEGER NOT NULL,
     PRIMARY KEY (sam, batch)
 ) WITHOUT ROWID;
+CREATE INDEX told_time ON batch (sam, told);
 CREATE TABLE exception (
     exception INTEGER PRIMARY KEY, reason TEXT NOT NULL, open INTEGER NOT NULL DEFAULT 1,
     time INTEGER NOT NULL, sam INTEGER, batch INTEGER, purse INTEGER, nv INTEGER,

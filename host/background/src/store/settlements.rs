@@ -38,12 +38,6 @@ pub struct Position {
     pub total: i64,
 }
 
-/// Which booked payments are paid out: those that their own PSAM has handed in, or has handed in as
-/// claims that the purse's word has made good. Who shows a receipt elsewhere gets nothing before: its PSAM
-/// may have given the amount back since (project-defined).
-const PAYABLE: &str = "state = 1 AND (source = 1 OR EXISTS (SELECT 1 FROM claim
-    WHERE claim.sam = value_commit.sam AND claim.nt_sam = value_commit.nt_sam AND claim.state = 2
-    AND claim.purse = value_commit.purse AND claim.nv = value_commit.nv))";
 /// Booked payments that no settlement holds, their modules, and the merchants of those: tables,
 /// and what selects the keys of their rows.
 pub(crate) const UNSETTLED: [(&str, &str); 3] = [
@@ -58,10 +52,10 @@ impl Tx<'_> {
         self.number("INSERT INTO settlement (time) VALUES (?1) RETURNING settlement", [now.0])
     }
 
-    /// Puts every payment that is to be paid out into a settlement; how many there were.
+    /// Puts every booked payment into a settlement; how many there were.
     pub fn settle_commits(&self, settlement: i64) -> Result<usize, Error> {
-        let sql = format!("UPDATE value_commit SET state = 2, settlement = ?1 WHERE {PAYABLE}");
-        self.execute(&sql, [settlement])
+        let sql = "UPDATE value_commit SET state = 2, settlement = ?1 WHERE state = 1";
+        self.execute(sql, [settlement])
     }
 
     /// Keys, in canonical form, of the rows of a table that `sql` selects by their keys.
@@ -81,24 +75,12 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Booked payments that no settlement holds, by merchant and currency: paid out, or waiting for
-    /// their PSAM.
-    pub(crate) fn booked_by_merchant(&self) -> Result<Vec<MerchantSum>, Error> {
-        self.by_merchant("state = 1")
-    }
-
-    /// Payments to be paid out that no settlement holds, by merchant and currency.
+    /// Booked payments that no settlement holds, by merchant and currency.
     pub fn unsettled_by_merchant(&self) -> Result<Vec<MerchantSum>, Error> {
-        self.by_merchant(PAYABLE)
-    }
-
-    fn by_merchant(&self, condition: &str) -> Result<Vec<MerchantSum>, Error> {
-        let sql = format!(
-            "SELECT merchant, currency, COUNT(*), SUM(amount) FROM value_commit
-             JOIN module USING (sam) JOIN purse USING (purse) WHERE {condition}
-             GROUP BY merchant, currency ORDER BY merchant, currency"
-        );
-        self.all(&sql, [], |row| {
+        let sql = "SELECT merchant, currency, COUNT(*), SUM(amount) FROM value_commit
+             JOIN module USING (sam) JOIN purse USING (purse) WHERE state = 1
+             GROUP BY merchant, currency ORDER BY merchant, currency";
+        self.all(sql, [], |row| {
             Ok(MerchantSum {
                 merchant: MerchantId(get(row, 0)?),
                 currency: code::to_currency(get(row, 1)?)?,
@@ -108,14 +90,12 @@ impl Tx<'_> {
         })
     }
 
-    /// Payments to be paid out that no settlement holds, by acquirer, issuer and currency.
+    /// Booked payments that no settlement holds, by acquirer, issuer and currency.
     pub fn unsettled_by_issuer(&self) -> Result<Vec<Position>, Error> {
-        let sql = format!(
-            "SELECT acquirer, provider, currency, COUNT(*), SUM(amount) FROM value_commit
-             JOIN module USING (sam) JOIN purse USING (purse) WHERE {PAYABLE}
-             GROUP BY acquirer, provider, currency ORDER BY acquirer, provider, currency"
-        );
-        self.all(&sql, [], |row| {
+        let sql = "SELECT acquirer, provider, currency, COUNT(*), SUM(amount) FROM value_commit
+             JOIN module USING (sam) JOIN purse USING (purse) WHERE state = 1
+             GROUP BY acquirer, provider, currency ORDER BY acquirer, provider, currency";
+        self.all(sql, [], |row| {
             Ok(Position {
                 acquirer: code::id(row, 0, AcquirerId::new)?,
                 provider: code::id(row, 1, ProviderId::new)?,

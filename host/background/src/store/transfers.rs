@@ -72,6 +72,13 @@ impl Transfer {
     pub const fn amount(&self) -> Amount {
         self.answer.order.amount
     }
+
+    /// What it brings into the purse, minor units: below zero for an unload.
+    #[must_use]
+    pub fn signed(&self) -> i64 {
+        let amount = i64::from(self.amount().get());
+        if self.kind() == Kind::Load { amount } else { -amount }
+    }
 }
 
 fn read(row: &Row<'_>) -> Result<Transfer, Error> {
@@ -120,6 +127,13 @@ impl Tx<'_> {
     pub fn all_pending_transfers(&self) -> Result<Vec<Transfer>, Error> {
         let sql = "SELECT state, request, answer FROM transfer WHERE state = 1 ORDER BY purse, nt";
         self.all(sql, [], read)
+    }
+
+    /// Loads and unloads of a purse whose NV would be above `from` and not above `to`.
+    pub fn transfers_between(&self, iep: IepId, from: Counter, to: Counter) -> Result<Vec<Transfer>, Error> {
+        let sql = "SELECT state, request, answer FROM transfer
+                   WHERE purse = ?1 AND nv >= ?2 AND nv < ?3 ORDER BY nt";
+        self.all(sql, params![code::purse(iep), from.get(), to.get()], read)
     }
 
     /// Changes the state of a load or unload.

@@ -6,7 +6,7 @@
 
 use apdu_spec::Element;
 use apdu_spec::crypto::session_key::StatementKey;
-use apdu_spec::element::{Balance, Counter, IepId, Kind, Time};
+use apdu_spec::element::{Amount, Balance, Counter, IepId, Kind, Time};
 use apdu_spec::purse::Execute;
 use apdu_spec::record::{Decision, Order, Statement, Terms, balance_after};
 use network::{Rejection, RejectionCode, TransferRequest};
@@ -15,6 +15,7 @@ use super::pending::movement;
 use super::permission;
 use crate::clearing::booking::{Booking, Standing};
 use crate::clearing::exception::{Exception, Reason};
+use crate::clearing::statement;
 use crate::clearing::verify::{context, group_fits, order_signature, statement_mac};
 use crate::error::Error;
 use crate::ledger::posting::Event;
@@ -89,6 +90,7 @@ fn answer(booking: &mut Booking<'_>, key: &StatementKey, request: &TransferReque
     }
     let trustworthy = is_latest(booking, iep, nt)? && !is_rolled_back(booking, request)?;
     if trustworthy && booking.purse(iep)?.is_some() {
+        statement::check(booking, iep, &statement.position)?;
         booking.observe(iep, Standing::from(statement.position))?;
         booking.resolve(iep)?;
     }
@@ -141,8 +143,10 @@ fn note(booking: &Booking<'_>, request: &TransferRequest, reason: Reason) -> Res
 /// Whether the issuer approves. An unload never pays out more than is known to be there.
 fn decide(purse: &Purse, request: &TransferRequest, now: Time) -> Decision {
     let Statement { identity, position } = request.initialized.statement;
-    let usable =
-        purse.hotlisted.is_none() && now.date() <= purse.expiry && identity.currency == purse.currency;
+    let usable = request.amount > Amount::default()
+        && purse.hotlisted.is_none()
+        && now.date() <= purse.expiry
+        && identity.currency == purse.currency;
     let after = balance_after(request.kind, position.balance, request.amount);
     let in_bounds = |after: &Balance| match request.kind {
         Kind::Load => *after <= identity.maximum && *after <= purse.maximum,
@@ -177,6 +181,9 @@ fn order(
     let state = if approved { TransferState::Pending } else { TransferState::Refused };
     let transfer = Transfer { request: *request, answer, state };
     booking.tx.insert_transfer(&transfer)?;
+    if purse.is_some() {
+        statement::take_up(booking, identity.iep, &position)?;
+    }
     if approved {
         booking.doubt(identity.iep)?;
     }

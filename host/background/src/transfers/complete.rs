@@ -9,6 +9,7 @@ use crate::clearing::booking::Booking;
 use crate::clearing::deduplicate::{Once, once};
 use crate::clearing::exception::Reason;
 use crate::clearing::post::{Item, Taken, post};
+use crate::clearing::statement;
 use crate::clearing::verify::verify;
 use crate::error::Error;
 use crate::ledger::posting::Event;
@@ -64,8 +65,12 @@ pub(crate) fn complete(booking: &mut Booking<'_>, item: &Item) -> Taken {
         }
         TransferState::Pending | TransferState::Confirmed | TransferState::Complete => {}
     }
-    match once(booking, item, CommitState::Recorded)? {
-        Once::First(_) => first(booking, &transfer).map(Ok),
+    match once(booking, item, CommitState::Recorded, None)? {
+        Once::First(_) => {
+            first(booking, &transfer)?;
+            statement::take_up(booking, value.identity.iep, &value.entry.position)?;
+            Ok(Ok(()))
+        }
         Once::Again(_) => Ok(Ok(())),
         Once::Contradicts(reason) => booking.refuse(item, reason),
     }

@@ -9,6 +9,7 @@ use network::{RejectionCode, ResolveRequest};
 
 use super::complete::hand_in;
 use crate::clearing::booking::{Booking, Standing};
+use crate::clearing::statement;
 use crate::error::Error;
 use crate::store::Store;
 use crate::store::transfers::TransferState;
@@ -89,6 +90,7 @@ fn not_found(booking: &mut Booking<'_>, request: &ResolveRequest) -> Result<Opti
         return Ok(known);
     }
     let nt = position.nt.next().unwrap_or(position.nt);
+    statement::check(booking, identity.iep, &position)?;
     booking.observe(identity.iep, Standing { nt, ..Standing::from(position) })?;
     booking.resolve(identity.iep)?;
     state(booking)

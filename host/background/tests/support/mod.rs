@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use apdu_spec::Element;
-use apdu_spec::batch::{Sum, Trailer};
+use apdu_spec::batch::{Sums, Trailer};
 use apdu_spec::crypto::mac::MacKey;
 use apdu_spec::crypto::online::OnlineKey;
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
@@ -17,7 +17,6 @@ use apdu_spec::purse::{Execute, Initialized, PreviousSignature};
 use apdu_spec::record::*;
 use apdu_spec::security_domain::DataBlock;
 use apdu_spec::signature::{ChainLink, Heading, Name, S1, S2, S3, S5, S6};
-use apdu_spec::wire::List;
 use background::audit::verify::{Verification, verify};
 use background::store::load_terminals::Permissions;
 use background::vault::Lock;
@@ -136,9 +135,11 @@ impl World {
             nv: zero,
             nv_load: zero,
             nv_cancellation: zero,
-            offline_load: Amount::default(),
+            offline_total: Amount::default(),
+            offline_base: Amount::default(),
             random: Random::default(),
             receipts: 0,
+            service: Service::Open,
         };
         Purse { identity, position, keys: keys(&blocks), seed: number }
     }
@@ -159,6 +160,7 @@ impl World {
             group: GROUP,
             versions: vec![1],
             providers: vec![provider()],
+            connection: background::store::participants::Connection::Periodic,
         };
         let blocks = self.background.issue_sam(&order, &mut self.rng, NOW).expect("issued");
         let record =
@@ -166,9 +168,13 @@ impl World {
         Sam {
             id: order.sam,
             record,
-            nt: Counter::default(),
+            nt: SamCounter::default(),
             batch: BatchNumber::new(1).expect("one"),
             previous: Mac::default(),
+            sums: Sums::new(),
+            time: NOW,
+            list: 0,
+            oldest: BatchNumber::new(1).expect("one"),
             entries: Vec::new(),
         }
     }
@@ -313,7 +319,7 @@ impl Purse {
         key.sign(&S2 { heading, s1: initialized.s1, sam: counterpart.sam, order })
     }
 
-    fn order_key(&self, kind: Kind, position: &Position, counterpart: Counterpart, nt: Counter) -> MacKey {
+    fn order_key(&self, kind: Kind, position: &Position, counterpart: Counterpart, nt: SamCounter) -> MacKey {
         self.key(function(kind)).1.statement_key(&context(kind, position, counterpart)).order_key(nt)
     }
 
@@ -428,9 +434,17 @@ fn context(kind: Kind, position: &Position, counterpart: Counterpart) -> Session
 pub(crate) struct Sam {
     pub(crate) id: SamId,
     record: KeyData,
-    pub(crate) nt: Counter,
+    pub(crate) nt: SamCounter,
     pub(crate) batch: BatchNumber,
     pub(crate) previous: Mac,
+    /// What it has handed in since it was issued.
+    pub(crate) sums: Sums,
+    /// The last time that it was told.
+    pub(crate) time: Time,
+    /// The list of blocked purses that it has.
+    pub(crate) list: u32,
+    /// Its oldest batch that is not acknowledged.
+    pub(crate) oldest: BatchNumber,
     pub(crate) entries: Vec<(Outcome, ValueRecord)>,
 }
 
@@ -455,7 +469,7 @@ impl Sam {
             .map(|(index, (outcome, value))| {
                 let index = u16::try_from(index).expect("small");
                 let (sam, batch, s5) = (self.id, self.batch, Mac::default());
-                self.sign(&key, BatchRecord { sam, batch, index, outcome, value, s5 })
+                self.sign(&key, BatchRecord { sam, batch, index, outcome, list: self.list, value, s5 })
             })
             .collect();
         let batch = self.trailer(&key, records);
@@ -469,18 +483,12 @@ impl Sam {
         BatchRecord { s5: key.sign(&S5 { heading, record }), ..record }
     }
 
-    fn trailer(&self, key: &MacKey, records: Vec<BatchRecord>) -> Batch {
+    fn trailer(&mut self, key: &MacKey, records: Vec<BatchRecord>) -> Batch {
         let chain = records.iter().fold(Mac::default(), |previous, record| {
-            let heading = Heading::new(Name::S4, Kind::Purchase, self.record.reference);
+            let heading = Heading::new(Name::Chain, Kind::Purchase, self.record.reference);
             key.sign(&ChainLink { heading, batch: self.batch, previous, s5: record.s5 })
         });
-        let credited = records.iter().filter(|record| record.outcome == Outcome::Credited);
-        let mut sums = List::new();
-        let count = u16::try_from(credited.clone().count()).expect("small");
-        let total = credited.map(|record| i64::from(record.value.entry.order.amount.get())).sum();
-        if count > 0 {
-            sums.push(Sum { provider: provider(), currency: Currency::EUR, count, total }).expect("room");
-        }
+        records.iter().for_each(|record| record.add_to(&mut self.sums).expect("a sum"));
         let unresolved = records.iter().filter(|record| record.outcome == Outcome::Unresolved).count();
         let mut trailer = Trailer {
             sam: self.id,
@@ -489,9 +497,12 @@ impl Sam {
             count: u16::try_from(records.len()).expect("small"),
             unresolved: u16::try_from(unresolved).expect("small"),
             nt: self.nt,
+            time: self.time,
+            list: self.list,
+            oldest: self.oldest,
             chain,
             s4: Mac::default(),
-            sums,
+            sums: self.sums.clone(),
         };
         trailer.s4 = key.sign(&trailer.input(self.record.reference));
         Batch { trailer, records }

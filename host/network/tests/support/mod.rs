@@ -2,18 +2,24 @@
 
 use apdu_spec::Element;
 use apdu_spec::batch::Trailer;
-use apdu_spec::element::{BatchNumber, Mac};
-use apdu_spec::record::{BatchRecord, Outcome};
+use apdu_spec::element::{Algorithm, Amount, BatchNumber, Kind, Mac};
+use apdu_spec::record::{BatchRecord, Identity, Outcome};
 use network::Batch;
 
-/// A record whose bytes follow from `seed`.
+/// Where kind and algorithm stand in a record, behind its head of 16 bytes and an identity.
+const KIND: usize = 16 + Identity::MAX;
+
+/// A record of a purchase whose numbers follow from `seed`.
 pub(crate) fn record(seed: u8) -> BatchRecord {
-    let mut bytes = [seed & 0x7F; BatchRecord::MAX];
+    let mut bytes = [0; BatchRecord::MAX];
     bytes[11] = Outcome::Credited as u8;
-    bytes[29] = 0x01; // kind
-    bytes[30] = 0x01; // algorithm
-    bytes[51] = 0; // amounts stay below 2^31
-    BatchRecord::from_bytes(&bytes).expect("a record")
+    bytes[KIND..KIND + 2].copy_from_slice(&[Kind::Purchase as u8, Algorithm::AesCmac as u8]);
+    let mut record = BatchRecord::from_bytes(&bytes).expect("a record");
+    record.index = seed.into();
+    record.value.entry.order.amount = Amount::new(seed.into()).expect("small");
+    let [s3, s6, s5] = [1, 2, 3].map(|place| Mac([seed ^ place; 8]));
+    (record.value.entry.s3, record.value.entry.s6, record.s5) = (s3, s6, s5);
+    record
 }
 
 /// A batch of `count` records.

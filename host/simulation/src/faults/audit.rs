@@ -66,7 +66,8 @@ const fn state_is_true(stands: oracle::Line, state: CommitState) -> bool {
     use CommitState as S;
     match stands {
         oracle::Line::Recorded => matches!(state, S::Recorded),
-        oracle::Line::Booked => matches!(state, S::Booked | S::Settled),
+        // Its own PSAM may not have handed it in.
+        oracle::Line::Booked => matches!(state, S::Unconfirmed | S::Booked | S::Settled),
         // It was settled before the void came in.
         oracle::Line::Voided => matches!(state, S::Voided | S::Settled),
         oracle::Line::Cancelled => matches!(state, S::Cancelled | S::CancelledLate),

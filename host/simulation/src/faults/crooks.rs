@@ -9,6 +9,7 @@ use apdu_spec::element::{Kind, Mac, Time};
 use apdu_spec::purse::{Execute, Executed};
 use apdu_spec::record::{Counterpart, Order};
 use apdu_spec::sam::{CreditRequest, OpenPurchase, Opened};
+use apdu_spec::wire::List;
 use host::card::purse::PurseCard;
 use host::terminal::PaymentTerminal;
 use host::terminal::load::{Funding, LoadAuthority, TransferRequest};
@@ -162,7 +163,8 @@ impl Scene<'_> {
         }
         let trailer = sam.trailer(information.oldest)?;
         let (sam, batch, s4) = (trailer.sam, trailer.batch, trailer.s4);
-        let word = Acknowledgement { sam, batch, s4, mac: mac(&mut self.chance) };
+        let (time, list_min, resolved, mac) = (self.time, 0, List::new(), mac(&mut self.chance));
+        let word = Acknowledgement { sam, batch, s4, time, list_min, resolved, mac };
         self.terminal.acknowledge(&word)
     }
 

@@ -2,12 +2,13 @@
 //! because the purchase key of a whole group is in it. S6 is not, and nobody may be paid.
 
 use apdu_spec::Element;
-use apdu_spec::batch::{Sum, Trailer};
+use apdu_spec::batch::{Sums, Trailer};
 use apdu_spec::crypto::Key;
 use apdu_spec::crypto::derivation::card_key;
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
 use apdu_spec::element::{
-    Amount, Balance, BatchNumber, Counter, Currency, IepId, KeyReference, Kind, Mac, SamId,
+    Amount, Balance, BatchNumber, Counter, Currency, IepId, KeyReference, Kind, Mac, SamCounter, SamId,
+    Service,
 };
 use apdu_spec::personalisation::{Function, KeyData};
 use apdu_spec::record::{
@@ -30,8 +31,9 @@ pub struct Thief {
     purchase: KeyData,
     record: KeyData,
     batch: BatchNumber,
-    nt: Counter,
+    nt: SamCounter,
     previous: Mac,
+    sums: Sums,
 }
 
 impl Thief {
@@ -48,8 +50,9 @@ impl Thief {
             purchase: key(Function::Purchase)?,
             record: key(Function::Record)?,
             batch: BatchNumber::new(1)?,
-            nt: Counter::new(1)?,
+            nt: SamCounter(1),
             previous: Mac::default(),
+            sums: List::new(),
         })
     }
 
@@ -59,15 +62,27 @@ impl Thief {
         let reference = self.record.reference;
         let key = DerivationKey::new(self.record.key.clone(), reference.algorithm).record_key(self.batch);
         let (sam, batch, outcome) = (self.sam, self.batch, Outcome::Credited);
-        let mut record = BatchRecord { sam, batch, index: 0, outcome, value, s5: Mac::default() };
+        let (index, list, s5) = (0, 0, Mac::default());
+        let mut record = BatchRecord { sam, batch, index, outcome, list, value, s5 };
         record.s5 = key.sign(&S5 { heading: Heading::new(Name::S5, Kind::Purchase, reference), record });
-        let heading = Heading::new(Name::S4, Kind::Purchase, reference);
+        let heading = Heading::new(Name::Chain, Kind::Purchase, reference);
         let chain = key.sign(&ChainLink { heading, batch, previous: Mac::default(), s5: record.s5 });
-        let mut sums = List::new();
-        let total = i64::from(value.entry.order.amount.get());
-        sums.push(Sum { provider: iep.provider, currency: Currency::EUR, count: 1, total }).ok()?;
-        let (previous, nt, s4) = (self.previous, self.nt, Mac::default());
-        let mut trailer = Trailer { sam, batch, previous, count: 1, unresolved: 0, nt, chain, s4, sums };
+        let mut sums = self.sums.clone();
+        record.add_to(&mut sums).ok()?;
+        let mut trailer = Trailer {
+            sam,
+            batch,
+            previous: self.previous,
+            count: 1,
+            unresolved: 0,
+            nt: self.nt,
+            time: super::system::START,
+            list: 0,
+            oldest: batch,
+            chain,
+            s4: Mac::default(),
+            sums,
+        };
         trailer.s4 = key.sign(&trailer.input(reference));
         Some(Batch { trailer, records: vec![record] })
     }
@@ -83,9 +98,11 @@ impl Thief {
             nv,
             nv_load: nv,
             nv_cancellation: Counter::default(),
-            offline_load: Amount::default(),
+            offline_total: Amount::default(),
+            offline_base: Amount::default(),
             random: random(chance),
             receipts: 0,
+            service: Service::Open,
         };
         let counterpart = Counterpart { sam: self.sam, challenge: random(chance) };
         let terms = Terms::commitment(mac(chance));
@@ -134,11 +151,11 @@ impl System {
         let nv = u32::try_from(nv).ok().and_then(Counter::new).unwrap_or_default();
         let balance = i32::try_from(balance).unwrap_or_default();
         let Some(batch) = thief.batch(iep, balance, nv, &mut chance) else { return };
-        let s4 = batch.trailer.s4;
+        let (s4, sums) = (batch.trailer.s4, batch.trailer.sums.clone());
         let answer = Wire::new(office, shared, *now).call(&Request::SubmitBatch(batch));
         // Kept as a batch, however its records are judged: the next one follows it.
         if matches!(answer, Ok(Response::Acknowledged(word)) if word.s4 == s4) {
-            thief.previous = s4;
+            (thief.previous, thief.sums) = (s4, sums);
             thief.batch = thief.batch.next().unwrap_or_default();
             thief.nt = thief.nt.next().unwrap_or_default();
         }

@@ -30,8 +30,9 @@ pub struct Psam {
 #[derive(Debug)]
 struct Module {
     slot: Slot,
-    /// Entries of the open batch, when it was looked at last.
+    /// Entries of the open batch, and purchases that were open, when it was looked at last.
     entries: u16,
+    open: u8,
     /// The command of which it is not known what became.
     doing: Option<SamCommand>,
 }
@@ -40,7 +41,11 @@ impl Psam {
     /// The PSAM of this number.
     #[must_use]
     pub fn new(number: u32, slot: Slot, shared: Shared) -> Self {
-        Self { number, module: Arc::new(Mutex::new(Module { slot, entries: 0, doing: None })), shared }
+        Self {
+            number,
+            module: Arc::new(Mutex::new(Module { slot, entries: 0, open: 0, doing: None })),
+            shared,
+        }
     }
 
     fn with<T>(&self, action: impl FnOnce(&mut Module) -> T) -> T {
@@ -90,10 +95,13 @@ impl Module {
         let [nt, batch, oldest] =
             [stands.nt.get(), stands.batch.get(), stands.oldest.get()].map(|number| number as usize);
         let known = &truth.model.sams[sam];
-        let (opens, closes) = (nt == known.openings.len() + 1, batch == known.closed.len() + 2);
+        // A number that serves again is seen in the answer, or in what is open; an order that took the
+        // place of its own purse's and was lost changes nothing that anybody could tell.
+        let opens = nt == known.openings.len() + 1 || opened.is_some() || stands.open > self.open;
+        let (completes, closes) = (stands.open < self.open, batch == known.closed.len() + 2);
         let forgets = oldest == known.forgotten + 2;
         let added = if closes { 0 } else { stands.entries.saturating_sub(self.entries) };
-        self.entries = stands.entries;
+        (self.entries, self.open) = (stands.entries, stands.open);
         match self.doing.take() {
             Some(SamCommand::InitializePsam(request)) if opens => {
                 // Where its table is full, the oldest one makes room.
@@ -103,7 +111,7 @@ impl Module {
             Some(SamCommand::CreditPsam(request)) if ok || added > 0 => {
                 truth.tell(Event::Credited { purchase: (sam, request.nt.get() as usize) });
             }
-            Some(SamCommand::PsamComplete(request)) if ok || added > 0 => {
+            Some(SamCommand::PsamComplete(request)) if completes => {
                 truth.tell(Event::Completed { purchase: (sam, request.nt.get() as usize) });
             }
             Some(SamCommand::PsamCancel(request)) if ok || added > 0 => {
@@ -134,12 +142,13 @@ const fn commits(command: &SamCommand) -> bool {
         || matches!(command, C::StoreReceipt(_) | C::CloseBatch(()) | C::PsamAcknowledge(_))
 }
 
-/// The oldest purchases that are open have become claims.
+/// The oldest purchases that are open have become claims, and free numbers that nobody took entries.
 fn claim(sam: usize, count: u16, truth: &mut Truth) {
     for _ in 0..count {
         let module = &truth.model.sams[sam];
         let mut open = (1..).zip(&module.openings).skip(module.open.first);
-        if let Some((nt, _)) = open.find(|(_, of)| of.outcome == Outcome::Open) {
+        let waits = |of: &Outcome| matches!(of, Outcome::Open | Outcome::Vacant);
+        if let Some((nt, _)) = open.find(|(_, of)| waits(&of.outcome)) {
             truth.tell(Event::Claimed { purchase: (sam, nt) });
         }
     }
@@ -153,6 +162,7 @@ fn open(sam: usize, request: &OpenPurchase, opened: Option<Opened>, truth: &mut 
     let amount = order.map_or(request.amount, |order| order.amount).get().into();
     let freed = order.map_or(0, |order| order.taken_over.get() as usize);
     truth.tell(Event::PurchaseOpened { sam, session, amount, freed });
+    truth.ordered(sam, session, order.map(|order| order.nt.get() as usize));
 }
 
 /// A receipt was taken over, or was there before.

@@ -124,7 +124,8 @@ impl Purse {
         };
         if let Some(initialized) = self.slot.data::<Initialized>() {
             self.session = Some(counterpart.sam);
-            fate.truth.stated(self.index, initialized.statement.position.nt.get() as usize);
+            let nt = initialized.statement.position.nt.get() as usize;
+            fate.truth.stated(self.index, nt, counterpart.challenge);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! A payment terminal at its place: PSAM, disk, clock, how its batches travel; and what is
 //! heard of its payments.
 
-use apdu_spec::element::{Counter, Time};
+use apdu_spec::StatusWord;
+use apdu_spec::element::{SamCounter, Time};
 use host::terminal::PaymentTerminal;
 use host::terminal::journal::LineJournal;
 use host::terminal::purchase::Payment;
@@ -41,10 +42,12 @@ pub struct Site {
     pub terminal: Option<PaymentTerminal>,
     /// By how much its clock is wrong, seconds.
     pub offset: i64,
+    /// Its PSAM has refused the time on it.
+    pub refused: bool,
     /// Payments since its last collection.
     pub since: u32,
     /// The payment made last: purse and NT_PSAM.
-    pub last: Option<(usize, Counter)>,
+    pub last: Option<(usize, SamCounter)>,
 }
 
 impl Site {
@@ -73,21 +76,21 @@ impl Site {
         }
     }
 
-    /// What the terminal believes of a payment has to be true. `before` it, this was the
-    /// number of its last order.
+    /// What the terminal believes of a payment has to be true. `before` it, its PSAM had given so
+    /// many orders.
     pub(super) fn hear(
         &mut self,
         purse: usize,
         paid: Result<Payment, host::Error>,
-        before: usize,
+        before: u64,
         fate: &mut Fate,
     ) {
         if fate.crashed {
             return;
         }
         let sam = sam_of(self.number);
-        let last = fate.truth.last_opened(sam);
-        let ordered = (last > before).then_some((sam, last));
+        let (count, last) = fate.truth.orders(sam);
+        let ordered = (count > before).then_some((sam, last));
         match (paid, ordered) {
             (Ok(Payment::Paid(receipt)), _) => {
                 let nt = receipt.nt_psam;
@@ -99,8 +102,19 @@ impl Site {
             (Ok(Payment::InDoubt(intent)), _) => fate.tell(|| format!("  in doubt: {intent:?}")),
             (Err(error), ordered) => {
                 fate.tell(|| format!("  {error}"));
+                self.refused |= error.status() == Some(StatusWord::CLOCK_REFUSED);
                 ordered.into_iter().for_each(|purchase| fate.truth.not_sent(purchase));
             }
+        }
+    }
+
+    /// Somebody sets the clock of the terminal by its PSAM, which has refused it.
+    pub(super) fn set_clock(&mut self, now: Time) {
+        let Some(terminal) = self.terminal.as_mut().filter(|_| self.refused) else { return };
+        if let Ok(stands) = terminal.sam().information() {
+            let time = now.clamp(stands.floor, stands.ceiling.max(stands.floor));
+            self.offset = i64::from(time.0) - i64::from(now.0);
+            self.refused = false;
         }
     }
 

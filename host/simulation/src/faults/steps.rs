@@ -144,10 +144,11 @@ impl System {
         if site.start()
             && let Some(terminal) = &mut site.terminal
         {
-            let before = shared.lock().truth.last_opened(sam_of(site.number));
+            let before = shared.lock().truth.orders(sam_of(site.number)).0;
             let paid = terminal.pay(&mut purses[purse].tap(shared), amount(minor), time);
             site.since += 1;
             site.hear(purse, paid, before, &mut shared.lock());
+            site.set_clock(*now);
         }
         self.part(purse, place);
         if self.sites[place].since >= COLLECT_AFTER {
@@ -243,7 +244,9 @@ impl System {
                 let (kind, minor) = (truth::kind(intent.kind), intent.amount.get());
                 truth.shown("load terminal", (purse, nv), kind, minor);
             }
-            Transfer::Refused(intent, _) => truth.not_moved((purse, intent.nt.get() as usize)),
+            Transfer::Refused(intent, _) => {
+                truth.not_moved((purse, intent.nt.get() as usize), intent.challenge);
+            }
             Transfer::InDoubt(..) => {}
         }
     }

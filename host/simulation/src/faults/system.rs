@@ -197,6 +197,7 @@ impl System {
             group: GROUP,
             versions: vec![VERSION],
             providers: vec![provider()],
+            connection: background::store::participants::Connection::Periodic,
         };
         Ok(self.office.background.issue_sam(&order, &mut self.keys, START)?)
     }
@@ -209,8 +210,17 @@ impl System {
         let mut random = Chance::of(self.seed, u64::from(number) << 48 | 2);
         personalise(&mut psam, &Access::initial(), Aid::PSAM, &blocks, &mut random)?;
         let disk = Disk::new(self.shared.clone());
-        let mut site =
-            Site { number, connection, psam, disk, terminal: None, offset: 0, since: 0, last: None };
+        let mut site = Site {
+            number,
+            connection,
+            psam,
+            disk,
+            terminal: None,
+            offset: 0,
+            refused: false,
+            since: 0,
+            last: None,
+        };
         site.start();
         self.sites.push(site);
         Ok(())

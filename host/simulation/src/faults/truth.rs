@@ -12,9 +12,9 @@
 //! here: what terminals believe, who shows evidence to whom, and which number the load
 //! terminal gave its orders, which only the books check. Settlement is the books' own as well.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use apdu_spec::element::Kind as Wire;
+use apdu_spec::element::{Kind as Wire, Random};
 
 use super::tally::Tally;
 use crate::model::{Commit, Event, Kind, Minor, Model, Purchase, Refused, Session};
@@ -51,7 +51,11 @@ pub struct Truth {
     /// Loads and unloads of which the issuer does not know what became.
     pub pending: Vec<Session>,
     /// Sessions of which the load terminal says that they move no value.
-    pub not_moved: BTreeSet<Session>,
+    not_moved: BTreeSet<Session>,
+    /// The challenge that each purse was asked for in its session.
+    challenges: BTreeMap<Session, Random>,
+    /// Orders that each PSAM has given, and the number of the last one.
+    orders: BTreeMap<usize, (u64, usize)>,
     /// The first thing that must not be.
     pub violation: Option<String>,
 }
@@ -78,9 +82,10 @@ impl Truth {
         }
     }
 
-    /// A purse has answered INITIALIZE IEP.
-    pub fn stated(&mut self, purse: usize, nt: usize) {
+    /// A purse has answered INITIALIZE IEP to whoever asked with this challenge.
+    pub fn stated(&mut self, purse: usize, nt: usize, challenge: Random) {
         self.tell(Event::SessionOpened { purse });
+        self.challenges.insert((purse, nt), challenge);
         let now = self.model.purses[purse].nt;
         self.must(nt == now, || format!("purse {purse} states session {nt}; it must be {now}"));
     }
@@ -131,10 +136,22 @@ impl Truth {
         self.must(stands == must, || format!("PSAM {sam}: NT, batch, oldest {stands:?}; must be {must:?}"));
     }
 
-    /// Number of the purchase that a PSAM has ordered last.
+    /// An order of a PSAM has left, or was lost with its answer; its number, where it was seen.
+    pub fn ordered(&mut self, sam: usize, session: Session, number: Option<usize>) {
+        let openings = self.model.sams[sam].openings.iter();
+        let place = openings.rev().position(|of| of.session == session);
+        let known = place.map(|back| self.model.sams[sam].openings.len() - back);
+        self.must(number.is_none() || number == known, || {
+            format!("PSAM {sam} gave an order of {session:?} number {number:?}; it must be {known:?}")
+        });
+        let orders = self.orders.entry(sam).or_default();
+        *orders = (orders.0 + 1, known.unwrap_or_default());
+    }
+
+    /// How many orders a PSAM has given, and the number of the last one.
     #[must_use]
-    pub fn last_opened(&self, sam: usize) -> usize {
-        self.model.sams[sam].openings.len()
+    pub fn orders(&self, sam: usize) -> (u64, usize) {
+        self.orders.get(&sam).copied().unwrap_or_default()
     }
 
     /// Whether a purchase was debited, and its amount.
@@ -173,8 +190,12 @@ impl Truth {
         });
     }
 
-    /// The load terminal says that a session moved no value, and never will.
-    pub fn not_moved(&mut self, session: Session) {
+    /// The load terminal says that what it began with this challenge moved no value, and never
+    /// will. The number of the session may be a line's invention; then there is no such session.
+    pub fn not_moved(&mut self, session: Session, challenge: Random) {
+        if self.challenges.get(&session) != Some(&challenge) {
+            return;
+        }
         self.not_moved.insert(session);
         let moved = self.model.purses[session.0].log.iter().any(|entry| entry.nt == session.1);
         self.must(!moved, || format!("the load terminal says that session {session:?} moved no value"));

@@ -42,8 +42,8 @@ pub enum Event {
     SamInstalled,
     PurchaseOpened { sam: usize, session: Session, amount: Minor, freed: usize }, // S1 is good, S2 leaves
     Credited { purchase: Purchase },                                              // CREDIT PSAM: S3 is good
-    Completed { purchase: Purchase }, // PSAM COMPLETE: the purse says: never debited
-    Claimed { purchase: Purchase },   // nothing came back
+    Completed { purchase: Purchase }, // PSAM COMPLETE: the purse says: never debited; its number is free
+    Claimed { purchase: Purchase },   // nothing came back, or nobody took the number that was free
     ReceiptStored { sam: usize, commit: Commit }, // PSAM STORE RECEIPT, of any value commit
     Voided { purchase: Purchase },    // PSAM CANCEL PURCHASE: the secret leaves (again)
     BatchClosed { sam: usize },       // what is still open becomes a claim
@@ -83,6 +83,7 @@ pub struct Purse {
     pub balance: Minor,        // signed
     pub shadow: Minor,         // the balance as the issuer knows it
     pub nt: usize,             // sessions so far
+    pub stated: Vec<usize>,    // NV that each of them stated
     pub in_session: bool,      // the last one can still commit
     pub order: Option<Order>,  // what was ordered in it
     pub log: Vec<Entry>,       // all value commits, by NV from 1
@@ -128,6 +129,7 @@ pub enum Outcome {
     Refused, // by the issuer: an order to do nothing
     Open,    // S2 has left
     Done,    // with the purse's word
+    Vacant,  // with the purse's word: never done; at a PSAM another order takes the number
     Never,   // with the purse's word: it has not, and never will
     Claimed, // nothing came back to the PSAM
     Voided,  // done, and voided by the PSAM

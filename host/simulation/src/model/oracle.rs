@@ -3,7 +3,7 @@
 //! it follows from what is committed and what is known, in whatever order the evidence
 //! came in.
 
-use super::{Commit, Entry, Kind, Minor, Model, Order, Ordered, Outcome, Purchase};
+use super::{Commit, Entry, Kind, Minor, Model, Order, Ordered, Outcome, Purchase, Purse};
 
 /// How a value commit stands in the ledger.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -56,7 +56,9 @@ impl Model {
     pub fn line(&self, (purse, nv): Commit) -> Option<Line> {
         let known = |nv| self.entry((purse, nv)).ok().filter(|entry| entry.known);
         let entry = known(nv)?;
-        let cancelled = known(nv + 1).is_some_and(|next| next.order.kind == Kind::Cancellation);
+        let next = self.entry((purse, nv + 1)).ok();
+        let cancelled = next.is_some_and(|next| next.order.kind == Kind::Cancellation)
+            && (known(nv + 1).is_some() || self.is_stated((purse, nv + 1)));
         match entry.order.kind {
             Kind::Purchase if cancelled => Some(Line::Cancelled),
             Kind::Purchase if entry.voided => Some(Line::Voided),
@@ -64,6 +66,33 @@ impl Model {
             Kind::Cancellation => known(nv - 1).map(|_| Line::Recorded),
             Kind::Load | Kind::Unload => Some(Line::Recorded),
         }
+    }
+
+    /// Whether a purse has said later that this cancellation was its last one, and that is known.
+    fn is_stated(&self, (purse, nv): Commit) -> bool {
+        let Purse { log, stated, .. } = &self.purses[purse];
+        let kind = |nv: usize| log.get(nv - 1).map(|entry| entry.order.kind);
+        // It is the last one for all that state an NV up to this one.
+        let last = (nv + 1..=log.len()).find(|nv| kind(*nv) == Some(Kind::Cancellation));
+        let says = |stated: usize| stated >= nv && last.is_none_or(|last| stated < last);
+        let known = |nv: usize| log.get(nv - 1).is_some_and(|entry| entry.known);
+        let booked = |nv: usize| known(nv) && (kind(nv) != Some(Kind::Cancellation) || known(nv - 1));
+        (nv + 1..=log.len()).any(|later| says(later - 1) && booked(later))
+            || self.transfers.range((purse, 0)..(purse + 1, 0)).any(|((_, nt), _)| says(stated[nt - 1]))
+    }
+
+    /// The balance of a purse as the issuer knows it.
+    pub(super) fn shadow(&self, purse: usize) -> Minor {
+        let stands = |of: &&Ordered| matches!(of.outcome, Outcome::Open | Outcome::Done);
+        let transfers = self.transfers.range((purse, 0)..(purse + 1, 0)).map(|(_, of)| of);
+        let ahead: Minor = transfers.filter(stands).map(|of| of.order.ahead()).sum();
+        let moved = |(nv, entry): (usize, &Entry)| match (entry.order.kind, self.line((purse, nv))) {
+            (Kind::Purchase, Some(Line::Booked | Line::Voided)) | (Kind::Unload, Some(_)) => {
+                entry.order.signed()
+            }
+            _ => 0,
+        };
+        ahead + (1..).zip(&self.purses[purse].log).map(moved).sum::<Minor>()
     }
 
     /// Purchases that the background system must have, as it must have them.

@@ -1,6 +1,5 @@
 //! The rules: under which condition each event may happen, and what it changes.
 
-use super::oracle::Line;
 use super::{Batch, Commit, Entry, Event, Kind, Minor, Model, Order, Ordered, Outcome, Purchase, Purse};
 use super::{Refused, Sam, Session};
 
@@ -14,6 +13,7 @@ impl Model {
             SessionOpened { purse } => {
                 let purse = self.purse(purse)?;
                 (purse.nt, purse.in_session, purse.order) = (purse.nt + 1, true, None);
+                purse.stated.push(purse.log.len());
             }
             SessionEnded { purse } => {
                 let purse = self.purse(purse)?;
@@ -34,10 +34,15 @@ impl Model {
             SamInstalled => self.sams.push(Sam::default()),
             PurchaseOpened { sam, session, amount, freed } => {
                 demand(!self.transfers.contains_key(&session), Conflict)?;
-                let purchase = (sam, self.sam(sam)?.openings.len() + 1);
+                let place = self.place_for(sam, session)?;
+                let purchase = (sam, place + 1);
                 let order = Order { kind: Kind::Purchase, amount, freed, purchase: Some(purchase) };
                 let outcome = self.order(session, order)?;
-                self.sams[sam].openings.push(Ordered { session, order, outcome });
+                let (opening, openings) = (Ordered { session, order, outcome }, &mut self.sams[sam].openings);
+                match openings.get_mut(place) {
+                    Some(before) => *before = opening,
+                    None => openings.push(opening),
+                }
             }
             Credited { purchase } => {
                 let commit = self.debited(purchase).ok_or(Untrue)?;
@@ -47,9 +52,12 @@ impl Model {
                 let (purse, nt) = self.opening(purchase)?.session;
                 let over = !self.purses[purse].may_commit(nt);
                 demand(over && self.debited(purchase).is_none(), Untrue)?;
-                self.decide(purchase, &[Outcome::Open], Outcome::Never)?;
+                self.decide(purchase, &[Outcome::Open], Outcome::Vacant)?;
             }
-            Claimed { purchase } => self.decide(purchase, &[Outcome::Open], Outcome::Claimed)?,
+            Claimed { purchase } => {
+                let to = abandoned(self.opening(purchase)?.outcome);
+                self.decide(purchase, &[Outcome::Open, Outcome::Vacant], to)?;
+            }
             ReceiptStored { sam, commit } => {
                 let own = self.entry(commit)?.order.purchase.filter(|(at, _)| *at == sam);
                 self.sam(sam)?.open.evidence.insert(commit);
@@ -63,8 +71,8 @@ impl Model {
             }
             BatchClosed { sam } => {
                 let Sam { openings, open, closed, .. } = self.sam(sam)?;
-                let still = openings[open.first..].iter_mut().filter(|of| of.outcome == Outcome::Open);
-                still.for_each(|opening| opening.outcome = Outcome::Claimed);
+                let still = openings[open.first..].iter_mut();
+                still.for_each(|opening| opening.outcome = abandoned(opening.outcome));
                 let next = Batch { first: openings.len(), ..Batch::default() };
                 closed.push(std::mem::replace(open, next));
             }
@@ -89,6 +97,7 @@ impl Model {
                 demand(covered || !approved || !purse.may_commit(session.1), OutOfBounds)?;
                 let outcome = if approved { self.order(session, order)? } else { Outcome::Refused };
                 self.transfers.insert(session, Ordered { session, order, outcome });
+                self.purses[session.0].shadow = self.shadow(session.0);
             }
             Reported { commit } => self.learn(commit, None)?,
             // Only the purse's word reverses a transfer, never time; an unload is paid by its S6 alone.
@@ -100,7 +109,7 @@ impl Model {
                 if *outcome == Outcome::Open {
                     demand(!moved || order.kind == Kind::Load, Conflict)?;
                     *outcome = if moved { Outcome::Done } else { Outcome::Never };
-                    self.purses[session.0].shadow -= if moved { 0 } else { order.ahead() };
+                    self.purses[session.0].shadow = self.shadow(session.0);
                 }
             }
             BatchArrived { sam, batch } => {
@@ -114,6 +123,25 @@ impl Model {
         Ok(())
     }
 
+    /// The place of a purchase among those of its PSAM: that of one that this purse can no longer carry
+    /// out, as it states the same NV in a later session; else one that is free; else a new one.
+    fn place_for(&mut self, sam: usize, session: Session) -> Result<usize, Refused> {
+        self.of_session(session)?;
+        let Sam { openings, open, .. } = &*self.sam(sam)?;
+        let in_batch: Vec<_> = openings.iter().copied().enumerate().skip(open.first).collect();
+        let (stated, end) = (&self.purses[session.0].stated, self.sams[sam].openings.len());
+        let waits = |of: &Ordered| matches!(of.outcome, Outcome::Open | Outcome::Vacant);
+        let dead = |of: &Ordered| {
+            let before = of.session;
+            before.0 == session.0
+                && before.1 < session.1
+                && stated[index(before.1)] == stated[index(session.1)]
+        };
+        let own = in_batch.iter().find(|(_, of)| waits(of) && dead(of));
+        let free = in_batch.iter().find(|(_, of)| of.outcome == Outcome::Vacant);
+        Ok(own.or(free).map_or(end, |(place, _)| *place))
+    }
+
     /// S2 leaves. It orders something while its session can still commit.
     fn order(&mut self, session: Session, order: Order) -> Result<Outcome, Refused> {
         let purse = self.of_session(session)?;
@@ -121,7 +149,6 @@ impl Model {
             demand(purse.order.is_none(), Refused::Conflict)?;
             purse.order = Some(order);
         }
-        purse.shadow += order.ahead();
         Ok(Outcome::Open)
     }
 
@@ -144,14 +171,13 @@ impl Model {
     /// Evidence of a value commit has come in, from a PSAM or not: in any order, and each
     /// counts once. A load is booked since S2 left.
     fn learn(&mut self, commit: Commit, sam: Option<usize>) -> Result<(), Refused> {
-        let Entry { order, nt, known, .. } = *self.entry(commit)?;
+        let Entry { order, nt, .. } = *self.entry(commit)?;
         let own = order.purchase.filter(|own| Some(own.0) == sam).map(|own| self.opening(own));
         let voided = own.is_some_and(|own| own.is_ok_and(|own| own.outcome == Outcome::Voided));
         let entry = &mut self.purses[commit.0].log[index(commit.1)];
         (entry.known, entry.voided) = (true, entry.voided || voided);
-        let counts = !known && !matches!(self.line(commit), None | Some(Line::Cancelled));
-        self.purses[commit.0].shadow += if counts { order.signed() - order.ahead() } else { 0 };
         self.transfers.entry((commit.0, nt)).and_modify(|transfer| transfer.outcome = Outcome::Done);
+        self.purses[commit.0].shadow = self.shadow(commit.0);
         Ok(())
     }
 
@@ -220,6 +246,15 @@ impl Order {
     /// What the issuer books when S2 leaves.
     pub(super) fn ahead(self) -> Minor {
         if self.kind == Kind::Load { self.amount } else { 0 }
+    }
+}
+
+/// What an opening becomes when its batch is closed.
+const fn abandoned(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Open => Outcome::Claimed,
+        Outcome::Vacant => Outcome::Never,
+        decided => decided,
     }
 }
 

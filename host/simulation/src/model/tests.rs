@@ -209,5 +209,5 @@ fn the_model_stays_small() {
     let code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
     let lines: usize = files.iter().map(|file| file.lines().filter(code).count()).sum();
     println!("{lines} lines of code");
-    assert!(lines <= 400, "the model has {lines} lines of code");
+    assert!(lines <= 500, "the model has {lines} lines of code");
 }

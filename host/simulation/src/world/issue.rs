@@ -63,6 +63,7 @@ impl World {
             group: GROUP,
             versions: vec![VERSION],
             providers: vec![self.scheme.provider()],
+            connection: background::store::participants::Connection::Periodic,
         };
         let blocks = self.background.issue_sam(&order, &mut self.random, now)?;
         let home = self.terminal_home(number);

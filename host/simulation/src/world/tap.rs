@@ -1,8 +1,9 @@
 //! What people do with a purse at a payment terminal: pay, cancel.
 
-use apdu_spec::element::{Amount, Time};
+use apdu_spec::element::{Amount, SamCounter, Time};
 use host::reader::Reader;
 use host::terminal::PaymentTerminal;
+use host::terminal::cancellation::TakenBack;
 use host::terminal::journal::Intent;
 use host::terminal::purchase::{Payment, Receipt};
 
@@ -36,12 +37,13 @@ impl World {
         Ok(terminal.contact(purse, now).map(drop)?)
     }
 
-    /// The payment `receipt` is cancelled at its terminal.
-    pub fn cancel(&mut self, number: u64, terminal: &str, receipt: &Receipt) -> Result<(), Error> {
+    /// The payment `nt_psam` of the purse is cancelled at its terminal; what the purse has got back.
+    pub fn cancel(&mut self, number: u64, terminal: &str, nt_psam: SamCounter) -> Result<TakenBack, Error> {
+        let iep = self.iep(number)?;
         let (purse, terminal) = self.tap(number, terminal)?;
-        match terminal.cancel(purse, receipt.nt_psam) {
+        match terminal.cancel(purse, nt_psam) {
             // The PSAM may have voided the payment, and the purse may have taken it back.
-            Err(host::Error::NoAnswer(_)) => Err(Error::CancellationInDoubt(receipt.iep)),
+            Err(host::Error::NoAnswer(_) | host::Error::InDoubt(_)) => Err(Error::CancellationInDoubt(iep)),
             other => other.map_err(|error| self.explained(number, error)),
         }
     }
