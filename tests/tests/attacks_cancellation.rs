@@ -299,6 +299,40 @@ fn torn_and_recovered(cashier: &mut Cashier, purse: &mut Shared) {
     assert!(matches!(ends[..], [(_, None)]), "{ends:?}");
 }
 
+/// Ten purses are torn out in turn, so that each finds the table of open payments full of others. Would
+/// bring: a terminal that takes nobody's money, with two cards more than it has room for. Fails since a
+/// purse that has left three claims in a batch, none of which it can carry out, is sent away.
+#[test]
+fn purses_that_are_torn_in_turn_fill_no_psam() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut cashier = Cashier::new(folder.path());
+    let fresh = room(&mut cashier);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut cashier = Cashier::new(folder.path());
+    let mut purses: Vec<_> = (1..=10).map(purse).collect();
+    let mut refused = 0;
+    for tap in 0..475 {
+        let purse = &mut purses[tap % 10];
+        let stated = cashier.terminal.prepare().expect("ready").meet(purse).expect("a purse");
+        match stated.order(amount(100), NOW) {
+            Ok(_) => {}
+            Err(error) if error.status() == Some(StatusWord::NOT_ENOUGH_MEMORY) => refused += 1,
+            Err(error) => panic!("tap {tap}: {error}"),
+        }
+    }
+    let SamInformation { entries, .. } = cashier.information();
+    assert!(entries <= 10 * 3 && refused > 0, "{entries} claims, {refused} refused");
+    // They pay once the batch is closed, and everybody else does before.
+    cashier.pay(&mut purse(11), 100);
+    cashier.terminal.sam().close_batch().expect("closed");
+    for purse in &mut purses {
+        cashier.pay(purse, 100);
+    }
+    let left = room(&mut cashier);
+    println!("475 taps of 10 purses leave {entries} claims; then {left} of {fresh} payments fit");
+    assert!(left + fresh / 5 >= fresh, "{left} of {fresh} payments fit");
+}
+
 /// One purse is torn out 475 times, and 2,000 times, at a PSAM that is never connected. Would bring: a
 /// terminal that takes nobody's money any more. Fails since what was never debited gives its number and
 /// its room to the next payment.

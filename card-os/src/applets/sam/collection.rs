@@ -40,7 +40,7 @@ impl<X: Protections> Sam<X> {
         let next = OpenBatch { number, first_entry, first_nt, previous, list };
         let cell = closed_cell(self.batch.number.get());
         let _ = area.change().set(cell, &closed).set(OPEN_BATCH, &next).commit()?;
-        self.batch = next;
+        (self.batch, self.claims) = (next, 0);
         self.find_oldest(area);
         answer(response, &closed.trailer)
     }

@@ -34,6 +34,8 @@ pub(super) const ENTRIES: Log = Log(1);
 pub(super) const CLOSED_MAX: u32 = 4;
 /// Purchases that may be open at once.
 pub(super) const OPEN_MAX: usize = 8;
+/// Claims that one purse may leave in a batch by sessions that it never carried out.
+pub(super) const CLAIMS_MAX: u16 = 3;
 /// Purchases that one batch takes.
 pub(super) const BATCH_MAX: u32 = 512;
 

@@ -46,6 +46,8 @@ pub struct Sam<X> {
     oldest: OpenBatch,
     /// The purchases whose outcome is open, oldest first.
     open: openings::Openings,
+    /// Claims in the open batch.
+    claims: u16,
     /// What the background system has said last.
     authority: Authority,
     /// Payments are not dated before this time.
@@ -89,6 +91,7 @@ impl<X: Protections> Sam<X> {
             batch,
             oldest: batch,
             open: openings::Openings::new(),
+            claims: 0,
             authority: Authority { time: Time(0), list: 0, list_min: 0, nt: SamCounter(0), entry: 0 },
             floor: Time(0),
             challenge: None,

@@ -12,8 +12,8 @@ use apdu_spec::protections::Protections;
 use apdu_spec::record::{Opening, Outcome, Statement, ValueRecord};
 
 use super::layout::{
-    AUTHORITY, Authority, BATCH_MAX, Content, ENTRIES, OPEN_MAX, OPENINGS, OUTCOME_SIZE, REOPENED, Reopened,
-    Stored, StoredOpening, WHOLE_SIZE,
+    AUTHORITY, Authority, BATCH_MAX, CLAIMS_MAX, Content, ENTRIES, OPEN_MAX, OPENINGS, OUTCOME_SIZE,
+    REOPENED, Reopened, Stored, StoredOpening, WHOLE_SIZE,
 };
 use super::{Sam, last_nt};
 use crate::kernel::area::{Area, Cell};
@@ -67,6 +67,8 @@ impl<X: Protections> Sam<X> {
         let mut settled = [false; BATCH_MAX as usize];
         for number in self.batch.first_entry..area.next(ENTRIES) {
             let entry = area.record::<Stored>(ENTRIES, number).ok_or("a batch entry is missing")?;
+            let claimed = entry.outcome == Outcome::Unresolved;
+            self.claims = self.claims.saturating_add(claimed.into());
             let place = entry.own().and_then(|own| own.nt.get().checked_sub(first));
             if let Some(settled) = place.and_then(|place| settled.get_mut(place as usize)) {
                 *settled = true;
@@ -120,15 +122,32 @@ impl<X: Protections> Sam<X> {
     /// The purchase whose place this purse takes, the purse's statement being true: its own that it
     /// can no longer carry out, else one that is vacant.
     pub(super) fn place_for(&self, statement: &Statement, area: &Area<'_>) -> Option<SamCounter> {
-        let iep = statement.identity.iep;
-        let dead = |opening: Opening| {
-            let before = opening.statement.position;
-            opening.statement.identity.iep == iep
-                && before.nv == statement.position.nv
-                && before.nt < statement.position.nt
-        };
-        let own = self.open.iter().find(|open| self.opening(open.nt, area).is_ok_and(dead));
+        let is_dead = |nt| self.opening(nt, area).is_ok_and(|opening| is_dead(&opening, statement));
+        let own = self.open.iter().find(|open| is_dead(open.nt));
         own.or_else(|| self.open.iter().find(|open| open.vacant)).map(|open| open.nt)
+    }
+
+    /// Whether this purse has been torn here so often, while so many others were open, that another
+    /// claim about what it never carried out would be one too many: purses that are torn in turn
+    /// fill nothing either. Entries are read where there are that many claims in the batch.
+    pub(super) fn is_torn_too_often(&self, statement: &Statement, area: &Area<'_>) -> bool {
+        if !self.open.is_full() || self.claims < CLAIMS_MAX {
+            return false;
+        }
+        let entries = self.batch.first_entry..area.next(ENTRIES);
+        let claims = entries
+            .filter_map(|number| area.record::<Stored>(ENTRIES, number))
+            .filter(|stored| stored.outcome == Outcome::Unresolved)
+            .filter_map(|stored| self.own_opening(&stored, area));
+        claims.filter(|opening| is_dead(opening, statement)).count() >= CLAIMS_MAX.into()
+    }
+
+    /// The opening of an entry about one of our own.
+    fn own_opening(&self, stored: &Stored, area: &Area<'_>) -> Option<Opening> {
+        match &stored.content {
+            Content::Own(own) => self.first_opening(own.nt, area).ok(),
+            Content::Whole(value) => Some(to_opening(value)),
+        }
     }
 
     /// Keeps an opening in the cell of its purchase: the purchase's own, or a free one.
@@ -181,6 +200,12 @@ impl<X: Protections> Sam<X> {
         let stored: StoredOpening = area.record(OPENINGS, nt.get()).ok_or(StatusWord::RECORD_NOT_FOUND)?;
         Ok(stored.to_opening(nt, self.parameters()?.currency))
     }
+}
+
+/// Whether the purse can no longer carry this order out: it states the same NV in a later session.
+fn is_dead(opening: &Opening, statement: &Statement) -> bool {
+    let (before, now) = (opening.statement.position, statement.position);
+    opening.statement.identity.iep == statement.identity.iep && before.nv == now.nv && before.nt < now.nt
 }
 
 /// The opening that a whole record of ours came from.

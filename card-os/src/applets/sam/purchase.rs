@@ -83,6 +83,9 @@ impl<X: Protections> Sam<X> {
         if let Some(nt) = self.place_for(statement, area) {
             return Ok(nt);
         }
+        if self.is_torn_too_often(statement, area) {
+            return Err(StatusWord::NOT_ENOUGH_MEMORY);
+        }
         let nt = last_nt(area).next().ok_or(StatusWord::COUNTER_AT_MAXIMUM)?;
         if nt.since(self.batch.first_nt).is_none_or(|count| count >= BATCH_MAX) {
             return Err(StatusWord::NOT_ENOUGH_MEMORY); // the batch is full: collect
@@ -177,6 +180,7 @@ impl<X: Protections> Sam<X> {
         let committed = change.followed().commit()?;
         if let Some(open) = oldest {
             self.forget_open(open.nt);
+            self.claims = self.claims.saturating_add(1);
         }
         // The claim has made room.
         let _ = self.open.push(Open::new(nt));
