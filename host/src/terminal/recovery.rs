@@ -56,15 +56,17 @@ impl PaymentTerminal {
         if iep != intent.iep {
             return Err(Error::OtherPurse { found: iep, wanted: intent.iep });
         }
-        let paid = match previous.found {
-            0 => self.sam.complete(intent.nt_psam, previous).map(|()| false),
-            _ => self.sam.store_receipt(previous).map(|()| true),
+        let paid = previous.found != 0;
+        let told = match paid {
+            true => self.sam.store_receipt(previous),
+            false => self.sam.complete(intent.nt_psam, previous),
         };
-        let paid = match paid {
-            // The PSAM has closed the batch meanwhile: the claim is the background system's.
-            Err(error) if error.status() == Some(StatusWord::RECORD_NOT_FOUND) => false,
+        match told {
+            // The PSAM has checked the denial, and has closed the batch meanwhile: what it claims is
+            // the background system's to end.
+            Err(error) if !paid && error.status() == Some(StatusWord::RECORD_NOT_FOUND) => {}
             other => other?,
-        };
+        }
         self.settle(intent);
         let commit = previous.to_receipt().ok().flatten();
         let balance = commit.and_then(|commit| commit.balance_after());
