@@ -10,6 +10,10 @@
 //! A payment is owed to its merchant once its own PSAM has handed it in, or is `lost` and the
 //! payment final.
 //!
+//! The secret that cancels a payment protects nobody from who has the purchase key of a group: whoever
+//! makes S2 chooses the commitment in it, and can so have a purse pay under another PSAM's name and take
+//! it back with a secret of his own. It is worth nothing only because that PSAM has never handed it in.
+//!
 //! A batch is one transaction: records, ledger, shadow balances and claims are stored
 //! together or not at all, and the acknowledgement leaves after that.
 
