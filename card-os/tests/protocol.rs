@@ -275,12 +275,17 @@ fn batches_are_kept_until_they_are_acknowledged_and_then_forgotten() {
 fn a_full_psam_can_still_be_collected_and_goes_on() {
     let mut world = World::with_balance(1_000);
     let key = record_key(Algorithm::AesCmac);
-    // One more than can be open: each time the purse comes, its last order is a claim.
-    let mut purses: Vec<_> = (1..=9).map(World::another_purse).collect();
+    let mut purses = Vec::new();
     for round in 0..3 {
         let mut opened = 0;
         let refused = loop {
-            match world.tap(&mut purses[opened % 9], 1) {
+            // One more in turn than can be open: each time a purse comes, its last order is a claim.
+            // After three of them the next ones come.
+            let next = opened / 27 * 9 + opened % 9;
+            if next == purses.len() {
+                purses.push(World::another_purse(1 + next as u64));
+            }
+            match world.tap(&mut purses[next], 1) {
                 Ok(_) => opened += 1,
                 Err(status) => break status,
             }
