@@ -12,6 +12,7 @@ use super::statement;
 use super::verify::verify_cancellation;
 use crate::error::Error;
 use crate::ledger::posting::Event;
+use crate::store::claims::Room;
 use crate::store::commits::{Commit, CommitState, Source};
 
 /// Books a cancellation, or parks it.
@@ -40,7 +41,8 @@ fn park(booking: &mut Booking<'_>, item: &Item) -> Taken {
     let (Some(nv), Some((sender, _))) = (item.evidence.value().entry.nv(), item.sender) else {
         return booking.refuse(item, Reason::CancelsNothing);
     };
-    if !booking.tx.insert_waiting(&item.evidence, nv, sender)? {
+    let room = if booking.vault.off().bounds { Room::ENDLESS } else { Room::OF_A_MODULE };
+    if !booking.tx.insert_waiting(&item.evidence, nv, sender, &room)? {
         return booking.refuse(item, Reason::TooManyWaiting);
     }
     booking.doubt(item.evidence.value().identity.iep)?;

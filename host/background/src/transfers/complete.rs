@@ -21,7 +21,7 @@ use crate::vault::Vault;
 /// Takes the proof that a terminal hands in, of a load or unload alone: a payment is for its PSAM to
 /// hand in, which may have cancelled it. What is not under a good S3 and S6 is kept nowhere.
 pub(crate) fn hand_in(store: &mut Store, vault: &Vault, value: ValueRecord, now: Time) -> Result<(), Error> {
-    if !matches!(value.entry.kind, Kind::Load | Kind::Unload) {
+    if !matches!(value.entry.kind, Kind::Load | Kind::Unload) && !vault.off().transfers_alone {
         let text = "only loads and unloads are handed in here; payments come in the batches of their PSAM";
         return Err(Error::rejected(RejectionCode::Malformed, text));
     }
