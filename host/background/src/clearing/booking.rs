@@ -281,7 +281,7 @@ impl<'t> Booking<'t> {
         let touched = self.known(iep)?;
         let (bought, standings) =
             (core::mem::take(&mut touched.bought), core::mem::take(&mut touched.standings));
-        bought.into_iter().try_for_each(|nv| cancellation::take_up(self, iep, nv))?;
+        cancellation::take_up(self, iep, &bought)?;
         claims::decide(self, iep, &standings)?;
         pending::decide(self, iep, &standings)
     }

@@ -157,6 +157,12 @@ impl Tx<'_> {
         self.execute(sql, row).map(|rows| rows == 1)
     }
 
+    /// Numbers between these, both included, under which cancellations of a purse wait.
+    pub fn waiting_between(&self, iep: IepId, first: Counter, last: Counter) -> Result<Vec<Counter>, Error> {
+        let sql = "SELECT DISTINCT nv FROM waiting WHERE purse = ?1 AND nv BETWEEN ?2 AND ?3 ORDER BY nv";
+        self.all(sql, params![code::purse(iep), first.get(), last.get()], |row| code::counter(row, 0))
+    }
+
     /// Takes out the cancellations that would have this NV.
     pub fn take_waiting(&self, iep: IepId, nv: Counter) -> Result<Vec<Evidence>, Error> {
         let sql = "DELETE FROM waiting WHERE purse = ?1 AND nv = ?2 RETURNING evidence";
