@@ -64,6 +64,8 @@ pub enum PaymentState {
     Settled,
     /// The PSAM has voided it, the purse has not taken it back.
     Voided,
+    /// The PSAM had voided it, and a load has refunded it.
+    Refunded,
     /// The purse has taken it back.
     Cancelled,
     /// The purse has taken it back after the merchant was paid.
@@ -78,6 +80,7 @@ impl From<CommitState> for PaymentState {
             CommitState::Withheld => Self::Withheld,
             CommitState::Settled => Self::Settled,
             CommitState::Voided => Self::Voided,
+            CommitState::Refunded => Self::Refunded,
             CommitState::Cancelled => Self::Cancelled,
             CommitState::CancelledLate => Self::CancelledLate,
         }
@@ -344,7 +347,9 @@ fn merchant_statements(tx: &Tx<'_>) -> Result<Vec<MerchantStatement>, Error> {
                 statement.withheld += part.total;
                 continue;
             }
-            CommitState::Voided | CommitState::Cancelled | CommitState::Recorded => continue,
+            CommitState::Voided | CommitState::Refunded | CommitState::Cancelled | CommitState::Recorded => {
+                continue;
+            }
         }
         statement.count += part.count;
         statement.total.minor += part.total;

@@ -188,6 +188,7 @@ impl Figures {
             ("payments settled", "+", books.settled),
             ("payments outside the guarantee, borne by acquirers", "+", books.withheld),
             ("voided, owed to holders", "+", books.voided),
+            ("voided, refunded by loads", "+", books.refunded),
             ("taken back after settlement", "-", books.lost),
             ("difference", "!", books.difference()),
         ]);

@@ -15,8 +15,8 @@ use crate::reader::Reader;
 impl PaymentTerminal {
     /// The PSAM voids the payment `nt_psam` on the word of its purse, then the purse takes the
     /// amount back: the amount that the PSAM knows, minor units. When the purse is gone in between, the
-    /// same call again finishes it; should that never happen, the background system refunds on
-    /// the purse's evidence.
+    /// same call again finishes it; should that never happen, a load with
+    /// [`Funding::Refund`](super::load::Funding::Refund) gives the holder what he is owed.
     pub fn cancel(&mut self, purse: &mut dyn Reader, nt_psam: SamCounter) -> Result<Amount, Error> {
         let mut purse = PurseCard::select(purse)?;
         if purse.is_blocked() {

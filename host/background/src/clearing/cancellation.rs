@@ -105,6 +105,8 @@ fn take_back(booking: &mut Booking<'_>, purchase: &Commit) -> Result<(), Error> 
     let (iep, Some(bought)) = (value.identity.iep, value.entry.nv()) else { return Ok(()) };
     let to = match purchase.state {
         CommitState::Cancelled | CommitState::CancelledLate | CommitState::Recorded => return Ok(()),
+        // What was refunded cannot be taken back: continuity has noticed the copy.
+        CommitState::Refunded => return Ok(()),
         CommitState::Settled => CommitState::CancelledLate,
         _ => CommitState::Cancelled,
     };

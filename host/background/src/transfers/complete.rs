@@ -5,6 +5,7 @@ use apdu_spec::record::{Outcome, ValueRecord};
 use network::RejectionCode;
 
 use super::pending::movement;
+use super::refund;
 use crate::clearing::booking::Booking;
 use crate::clearing::deduplicate::{Once, once};
 use crate::clearing::exception::Reason;
@@ -89,7 +90,8 @@ fn is_answer_to(transfer: &Transfer, value: &ValueRecord) -> bool {
 fn first(booking: &mut Booking<'_>, transfer: &Transfer) -> Result<(), Error> {
     booking.tx.set_transfer_state(transfer, TransferState::Complete)?;
     if transfer.kind() == Kind::Load {
-        return Ok(());
+        let was_pending = transfer.state == TransferState::Pending;
+        return if was_pending { refund::clear(booking, transfer) } else { Ok(()) };
     }
     let (iep, amount) = (transfer.iep(), i64::from(transfer.amount().get()));
     let currency = transfer.request.initialized.statement.identity.currency;
