@@ -103,6 +103,7 @@ fn a_refund_is_confirmed_by_what_the_purse_states_later() {
     world.background.complete(load, NOW).expect("late");
     not_owed(&mut world, &mut purse, 5_000);
     assert_eq!(terms(&mut world, &purse), (0, 5_000, 5_010));
+    assert_eq!(world.reasons(), [""; 0]);
 }
 
 /// A refund that the purse never carried out leaves the void as it was: it is asked for again.
