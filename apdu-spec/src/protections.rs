@@ -28,6 +28,18 @@ pub trait Protections: Debug + Send + 'static {
     const ANSWER_VERIFIED: bool = true;
     /// PSAM: a payment is voided only where its own purse says that it was its last.
     const LAST_PURCHASE_PROVEN: bool = true;
+    /// Issuer: a payment is owed to its merchant once its own PSAM has handed it in. Without, a
+    /// receipt collects what that PSAM has cancelled since.
+    const PAYABLE_BY_OWN_BATCH: bool = true;
+    /// Issuer: load terminals complete loads and unloads alone. Without, payments come in past
+    /// their PSAM, which may have cancelled them.
+    const TRANSFERS_ALONE_COMPLETED: bool = true;
+    /// Issuer: what a purse states is held against what is known of it, and what it has paid against
+    /// what it can have had. Without, copies of a purse pay for ever.
+    const CONTINUITY_CHECKED: bool = true;
+    /// Issuer: what waits for its evidence, and what is kept of refusals, is bounded. Without,
+    /// whoever sends messages fills the database.
+    const BOUNDED_WAITING: bool = true;
     /// PSAM: a batch is forgotten only on the word of the background system.
     const ACKNOWLEDGEMENT_VERIFIED: bool = true;
 

@@ -1,5 +1,6 @@
 //! What an honest batch costs after 10,000 planted messages, over what it costs without:
-//! `cargo bench -p background --bench flood`. Medians of rounds, each with a batch of its own.
+//! `cargo bench -p background --bench flood`. The fastest of many rounds, in turn, each with a batch of
+//! its own: whatever else the machine does, and what the disk takes, only makes one slower.
 
 #[path = "../tests/support/mod.rs"]
 #[allow(clippy::wildcard_imports)] // as in a test
@@ -14,10 +15,12 @@ use support::{NOW, Purse, Sam, World, counter};
 /// Records of an honest batch, and the purses that have made them in turn.
 const RECORDS: usize = 2_000;
 const PURSES: u32 = 100;
-/// Messages that the attacker sends: half of them batches that are refused, half cancellations for
-/// purchases to come, of the honest purses.
+/// Messages that the attacker sends: half of them batches that are refused, half receipts of
+/// cancellations, for purchases to come of the honest purses: they wait all the time.
 const PLANTED: u32 = 10_000;
-const ROUNDS: usize = 9;
+/// The first number that he makes up; no purse comes to it.
+const FUTURE: u32 = 100_000;
+const ROUNDS: usize = 25;
 
 struct Scene {
     world: World,
@@ -53,7 +56,7 @@ impl Scene {
             let value = world.pay(&mut purse, sam, 1);
             let mut planted = purse.cancel(&value);
             planted.entry.s6 = Mac([number.to_be_bytes(), [7; 4]].concat().try_into().expect("eight"));
-            planted.entry.position.nv = counter(2 + number / PURSES);
+            planted.entry.position.nv = counter(FUTURE + number / PURSES);
             thief.entries.push((Outcome::Receipt, planted));
             if thief.entries.len() == 500 {
                 world.collect(&mut thief);
@@ -81,11 +84,8 @@ fn main() {
         before.push(quiet.round());
         after.push(flooded.round());
     }
-    let median = |times: &mut Vec<f64>| {
-        times.sort_by(f64::total_cmp);
-        times[times.len() / 2] * 1e3
-    };
-    let (before, after) = (median(&mut before), median(&mut after));
+    let fastest = |times: &[f64]| times.iter().copied().fold(f64::INFINITY, f64::min) * 1e3;
+    let (before, after) = (fastest(&before), fastest(&after));
     let ratio = after / before;
     println!("{RECORDS} records: {before:.1} ms; after {PLANTED} planted messages {after:.1} ms; {ratio:.2}");
 }

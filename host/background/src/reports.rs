@@ -4,7 +4,6 @@ use apdu_spec::element::{BatchNumber, Counter, Currency, IepId, Kind, ProviderId
 use serde::Serialize;
 
 use crate::background::Background;
-use crate::clearing::guarantee::Guarantee;
 use crate::clearing::reconcile::{Discrepancy, reconcile};
 use crate::error::Error;
 use crate::ledger::equation::{Books, books};
@@ -65,6 +64,8 @@ pub enum PaymentState {
     Settled,
     /// The PSAM has voided it, the purse has not taken it back.
     Voided,
+    /// The PSAM had voided it, and a load has refunded it.
+    Refunded,
     /// The purse has taken it back.
     Cancelled,
     /// The purse has taken it back after the merchant was paid.
@@ -79,6 +80,7 @@ impl From<CommitState> for PaymentState {
             CommitState::Withheld => Self::Withheld,
             CommitState::Settled => Self::Settled,
             CommitState::Voided => Self::Voided,
+            CommitState::Refunded => Self::Refunded,
             CommitState::Cancelled => Self::Cancelled,
             CommitState::CancelledLate => Self::CancelledLate,
         }
@@ -174,6 +176,11 @@ pub struct GuaranteeLine {
     pub age: u32,
     /// What one purse pays at one PSAM in one batch.
     pub total: Money,
+    /// PSAMs in such terminals, without those that are lost.
+    pub psams: u64,
+    /// What a copied or broken purse costs the issuer at most, each time that all of them close a
+    /// batch, until nobody takes it any more.
+    pub exposure: Money,
 }
 
 /// An issuer's books, with what is in doubt.
@@ -340,7 +347,9 @@ fn merchant_statements(tx: &Tx<'_>) -> Result<Vec<MerchantStatement>, Error> {
                 statement.withheld += part.total;
                 continue;
             }
-            CommitState::Voided | CommitState::Cancelled | CommitState::Recorded => continue,
+            CommitState::Voided | CommitState::Refunded | CommitState::Cancelled | CommitState::Recorded => {
+                continue;
+            }
         }
         statement.count += part.count;
         statement.total.minor += part.total;
@@ -352,8 +361,18 @@ fn guarantees(tx: &Tx<'_>, scope: Scope) -> Result<Vec<GuaranteeLine>, Error> {
     let kinds =
         [("online", Connection::Online), ("periodic", Connection::Periodic), ("never", Connection::Never)];
     let line = |(terminals, connection)| {
-        let Guarantee { delay, age, total } = tx.guarantee(scope.provider, connection)?;
-        Ok(GuaranteeLine { terminals, delay, age, total: Money::new(total.get().into(), scope.currency) })
+        let guarantee = tx.guarantee(scope.provider, connection)?;
+        let psams = tx.psams(connection)?;
+        let exposure = guarantee.of_batches(psams).and_then(|minor| i64::try_from(minor).ok());
+        let money = |minor| Money::new(minor, scope.currency);
+        Ok(GuaranteeLine {
+            terminals,
+            delay: guarantee.delay,
+            age: guarantee.age,
+            total: money(guarantee.total.get().into()),
+            psams,
+            exposure: money(exposure.ok_or(Error::Overflow)?),
+        })
     };
     kinds.into_iter().map(line).collect()
 }

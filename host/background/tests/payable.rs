@@ -239,6 +239,23 @@ fn one_purse_is_guaranteed_up_to_a_sum_in_a_batch() {
     assert_eq!(world.look().findings, []);
 }
 
+/// What a copied card can cost is stated: G of each PSAM that is not lost.
+#[test]
+fn what_a_copied_card_can_cost_is_reported() {
+    let mut world = World::new();
+    world.purse(1);
+    let (lost, _, _) = (world.sam(1), world.sam(2), world.sam(3));
+    guarantee(&mut world, DAY, DAY, 2_000);
+    let lines = |world: &mut World| {
+        let statements = world.background.issuer_statements().expect("statements");
+        let lines = statements[0].guarantees.iter();
+        lines.map(|line| (line.terminals, line.psams, line.exposure.minor)).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&mut world), [("online", 0, 0), ("periodic", 3, 6_000), ("never", 0, 0)]);
+    world.background.declare_lost(lost.id, "drowned", NOW).expect("declared");
+    assert_eq!(lines(&mut world)[1], ("periodic", 2, 4_000));
+}
+
 /// The sum of a batch counts what comes in as receipts of its claims, too, whatever comes first.
 #[test]
 fn claims_of_a_batch_count_for_its_sum() {

@@ -8,14 +8,27 @@ use simulation::{Error, World};
 
 use crate::{Global, output, pin, process};
 
-/// Where the money comes from, or goes to.
+/// Where the money comes from.
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub(crate) enum Source {
     /// The holder's account
     Account,
     /// Cash at the terminal
     Cash,
-    /// The operator: a refund
+    /// The operator: a credit
+    Operator,
+    /// What is owed for a voided purchase of exactly this amount
+    Refund,
+}
+
+/// Where the money goes to.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Destination {
+    /// The holder's account
+    Account,
+    /// Cash at the terminal
+    Cash,
+    /// The operator
     Operator,
 }
 
@@ -25,12 +38,24 @@ impl From<Source> for Funding {
             Source::Account => Self::Account,
             Source::Cash => Self::Cash,
             Source::Operator => Self::Operator,
+            Source::Refund => Self::Refund,
+        }
+    }
+}
+
+impl From<Destination> for Funding {
+    fn from(destination: Destination) -> Self {
+        match destination {
+            Destination::Account => Self::Account,
+            Destination::Cash => Self::Cash,
+            Destination::Operator => Self::Operator,
         }
     }
 }
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  purse load 1 20\n  purse load 1 12.50 --from cash\n  \
+    purse load 1 2.50 --from refund       a purchase that its terminal voided, and the purse never got back\n  \
     purse load 1 100 --pin                above the purse's limit; the PIN is asked for\n\n\
     Exit code 3: the issuer refuses, the purse wants its PIN or another one, or is blocked; 4: in\n\
     doubt. Cash is given back where a load is refused, and kept where it is in doubt: `purse resolve 1`\n\
@@ -60,7 +85,7 @@ pub(crate) struct Unload {
     amount: String,
     /// Where the money goes to
     #[arg(long, value_enum, default_value = "account")]
-    to: Source,
+    to: Destination,
 }
 
 impl Load {

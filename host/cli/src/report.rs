@@ -116,15 +116,34 @@ impl Figures {
         self.print_guarantees();
     }
 
-    /// What merchants are guaranteed, by how often their terminals are connected.
+    /// What merchants are guaranteed, by how often their terminals are connected, and what a copied
+    /// card can cost by that.
     fn print_guarantees(&self) {
         let days = |seconds: u32| format!("{:.1} days", f64::from(seconds) / 86_400.0);
         let row = |line: &GuaranteeLine| {
-            [line.terminals.into(), days(line.delay), days(line.age), output::amount(&line.total)]
+            [
+                line.terminals.into(),
+                line.psams.to_string(),
+                days(line.delay),
+                days(line.age),
+                output::amount(&line.total),
+                output::amount(&line.exposure),
+            ]
         };
         let rows = self.issuers.iter().flat_map(|issuer| &issuer.guarantees).map(row).collect();
-        let head = ["connected", "after hotlisting", "batch in within", "of a purse in a batch"];
+        let head = [
+            "connected",
+            "PSAMs",
+            "after hotlisting",
+            "batch in within",
+            "of a purse in a batch",
+            "a copied card in all",
+        ];
         output::line(output::table(head, 1, rows));
+        output::line(
+            "A copied or broken card costs its issuer at most the last column each time that all these PSAMs \
+             close a batch, until it has been noticed and no PSAM takes it any more.",
+        );
     }
 
     /// The world's line: counted on the cards.
@@ -169,6 +188,7 @@ impl Figures {
             ("payments settled", "+", books.settled),
             ("payments outside the guarantee, borne by acquirers", "+", books.withheld),
             ("voided, owed to holders", "+", books.voided),
+            ("voided, refunded by loads", "+", books.refunded),
             ("taken back after settlement", "-", books.lost),
             ("difference", "!", books.difference()),
         ]);

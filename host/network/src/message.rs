@@ -25,8 +25,10 @@ apdu_spec::code! {
         Account = 0x01,
         /// Cash at the terminal.
         Cash = 0x02,
-        /// The operator: a refund or another credit.
+        /// The operator: a credit.
         Operator = 0x03,
+        /// What the issuer owes the holder for a voided purchase, of exactly this amount.
+        Refund = 0x04,
     }
 }
 

@@ -51,6 +51,7 @@ impl<L: Link> LoadAuthority for LinkAuthority<'_, L> {
             Funding::Account => network::Funding::Account,
             Funding::Cash => network::Funding::Cash,
             Funding::Operator => network::Funding::Operator,
+            Funding::Refund => network::Funding::Refund,
         };
         let TransferRequest { kind, initialized, counterpart, amount, time, .. } = *request;
         let question = network::TransferRequest { kind, funding, initialized, counterpart, amount, time };

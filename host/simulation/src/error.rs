@@ -137,7 +137,7 @@ const fn refused(intent: &TransferIntent) -> &'static str {
     match (intent.funding, intent.kind) {
         (Funding::Cash, Kind::Unload) => "; do not pay out",
         (Funding::Cash, _) => "; the cash is the holder's",
-        (Funding::Account | Funding::Operator, _) => "",
+        (Funding::Account | Funding::Operator | Funding::Refund, _) => "",
     }
 }
 
@@ -146,7 +146,7 @@ const fn in_doubt(intent: &TransferIntent) -> &'static str {
     match (intent.funding, intent.kind) {
         (Funding::Cash, Kind::Unload) => "; do not pay out",
         (Funding::Cash, _) => "; keep the cash, and give none back",
-        (Funding::Account | Funding::Operator, _) => "",
+        (Funding::Account | Funding::Operator | Funding::Refund, _) => "",
     }
 }
 

@@ -23,9 +23,9 @@ pub struct TakenBack {
 
 impl PaymentTerminal {
     /// The PSAM voids the payment `nt_psam` on the word of its purse, then the purse takes the
-    /// amount back. When the purse is gone in between, the
-    /// same call again finishes it; should that never happen, the background system refunds on
-    /// the purse's evidence.
+    /// amount back. When the purse is gone in between, the same call again finishes it; should that
+    /// never happen, a load with [`Funding::Refund`](super::load::Funding::Refund) gives the holder what
+    /// he is owed.
     pub fn cancel(&mut self, purse: &mut dyn Reader, nt_psam: SamCounter) -> Result<TakenBack, Error> {
         let mut purse = PurseCard::select(purse)?;
         if purse.is_blocked() {

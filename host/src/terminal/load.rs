@@ -25,8 +25,10 @@ pub enum Funding {
     Account,
     /// Cash at the terminal.
     Cash,
-    /// The operator, for a refund.
+    /// The operator.
     Operator,
+    /// What the issuer owes the holder for a voided purchase, of exactly this amount.
+    Refund,
 }
 
 /// What an authority is asked.

@@ -78,18 +78,21 @@ fn due(tx: &Tx<'_>, posting: &FullPosting) -> Result<Option<Due>, Error> {
     let number = u32::try_from(posting.number).ok().and_then(Counter::new);
     let number = number.ok_or(Error::Damaged("counter"))?;
     match posting.event {
-        1..=3 | 8 => purchase(tx, posting.event, iep, number),
+        1..=3 | 8 | 9 => purchase(tx, posting.event, iep, number),
         4..=6 => transfer(tx, posting.event, iep, number),
         _ => Ok(None),
     }
 }
 
-/// Payment, voided, cancelled, confirmed.
+/// Payment, voided, cancelled, confirmed, refunded.
 fn purchase(tx: &Tx<'_>, event: u8, iep: IepId, nv: Counter) -> Result<Option<Due>, Error> {
     let Some(commit) = tx.commit(iep, nv)? else { return Ok(None) };
     let value = commit.evidence.value();
     let merchant = tx.module(value.entry.counterpart.sam)?.and_then(|module| module.merchant);
     let Some(merchant) = merchant.filter(|_| value.entry.kind == Kind::Purchase) else { return Ok(None) };
+    if event == 9 && !tx.are_refunded(iep, value.entry.order.amount)? {
+        return Ok(None);
+    }
     let movement = |(from, to)| chart::purchase(from, to, iep.provider, merchant);
     let movements = ways(tx, event, iep, nv)?.into_iter().map(movement).collect();
     let (currency, amount) = (value.identity.currency, value.entry.order.amount.get().into());
@@ -98,11 +101,12 @@ fn purchase(tx: &Tx<'_>, event: u8, iep: IepId, nv: Counter) -> Result<Option<Du
 
 /// From which state to which a purchase goes in an event.
 fn ways(tx: &Tx<'_>, event: u8, iep: IepId, nv: Counter) -> Result<Vec<(CommitState, CommitState)>, Error> {
-    use CommitState::{Booked, Cancelled, Recorded, Settled, Unconfirmed, Voided, Withheld};
+    use CommitState::{Booked, Cancelled, Recorded, Refunded, Settled, Unconfirmed, Voided, Withheld};
     Ok(match event {
         1 => [Booked, Unconfirmed, Voided, Withheld].map(|to| (Recorded, to)).into(),
         2 => [Booked, Unconfirmed, Withheld].map(|from| (from, Voided)).into(),
         8 => [Booked, Withheld].map(|to| (Unconfirmed, to)).into(),
+        9 => vec![(Voided, Refunded)],
         _ if !tx.is_taken_back(iep, nv)? => vec![],
         _ => [Booked, Unconfirmed, Voided, Withheld, Settled].map(|from| (from, Cancelled)).into(),
     })

@@ -1,6 +1,8 @@
 //! A purse has taken a purchase back: its own S6 says so, wherever the record of the
 //! purchase is. A cancellation that comes before its purchase waits for it.
 
+use std::collections::HashSet;
+
 use apdu_spec::element::{Counter, IepId, Kind};
 use apdu_spec::record::Outcome;
 
@@ -12,6 +14,7 @@ use super::statement;
 use super::verify::verify_cancellation;
 use crate::error::Error;
 use crate::ledger::posting::Event;
+use crate::store::claims::Room;
 use crate::store::commits::{Commit, CommitState, Source};
 
 /// Books a cancellation, or parks it.
@@ -40,17 +43,27 @@ fn park(booking: &mut Booking<'_>, item: &Item) -> Taken {
     let (Some(nv), Some((sender, _))) = (item.evidence.value().entry.nv(), item.sender) else {
         return booking.refuse(item, Reason::CancelsNothing);
     };
-    if !booking.tx.insert_waiting(&item.evidence, nv, sender)? {
+    let room = if booking.vault.off().bounds { Room::ENDLESS } else { Room::OF_A_MODULE };
+    if !booking.tx.insert_waiting(&item.evidence, nv, sender, &room)? {
         return booking.refuse(item, Reason::TooManyWaiting);
     }
     booking.doubt(item.evidence.value().identity.iep)?;
     Ok(Ok(()))
 }
 
-/// Takes up the cancellations that waited for this purchase, which has come in. They are found by
+/// Takes up the cancellations that waited for these purchases, which have come in. They are found by
 /// their number: what somebody has planted under other numbers costs nothing.
-pub(crate) fn take_up(booking: &mut Booking<'_>, iep: IepId, bought: Counter) -> Result<(), Error> {
-    let Some(nv) = bought.next() else { return Ok(()) };
+pub(crate) fn take_up(booking: &mut Booking<'_>, iep: IepId, bought: &[Counter]) -> Result<(), Error> {
+    let numbers: HashSet<_> = bought.iter().filter_map(|nv| nv.next()).collect();
+    let (Some(first), Some(last)) = (numbers.iter().min(), numbers.iter().max()) else { return Ok(()) };
+    let waiting = booking.tx.waiting_between(iep, *first, *last)?;
+    for nv in waiting.into_iter().filter(|nv| numbers.contains(nv)) {
+        take_up_one(booking, iep, nv)?;
+    }
+    Ok(())
+}
+
+fn take_up_one(booking: &mut Booking<'_>, iep: IepId, nv: Counter) -> Result<(), Error> {
     for evidence in booking.tx.take_waiting(iep, nv)? {
         let (outcome, source) = (Outcome::Receipt, Source::Receipt);
         // Whether it is taken or refused, it has found its place.
@@ -72,15 +85,18 @@ pub(crate) fn stated(booking: &mut Booking<'_>, iep: IepId, bought: Counter) -> 
         Some(_) => Ok(()),
         None => {
             booking.tx.insert_taken_back(iep, bought)?;
-            booking.doubt(iep)
+            if let Some(purse) = booking.purse(iep)? {
+                purse.taken_back = true;
+            }
+            Ok(())
         }
     }
 }
 
 /// Takes back a purchase that has come in after its purse has said so.
 pub(crate) fn meet_purchase(booking: &mut Booking<'_>, iep: IepId, bought: Counter) -> Result<(), Error> {
-    let doubts = booking.purse(iep)?.is_some_and(|purse| purse.doubts);
-    if doubts && booking.tx.take_taken_back(iep, bought)? { stated(booking, iep, bought) } else { Ok(()) }
+    let taken_back = booking.purse(iep)?.is_some_and(|purse| purse.taken_back);
+    if taken_back && booking.tx.take_taken_back(iep, bought)? { stated(booking, iep, bought) } else { Ok(()) }
 }
 
 /// Purchase and cancellation net to zero; the merchant is not paid. Once, whatever tells of it.
@@ -89,6 +105,8 @@ fn take_back(booking: &mut Booking<'_>, purchase: &Commit) -> Result<(), Error> 
     let (iep, Some(bought)) = (value.identity.iep, value.entry.nv()) else { return Ok(()) };
     let to = match purchase.state {
         CommitState::Cancelled | CommitState::CancelledLate | CommitState::Recorded => return Ok(()),
+        // What was refunded cannot be taken back: continuity has noticed the copy.
+        CommitState::Refunded => return Ok(()),
         CommitState::Settled => CommitState::CancelledLate,
         _ => CommitState::Cancelled,
     };

@@ -58,7 +58,7 @@ pub(crate) fn again(booking: &mut Booking<'_>, item: &Item, known: &Commit) -> T
         (_, Outcome::Receipt) => {}
         (CommitState::Settled, Outcome::Voided) => return booking.refuse(item, Reason::VoidedLate),
         (_, Outcome::Voided) => void(booking, known)?,
-        (CommitState::Voided | CommitState::Cancelled, Outcome::Credited) => {
+        (CommitState::Voided | CommitState::Refunded | CommitState::Cancelled, Outcome::Credited) => {
             return booking.refuse(item, Reason::CancelledButSubmitted);
         }
         _ => confirm(booking, known, item.sender.map(|(_, batch)| batch))?,

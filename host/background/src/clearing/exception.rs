@@ -103,6 +103,8 @@ reasons! {
     CancelledLate = "cancelled-late", "taken back after the merchant was paid: recover it from the merchant";
     /// Voided after the merchant was paid.
     VoidedLate = "voided-late", "voided after the merchant was paid: recover it from the merchant";
+    /// A refund was loaded, and its purchase has been taken back all the same.
+    RefundNotOwed = "refund-not-owed", "the purchase that was refunded is voided no more: a copied purse";
     /// A type of transaction that moves no value.
     NoValue = "no-value", "this type of transaction moves no value";
 }

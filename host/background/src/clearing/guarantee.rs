@@ -93,7 +93,12 @@ impl Guarantee {
         let time = reach.collection.checked_add(self.delay.into())?;
         // One more than there are whole batches: one is open when the first copy pays.
         let batches = time.checked_div(reach.batch)?.checked_add(1)?;
-        reach.psams.checked_mul(batches)?.checked_mul(self.total.get().into())
+        self.of_batches(reach.psams.checked_mul(batches)?)
+    }
+
+    /// What one purse is paid in so many batches at the most, minor units. Nothing where that is no number.
+    pub(crate) fn of_batches(&self, batches: u64) -> Option<u64> {
+        batches.checked_mul(self.total.get().into())
     }
 }
 

@@ -16,6 +16,7 @@ use crate::management::participants::MerchantId;
 use crate::store::commits::{Commit, CommitState, Evidence, Source};
 use crate::store::participants::Role;
 use crate::transfers::complete;
+use crate::vault::Vault;
 
 /// A record on its way to the books.
 pub(crate) struct Item {
@@ -119,6 +120,15 @@ pub(crate) fn merchant_of(booking: &mut Booking<'_>, sam: SamId) -> Result<Optio
     Ok(module.and_then(|module| module.merchant))
 }
 
+/// Whether the word of this source makes a payment owed to its merchant: its own PSAM's alone.
+const fn is_payable(vault: &Vault, source: Source) -> bool {
+    match source {
+        Source::Own => true,
+        Source::Receipt => vault.off().own_batch,
+        Source::Terminal => vault.off().own_batch || vault.off().transfers_alone,
+    }
+}
+
 /// A purchase: owed to the merchant once its PSAM has handed it in, or to the holder where its PSAM
 /// voided it.
 fn purchase(booking: &mut Booking<'_>, item: &Item) -> Taken {
@@ -133,7 +143,7 @@ fn purchase(booking: &mut Booking<'_>, item: &Item) -> Taken {
     let verdict = booking.guaranteed(value, batch)?;
     let state = match item.outcome {
         Outcome::Voided => CommitState::Voided,
-        _ if item.source == Source::Own => guaranteed_state(verdict),
+        _ if is_payable(booking.vault, item.source) => guaranteed_state(verdict),
         _ => CommitState::Unconfirmed,
     };
     let nv = match once(booking, item, state, batch)? {

@@ -52,6 +52,7 @@ fn merchants(tx: &Tx<'_>) -> Result<Vec<Discrepancy>, Error> {
             CommitState::Unconfirmed
             | CommitState::Withheld
             | CommitState::Voided
+            | CommitState::Refunded
             | CommitState::Cancelled
             | CommitState::Recorded => {}
         }
@@ -86,6 +87,7 @@ fn issuers(tx: &Tx<'_>) -> Result<Vec<Discrepancy>, Error> {
         for (what, expected, account) in [
             ("unconfirmed payments", books.unconfirmed, Account::Unconfirmed(scope.provider)),
             ("withheld payments", books.withheld, Account::Withheld(scope.provider)),
+            ("refunds", books.refunded - tx.refund_loads(scope)?, Account::Refunds(scope.provider)),
         ] {
             let found = tx.balance(account, scope.currency)?;
             all.extend(discrepancy(format!("{what} and account {of}"), expected, found));

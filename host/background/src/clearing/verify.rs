@@ -118,7 +118,7 @@ fn check_word(vault: &Vault, value: &ValueRecord, order_key: &MacKey, s2: Mac) -
         vault.certificate_key(value.identity.iep, key, &context).map_err(|_| Reason::UnknownKey)?;
     let heading = Heading::new(Name::S6, kind, key);
     let right = certificate.sign(&S6 { heading, statement, counterpart, order, s2, balance, nv }) == s6;
-    if !right && vault.verifies_certificates() {
+    if !right && !vault.off().certificates {
         return Err(Reason::ForgedPurse);
     }
     Ok(())

@@ -29,6 +29,8 @@ pub enum Account {
     Unconfirmed(ProviderId),
     /// Payments that no guarantee covers: kept back from merchants, whose acquirers bear them.
     Withheld(ProviderId),
+    /// Loads that refund a voided purchase and are not confirmed: below zero until they are.
+    Refunds(ProviderId),
 }
 
 impl Account {
@@ -46,6 +48,7 @@ impl Account {
             Self::Suspense(provider) => (8, provider.get()),
             Self::Unconfirmed(provider) => (9, provider.get()),
             Self::Withheld(provider) => (10, provider.get()),
+            Self::Refunds(provider) => (11, provider.get()),
         }
     }
 }

@@ -36,6 +36,7 @@ pub const fn load(funding: Funding, operator: AcquirerId, issuer: ProviderId) ->
         Funding::Account => Account::Bank(issuer),
         Funding::Cash => Account::Cash(operator),
         Funding::Operator => Account::Operator(operator),
+        Funding::Refund => Account::Refunds(issuer),
     };
     Movement::new(source, Account::Float(issuer))
 }
@@ -59,6 +60,7 @@ const fn place(state: CommitState, issuer: ProviderId, merchant: MerchantId) -> 
         CommitState::Unconfirmed => Account::Unconfirmed(issuer),
         CommitState::Withheld => Account::Withheld(issuer),
         CommitState::Voided => Account::Voided(issuer),
+        CommitState::Refunded => Account::Refunds(issuer),
         // What the merchant has been paid stays paid: it is the issuer's loss until it is recovered.
         CommitState::Settled | CommitState::CancelledLate => Account::Suspense(issuer),
         CommitState::Cancelled | CommitState::Recorded => Account::Float(issuer),

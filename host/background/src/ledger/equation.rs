@@ -42,6 +42,8 @@ pub struct Books {
     pub voided: i64,
     /// Of these: can no longer be taken back, so that they may be refunded.
     pub refundable: i64,
+    /// Purchases voided and refunded by a load, which is among the loads.
+    pub refunded: i64,
     /// Purchases taken back after the merchant was paid: lost until recovered.
     pub lost: i64,
     /// The float in the ledger.
@@ -66,7 +68,8 @@ impl Books {
 
     /// What purses have spent and not taken back.
     const fn spent(&self) -> i64 {
-        self.unconfirmed + self.withheld + self.booked + self.settled + self.voided - self.lost
+        let asked = self.unconfirmed + self.withheld + self.booked + self.settled;
+        asked + self.voided + self.refunded - self.lost
     }
 
     /// Whether the books line holds, and the ledger says the same.
@@ -106,6 +109,7 @@ pub(crate) fn books(tx: &Tx<'_>, provider: ProviderId, currency: Currency) -> Re
         withheld: purchases(CommitState::Withheld)?,
         voided: purchases(CommitState::Voided)?,
         refundable: tx.refundable(scope)?,
+        refunded: purchases(CommitState::Refunded)?,
         lost,
         float: tx.balance(Account::Float(provider), currency)?,
         voided_account: tx.balance(Account::Voided(provider), currency)?,

@@ -30,6 +30,8 @@ pub enum Event {
     Settled(i64, MerchantId, Currency),
     /// A payment was confirmed by its own PSAM, or without it for good: purse, NV.
     Confirmed(IepId, Counter),
+    /// A voided purchase was refunded by a load: purse, NV of the purchase.
+    Refunded(IepId, Counter),
 }
 
 /// Posts within one transaction. Balances are written once an account, at the end.

@@ -58,8 +58,21 @@ fn read(row: &Row<'_>) -> Result<Claim, Error> {
     })
 }
 
-/// Cancellations of one purse that one module may have waiting.
-const WAITING_MAX: u32 = 16;
+/// How many cancellations one module may have waiting.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Of one NV of one purse.
+    pub of_number: u32,
+    /// Of one purse.
+    pub of_purse: u32,
+}
+
+impl Room {
+    /// What a module has: a purse holds no more receipts than this.
+    pub const OF_A_MODULE: Self = Self { of_number: 2, of_purse: 16 };
+    /// For simulations: as many as come in.
+    pub const ENDLESS: Self = Self { of_number: u32::MAX, of_purse: u32::MAX };
+}
 
 impl Tx<'_> {
     /// Stores what a PSAM says; false where its number is that of another purchase. What the
@@ -128,15 +141,26 @@ impl Tx<'_> {
         Ok(told)
     }
 
-    /// Parks a cancellation until its purchase comes in; false where `sender` has too many waiting. Of
-    /// one NV it may have two, of one purse as many as a purse holds receipts.
-    pub fn insert_waiting(&self, evidence: &Evidence, nv: Counter, sender: SamId) -> Result<bool, Error> {
+    /// Parks a cancellation until its purchase comes in; false where `sender` has no room left.
+    pub fn insert_waiting(
+        &self,
+        evidence: &Evidence,
+        nv: Counter,
+        sender: SamId,
+        room: &Room,
+    ) -> Result<bool, Error> {
         let iep = code::purse(evidence.value().identity.iep);
         let sql = "INSERT OR IGNORE INTO waiting SELECT ?1, ?2, ?3, ?4
-                   WHERE (SELECT COUNT(*) FROM waiting WHERE purse = ?1 AND nv = ?2 AND sam = ?3) < 2
-                   AND (SELECT COUNT(*) FROM waiting WHERE purse = ?1 AND sam = ?3) < ?5";
-        let row = params![iep, nv.get(), code::sam(sender), evidence.bytes(), WAITING_MAX];
+                   WHERE (SELECT COUNT(*) FROM waiting WHERE purse = ?1 AND nv = ?2 AND sam = ?3) < ?5
+                   AND (SELECT COUNT(*) FROM waiting WHERE purse = ?1 AND sam = ?3) < ?6";
+        let row = params![iep, nv.get(), code::sam(sender), evidence.bytes(), room.of_number, room.of_purse];
         self.execute(sql, row).map(|rows| rows == 1)
+    }
+
+    /// Numbers between these, both included, under which cancellations of a purse wait.
+    pub fn waiting_between(&self, iep: IepId, first: Counter, last: Counter) -> Result<Vec<Counter>, Error> {
+        let sql = "SELECT DISTINCT nv FROM waiting WHERE purse = ?1 AND nv BETWEEN ?2 AND ?3 ORDER BY nv";
+        self.all(sql, params![code::purse(iep), first.get(), last.get()], |row| code::counter(row, 0))
     }
 
     /// Takes out the cancellations that would have this NV.

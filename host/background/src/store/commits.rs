@@ -29,6 +29,8 @@ column_code! {
         Unconfirmed = 7,
         /// A payment that no guarantee of the issuer covers: its merchant's acquirer bears it.
         Withheld = 8,
+        /// A voided purchase that a load has refunded.
+        Refunded = 9,
     }
 }
 

@@ -18,6 +18,7 @@ pub mod load_terminals;
 pub mod participants;
 pub mod postings;
 pub mod purses;
+mod refunds;
 pub mod reports;
 pub(crate) mod restorations;
 mod schema;

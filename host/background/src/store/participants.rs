@@ -108,6 +108,13 @@ impl Tx<'_> {
         })
     }
 
+    /// How many PSAMs stand in terminals of this kind, without those that are lost.
+    pub fn psams(&self, connection: Connection) -> Result<u64, Error> {
+        let sql = "SELECT COUNT(*) FROM module WHERE role = ?1 AND connection = ?2 AND lost IS NULL";
+        let count = self.number(sql, params![Role::Psam, connection])?;
+        u64::try_from(count).map_err(|_| Error::Damaged("number of PSAMs"))
+    }
+
     /// Notes that a module is lost for ever; false where that is known, or the module is not.
     pub fn set_lost(&self, sam: SamId, reason: &str, now: Time) -> Result<bool, Error> {
         let sql = "UPDATE module SET lost = ?2, lost_reason = ?3 WHERE sam = ?1 AND lost IS NULL";

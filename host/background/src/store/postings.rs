@@ -95,5 +95,6 @@ fn event_key(event: &Event) -> (u8, i64, u32) {
             (7, settlement << 24 | code::currency(currency), merchant.0)
         }
         Event::Confirmed(iep, nv) => (8, code::purse(iep), nv.get()),
+        Event::Refunded(iep, nv) => (9, code::purse(iep), nv.get()),
     }
 }

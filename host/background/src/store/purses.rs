@@ -34,8 +34,11 @@ pub struct Purse {
     pub stated_cancellation: Counter,
     /// Since when it is on the hotlist.
     pub hotlisted: Option<Time>,
-    /// Whether something of it is in doubt: a claim, a transfer, a cancellation.
+    /// Whether something of it is in doubt: a claim, a transfer, a cancellation without its
+    /// purchase.
     pub doubts: bool,
+    /// Whether it has taken back a purchase that has not come in.
+    pub taken_back: bool,
 }
 
 impl Purse {
@@ -64,6 +67,7 @@ impl Purse {
             stated_cancellation: zero,
             hotlisted: None,
             doubts: false,
+            taken_back: false,
         }
     }
 }
@@ -73,8 +77,8 @@ const SELECT: &str =
     stated_nv, stated_cancellation, hotlisted,
     EXISTS (SELECT 1 FROM claim WHERE claim.purse = p.purse AND state IN (1, 4))
     OR EXISTS (SELECT 1 FROM transfer WHERE transfer.purse = p.purse AND state = 1)
-    OR EXISTS (SELECT 1 FROM waiting WHERE waiting.purse = p.purse)
-    OR EXISTS (SELECT 1 FROM taken_back WHERE taken_back.purse = p.purse)
+    OR EXISTS (SELECT 1 FROM waiting WHERE waiting.purse = p.purse),
+    EXISTS (SELECT 1 FROM taken_back WHERE taken_back.purse = p.purse)
     FROM purse p";
 
 fn read(row: &Row<'_>) -> Result<Purse, Error> {
@@ -92,6 +96,7 @@ fn read(row: &Row<'_>) -> Result<Purse, Error> {
         stated_cancellation: code::counter(row, 10)?,
         hotlisted: get::<Option<u32>>(row, 11)?.map(Time),
         doubts: get(row, 12)?,
+        taken_back: get(row, 13)?,
     })
 }
 

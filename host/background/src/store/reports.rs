@@ -64,15 +64,6 @@ impl Tx<'_> {
         self.number(sql, params![scope.provider.get(), code::currency(scope.currency), state])
     }
 
-    /// Sum of the voided purchases that their purses can no longer take back: what comes after them is
-    /// known.
-    pub fn refundable(&self, scope: Scope) -> Result<i64, Error> {
-        let sql = "SELECT COALESCE(SUM(amount), 0) FROM value_commit v JOIN purse USING (purse)
-                   WHERE provider = ?1 AND currency = ?2 AND state = 3 AND EXISTS
-                   (SELECT 1 FROM value_commit n WHERE n.purse = v.purse AND n.nv = v.nv + 1)";
-        self.number(sql, params![scope.provider.get(), code::currency(scope.currency)])
-    }
-
     /// Sum of the shadow balances, and of the overdrafts granted.
     pub fn purse_sums(&self, scope: Scope) -> Result<(i64, i64), Error> {
         let sql = "SELECT COALESCE(SUM(shadow), 0), COALESCE(SUM(overdraft), 0) FROM purse

@@ -12,7 +12,7 @@ use apdu_spec::record::{Decision, Order, Statement, Terms, balance_after};
 use network::{Rejection, RejectionCode, TransferRequest};
 
 use super::pending::movement;
-use super::permission;
+use super::{permission, refund};
 use crate::clearing::booking::{Booking, Standing};
 use crate::clearing::exception::{Exception, Reason};
 use crate::clearing::statement;
@@ -93,6 +93,9 @@ fn answer(booking: &mut Booking<'_>, key: &StatementKey, request: &TransferReque
         statement::check(booking, iep, &statement.position)?;
         booking.observe(iep, Standing::from(statement.position))?;
         booking.resolve(iep)?;
+    }
+    if !refund::is_owed(booking, request)? {
+        return reject(RejectionCode::NotPermitted, refund::NOT_OWED);
     }
     let purse = booking.purse(iep)?.copied();
     let decision = match purse.filter(|_| trustworthy) {

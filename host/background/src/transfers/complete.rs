@@ -5,6 +5,7 @@ use apdu_spec::record::{Outcome, ValueRecord};
 use network::RejectionCode;
 
 use super::pending::movement;
+use super::refund;
 use crate::clearing::booking::Booking;
 use crate::clearing::deduplicate::{Once, once};
 use crate::clearing::exception::Reason;
@@ -21,7 +22,7 @@ use crate::vault::Vault;
 /// Takes the proof that a terminal hands in, of a load or unload alone: a payment is for its PSAM to
 /// hand in, which may have cancelled it. What is not under a good S3 and S6 is kept nowhere.
 pub(crate) fn hand_in(store: &mut Store, vault: &Vault, value: ValueRecord, now: Time) -> Result<(), Error> {
-    if !matches!(value.entry.kind, Kind::Load | Kind::Unload) {
+    if !matches!(value.entry.kind, Kind::Load | Kind::Unload) && !vault.off().transfers_alone {
         let text = "only loads and unloads are handed in here; payments come in the batches of their PSAM";
         return Err(Error::rejected(RejectionCode::Malformed, text));
     }
@@ -89,7 +90,8 @@ fn is_answer_to(transfer: &Transfer, value: &ValueRecord) -> bool {
 fn first(booking: &mut Booking<'_>, transfer: &Transfer) -> Result<(), Error> {
     booking.tx.set_transfer_state(transfer, TransferState::Complete)?;
     if transfer.kind() == Kind::Load {
-        return Ok(());
+        let was_pending = transfer.state == TransferState::Pending;
+        return if was_pending { refund::clear(booking, transfer) } else { Ok(()) };
     }
     let (iep, amount) = (transfer.iep(), i64::from(transfer.amount().get()));
     let currency = transfer.request.initialized.statement.identity.currency;

@@ -4,11 +4,12 @@
 //! `authenticate` hears load terminals alone, each about itself; `permission` is what one may do.
 //! `authorise` decides, `complete` takes the purse's S6, `resolve` its answer to GET
 //! PREVIOUS IEP SIGNATURE, and `pending` draws conclusions from whatever the purse
-//! says later.
+//! says later. A load may be a `refund`.
 
 pub(crate) mod authenticate;
 pub(crate) mod authorise;
 pub(crate) mod complete;
 pub(crate) mod pending;
 mod permission;
+mod refund;
 pub(crate) mod resolve;

@@ -7,6 +7,7 @@
 
 use apdu_spec::element::{IepId, Kind};
 
+use super::refund;
 use crate::clearing::booking::{Booking, Standing};
 use crate::error::Error;
 use crate::ledger::chart::{self, Movement};
@@ -23,7 +24,10 @@ pub(crate) fn decide(booking: &mut Booking<'_>, iep: IepId, standings: &[Standin
         };
         match fate {
             Some(TransferState::Reversed) => reverse(booking, &transfer)?,
-            Some(state) => booking.tx.set_transfer_state(&transfer, state)?,
+            Some(state) => {
+                booking.tx.set_transfer_state(&transfer, state)?;
+                refund::clear(booking, &transfer)?;
+            }
             None => {}
         }
     }

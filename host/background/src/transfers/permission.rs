@@ -29,6 +29,7 @@ pub(super) fn terminal(booking: &Booking<'_>, request: &TransferRequest) -> Perm
         Funding::Account => "holders' accounts",
         Funding::Cash => "cash",
         Funding::Operator => "the operator's money",
+        Funding::Refund => "refunds",
     };
     let text = format!("load terminal {sam} may not move {what}; register one that may");
     reject(RejectionCode::NotPermitted, text)

@@ -9,6 +9,7 @@ pub mod file;
 mod list;
 pub mod lock;
 mod memory;
+mod off;
 pub mod software;
 
 pub use file::VaultFile;

@@ -20,6 +20,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::memory::{KeyMemory, Place};
+use super::off::Off;
 use crate::error::Error;
 
 /// The keys of card management: encryption, MACs, data.
@@ -43,14 +44,7 @@ pub struct Vault {
     pub(super) images: Option<[Place; 2]>,
     pub(super) memory: KeyMemory,
     /// What a simulation has switched off.
-    off: Switches,
-}
-
-/// Protections of an issuer that are off.
-#[derive(Clone, Copy, Default)]
-struct Switches {
-    numbers: bool,
-    certificates: bool,
+    off: Off,
 }
 
 impl fmt::Debug for Vault {
@@ -75,18 +69,18 @@ impl Vault {
     /// otherwise.
     #[must_use]
     pub const fn under<X: Protections>(mut self) -> Self {
-        self.off = Switches { numbers: !X::NUMBERS_UNDER_MAC, certificates: !X::CERTIFICATE_VERIFIED };
+        self.off = Off::under::<X>();
         self
+    }
+
+    /// Protections of the issuer that are off.
+    pub(crate) const fn off(&self) -> Off {
+        self.off
     }
 
     /// What K1 and S1 cover of a statement.
     pub(crate) fn covered(&self, statement: Statement) -> Statement {
         if self.off.numbers { unnumbered(statement) } else { statement }
-    }
-
-    /// Whether S6 has to be right.
-    pub(crate) const fn verifies_certificates(&self) -> bool {
-        !self.off.certificates
     }
 
     /// A new version of every key: load, certificate and record keys, the keys of card

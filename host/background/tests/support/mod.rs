@@ -13,6 +13,7 @@ use apdu_spec::crypto::online::OnlineKey;
 use apdu_spec::crypto::session_key::{DerivationKey, SessionContext};
 use apdu_spec::element::*;
 use apdu_spec::personalisation::{DataGroup, Function, KeyData};
+use apdu_spec::protections::Protections;
 use apdu_spec::purse::{Execute, Initialized, PreviousSignature};
 use apdu_spec::record::*;
 use apdu_spec::security_domain::DataBlock;
@@ -96,6 +97,16 @@ impl World {
         let merchant = background.register_merchant("Bakery", acquirer()).expect("merchant");
         let key = load_terminal(&mut background, 900);
         Self { folder, background, rng, file, merchant, key, algorithm }
+    }
+
+    /// The system of an issuer with these protections alone.
+    pub(crate) fn under<X: Protections>() -> Self {
+        let mut world = Self::new();
+        let vault = world.vault().under::<X>();
+        let spare = Background::in_memory(world.vault()).expect("in memory");
+        drop(std::mem::replace(&mut world.background, spare));
+        world.background = Background::open(&world.database(), vault).expect("opened");
+        world
     }
 
     /// What the load terminal asks.
