@@ -2,7 +2,7 @@
 //!
 //! Anybody can put a download on board. A terminal shows its PSAM those alone that name a batch
 //! of it with the S4 that it has itself, batch after batch, the first on board first: each is
-//! shown once, and none hides the right one behind it. The PSAM waits after a wrong MAC; whoever
+//! shown once, and none hides the right one behind it, not even one that differs from it in a bit. The PSAM waits after a wrong MAC; whoever
 //! has read S4 on the card can cost it that as often as there is room on board, and no more.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,11 +32,12 @@ impl PaymentTerminal {
         let mut downloads = Downloads::default();
         let (mut words, mut shown) = (Vec::new(), BTreeSet::new());
         for content in contents {
-            match Acknowledgement::from_bytes(content.as_slice()) {
+            let bytes = content.as_slice();
+            match Acknowledgement::from_bytes(bytes) {
                 // The card keeps acknowledgements long after they have been taken.
                 Ok(word) if word.batch < oldest => {}
                 Ok(word) if word.sam == self.information.sam && own.get(&word.batch) == Some(&word.s4) => {
-                    words.extend(Some(word).filter(|word| shown.insert((word.batch, word.mac.0))));
+                    words.extend(Some(word).filter(|_| shown.insert(bytes.to_vec())));
                 }
                 _ => downloads.refused += 1,
             }
