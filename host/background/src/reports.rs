@@ -288,6 +288,12 @@ impl Background {
         self.store.transaction("a transfer", |tx| tx.transfer(iep, nt))
     }
 
+    /// All loads and unloads of a purse, as they are kept.
+    pub fn transfers(&mut self, iep: IepId) -> Result<Vec<Transfer>, Error> {
+        let all = (Counter::default(), Counter::MAX);
+        self.store.transaction("transfers", |tx| tx.transfers_between(iep, all.0, all.1))
+    }
+
     /// Whether a batch is stored.
     pub fn is_stored(&mut self, sam: SamId, batch: BatchNumber) -> Result<bool, Error> {
         self.store.transaction("a batch", |tx| Ok(tx.batch(sam, batch)?.is_some()))

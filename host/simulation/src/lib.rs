@@ -20,6 +20,7 @@ pub mod failure;
 pub mod faults;
 pub mod issuance;
 pub mod model;
+pub mod gang;
 pub mod replay;
 pub mod scheme;
 pub mod statement;

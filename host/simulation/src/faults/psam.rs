@@ -15,6 +15,7 @@ use super::fate::{Fate, Shared};
 use super::slot::{Slot, decode, lost};
 use super::truth::{Truth, kind, purse_of, sam_of};
 use crate::model::{Event, Outcome};
+use crate::weaken::Device;
 
 /// GET DATA 0102.
 const INFORMATION: &[u8] = &[0x00, 0xCA, 0x01, 0x02, 0x00];
@@ -50,6 +51,11 @@ impl Psam {
 
     fn with<T>(&self, action: impl FnOnce(&mut Module) -> T) -> T {
         action(&mut self.module.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The card itself, for who does not tell the truth.
+    pub(crate) fn with_device<T>(&self, action: impl FnOnce(&mut dyn Device) -> T) -> T {
+        self.with(|module| action(module.slot.device()))
     }
 
     /// Whether it has power.

@@ -16,6 +16,7 @@ use super::rates::Fault;
 use super::slot::{Slot, decode, lost};
 use super::truth::{Ordered, Standing, sam_of};
 use crate::model::{Event, Kind};
+use crate::weaken::Device;
 
 /// A purse.
 #[derive(Debug)]
@@ -38,6 +39,11 @@ impl Purse {
     #[must_use]
     pub const fn new(index: usize, slot: Slot) -> Self {
         Self { index, slot, session: None, ordered: None }
+    }
+
+    /// The card itself, for who does not tell the truth.
+    pub(crate) fn device(&mut self) -> &mut dyn Device {
+        self.slot.device()
     }
 
     /// The purse in a reader.

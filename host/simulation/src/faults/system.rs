@@ -36,11 +36,11 @@ use crate::model::{Event, Minor};
 use crate::weaken::{self, Weakness};
 
 /// Key group of all PSAMs.
-pub(super) const GROUP: u8 = 1;
+pub(crate) const GROUP: u8 = 1;
 /// Version of all keys.
-pub(super) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 1;
 /// A Monday in January 2026, six in the morning UTC.
-pub(super) const START: Time = Time(1_768_197_600);
+pub(crate) const START: Time = Time(1_768_197_600);
 /// Greatest balance of a purse, minor units.
 pub(super) const MAXIMUM: u32 = 20_000;
 /// What some purses may owe, minor units.
@@ -244,36 +244,37 @@ impl System {
 }
 
 /// The one currency.
-pub(super) const fn currency() -> Currency {
+pub(crate) const fn currency() -> Currency {
     Currency::EUR
 }
 
 /// The issuer.
-pub(super) fn provider() -> ProviderId {
+pub(crate) fn provider() -> ProviderId {
     ProviderId::new(9_276).unwrap_or_default()
 }
 
 /// The purse of this number, from 0.
-pub(super) fn iep(index: usize) -> Option<IepId> {
+pub(crate) fn iep(index: usize) -> Option<IepId> {
     Some(IepId { provider: provider(), number: PurseNumber::new(index as u64 + 1)? })
 }
 
-fn acquirer() -> AcquirerId {
+/// The acquirer.
+pub(crate) fn acquirer() -> AcquirerId {
     AcquirerId::new(5_001).unwrap_or_default()
 }
 
 /// A module of the acquirer.
-pub(super) fn module(number: u32) -> SamId {
+pub(crate) fn module(number: u32) -> SamId {
     SamId { acquirer: acquirer(), number: SamNumber::new(number).unwrap_or_default() }
 }
 
 /// The load terminal.
-pub(super) fn load_terminal() -> SamId {
+pub(crate) fn load_terminal() -> SamId {
     module(LOAD_TERMINAL)
 }
 
 /// Minor units; what is too large is nothing.
-pub(super) fn amount(minor: u32) -> Amount {
+pub(crate) fn amount(minor: u32) -> Amount {
     Amount::new(minor).unwrap_or_default()
 }
 
