@@ -160,6 +160,10 @@ weaknesses! {
         "Purse: the evidence of a value commit is kept until somebody has taken it over.";
     "answer-verified" AnswerVerified ANSWER_VERIFIED,
         "PSAM: S3 is checked before a payment is credited.";
+    "last-purchase-proven" LastPurchaseProven LAST_PURCHASE_PROVEN,
+        "PSAM: a payment is voided only where its own purse says that it was its last.";
+    "payable-by-own-batch" PayableByOwnBatch PAYABLE_BY_OWN_BATCH,
+        "Issuer: a payment is owed to its merchant once its own PSAM has handed it in.";
     "acknowledgement-verified" AcknowledgementVerified ACKNOWLEDGEMENT_VERIFIED,
         "PSAM: a batch is forgotten only on the word of the background system.";
 }

@@ -7,6 +7,7 @@ use apdu_spec::element::Kind;
 use host::reader::Reader;
 use host::terminal::load::{Funding, LoadTerminal, Transfer};
 
+use super::audit;
 use super::chance::Chance;
 use super::link::Wire;
 use super::rates::Fault;
@@ -35,9 +36,10 @@ impl System {
     /// The step of this number.
     pub fn step(&mut self, number: u64) -> Result<(), Error> {
         self.begin(number);
-        match self.attack() {
-            Some(attack) => self.carry_out(attack),
-            None => self.work(number)?,
+        match (self.person(), self.attack()) {
+            (Some(person), _) => self.turn(person),
+            (None, Some(attack)) => self.carry_out(attack),
+            (None, None) => self.work(number)?,
         }
         self.end();
         Ok(())
@@ -287,6 +289,9 @@ impl System {
         }
         let _ = self.office.background.settle(self.now);
         self.office.background.power_up();
+        let truth = &mut self.shared.lock().truth;
+        let read = audit::paid_out(&mut self.office.background, truth);
+        truth.must(read.is_ok(), || format!("the books cannot be read: {read:?}"));
     }
 
     /// Somebody switches something off and on: a purse, or a terminal with its PSAM.
