@@ -97,7 +97,8 @@ pub struct System {
     pub now: Time,
     /// Seed of the simulation.
     pub seed: u64,
-    off: Option<Weakness>,
+    /// A protection that is off.
+    pub off: Option<Weakness>,
     issued_couriers: u32,
     keys: ChaCha12Rng,
 }

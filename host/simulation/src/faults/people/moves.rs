@@ -145,3 +145,20 @@ fn any(draft: &mut Draft<'_>) -> Option<Move> {
     let all = [AT_PSAM, AT_PURSE, TO_OFFICE][draft.chance.place(3)];
     all[draft.chance.place(all.len())](draft)
 }
+
+#[test]
+fn every_command_and_every_message_is_drawn() {
+    use crate::faults::system::System;
+    use crate::faults::{Plan as Run, Rates};
+    let rates = Rates::parse("merchant=0.2,holder=0.2,attendant=0.2").expect("rates");
+    let rows = SamCommand::ROWS.iter().chain(PurseCommand::ROWS).map(|row| row.name);
+    let messages = ["AuthoriseTransfer", "CompleteTransfer", "ResolveTransfer", "SubmitBatch"];
+    let mut waiting: std::collections::BTreeSet<_> = rows.chain(messages).collect();
+    let mut system = System::new(&Run::new(1), rates, true).expect("a system");
+    for step in 1..=600 {
+        system.step(step).expect("a step");
+        let lines = system.shared.lock().trace.replace(Vec::new()).unwrap_or_default();
+        lines.iter().for_each(|line| drop(waiting.remove(line.trim())));
+    }
+    assert!(waiting.is_empty(), "never drawn: {waiting:?}");
+}
