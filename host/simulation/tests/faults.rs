@@ -110,6 +110,14 @@ fn garbled_answers_and_full_disks_stop_nothing() {
     }
 }
 
+/// An acknowledgement with a bit turned over kept its MAC, and a terminal took the good one behind it on a
+/// transfer card for a copy.
+#[test]
+fn a_garbled_copy_does_not_hide_the_good_acknowledgement() {
+    let rates = Rates::parse("all,merchant=0,holder=0,attendant=0,relay=0").expect("rates");
+    clean(&plan(6, 600, Some(rates)));
+}
+
 #[test]
 fn the_same_plan_gives_the_same_run() {
     for seed in [3, 4] {
