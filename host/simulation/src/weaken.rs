@@ -96,16 +96,22 @@ macro_rules! weaknesses {
             $(#[doc = $text] $variant,)*
             /// Chip: what has been written stays when power fails.
             ChipDurable,
+            /// Load terminal: value has moved only where the issuer has accepted the evidence.
+            EvidenceAccepted,
         }
 
         impl Weakness {
             /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)* Self::ChipDurable];
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)* Self::ChipDurable, Self::EvidenceAccepted];
 
             /// The name under which it is switched off.
             #[must_use]
             pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* Self::ChipDurable => "chip-durable" }
+                match self {
+                    $(Self::$variant => $name,)*
+                    Self::ChipDurable => "chip-durable",
+                    Self::EvidenceAccepted => "evidence-accepted",
+                }
             }
 
             /// What it is for, in a line.
@@ -114,6 +120,9 @@ macro_rules! weaknesses {
                 match self {
                     $(Self::$variant => $text,)*
                     Self::ChipDurable => "Chip: what has been written stays when power fails.",
+                    Self::EvidenceAccepted => {
+                        "Load terminal: value has moved only where the issuer has accepted the evidence."
+                    }
                 }
             }
         }
@@ -130,7 +139,9 @@ macro_rules! weaknesses {
             Ok(match off {
                 $(Some(Weakness::$variant) => Box::new(Powered::<$variant>::format(flash, kind, true)?),)*
                 Some(Weakness::ChipDurable) => Box::new(Powered::<All>::format(flash, kind, false)?),
-                None => Box::new(Powered::<All>::format(flash, kind, true)?),
+                Some(Weakness::EvidenceAccepted) | None => {
+                    Box::new(Powered::<All>::format(flash, kind, true)?)
+                }
             })
         }
 
@@ -139,7 +150,7 @@ macro_rules! weaknesses {
         pub fn vault(vault: Vault, off: Option<Weakness>) -> Vault {
             match off {
                 $(Some(Weakness::$variant) => vault.under::<$variant>(),)*
-                Some(Weakness::ChipDurable) | None => vault.under::<All>(),
+                Some(Weakness::ChipDurable | Weakness::EvidenceAccepted) | None => vault.under::<All>(),
             }
         }
     };
@@ -160,6 +171,10 @@ weaknesses! {
         "Purse: the evidence of a value commit is kept until somebody has taken it over.";
     "answer-verified" AnswerVerified ANSWER_VERIFIED,
         "PSAM: S3 is checked before a payment is credited.";
+    "last-purchase-proven" LastPurchaseProven LAST_PURCHASE_PROVEN,
+        "PSAM: a payment is voided only where its own purse says that it was its last.";
+    "payable-by-own-batch" PayableByOwnBatch PAYABLE_BY_OWN_BATCH,
+        "Issuer: a payment is owed to its merchant once its own PSAM has handed it in.";
     "acknowledgement-verified" AcknowledgementVerified ACKNOWLEDGEMENT_VERIFIED,
         "PSAM: a batch is forgotten only on the word of the background system.";
 }

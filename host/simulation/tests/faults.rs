@@ -69,6 +69,22 @@ fn who_is_dishonest_gains_nothing() {
     assert!(sum.attacks > 500);
 }
 
+/// Two steps in five are turns of dishonest people, amid honest payments, tears and lost messages.
+#[test]
+fn people_who_do_anything_that_an_interface_offers_gain_nothing() {
+    let people = "merchant=0.2,holder=0.1,attendant=0.1,relay=0.02";
+    let mut sum = Tally::default();
+    for faults in ["none", "loss=0.03,pull=0.01,sam-tear=0.005,crash=0.005,corrupt=0.02,kill=0.03"] {
+        let rates = Rates::parse(&format!("{faults},{people}")).expect("rates");
+        for seed in 1..=8 {
+            sum.add(&clean(&plan(seed, 400, Some(rates))));
+        }
+    }
+    show("people", &sum);
+    println!("{} moves", sum.moves);
+    assert!(sum.moves > 20_000 && sum.settled > 100);
+}
+
 #[test]
 fn what_lost_purses_alone_knew_is_in_doubt_and_nothing_else() {
     let rates = Rates::parse("purse-lost=0.004,pull=0.05,crash=0.02").expect("rates");
@@ -92,6 +108,14 @@ fn garbled_answers_and_full_disks_stop_nothing() {
         }
         show(rates, &sum);
     }
+}
+
+/// An acknowledgement with a bit turned over kept its MAC, and a terminal took the good one behind it on a
+/// transfer card for a copy.
+#[test]
+fn a_garbled_copy_does_not_hide_the_good_acknowledgement() {
+    let rates = Rates::parse("all,merchant=0,holder=0,attendant=0,relay=0").expect("rates");
+    clean(&plan(6, 600, Some(rates)));
 }
 
 #[test]

@@ -59,13 +59,13 @@ pub(super) fn list(json: bool) {
 pub(super) fn tell(tally: &Tally) {
     let Tally { seeds, steps, payments, cancelled, loads, unloads, apdus, messages, batches, tears, .. } =
         tally;
-    let Tally { settled, voided, in_doubt, attacks, rounds, .. } = tally;
+    let Tally { settled, voided, in_doubt, attacks, moves, rounds, .. } = tally;
     output::line(format_args!(
         "{seeds} seeds, {steps} steps: {payments} payments ({cancelled} cancelled), {loads} loads, {unloads} unloads.\n\
          {apdus} APDUs, {messages} messages, {batches} batches. Power failed in {tears} writes.\n\
          {settled} payments are settled, {voided} voided and owed to their holders; {in_doubt} value commits are \
          known to lost purses alone.\n\
-         {attacks} attacks gained nothing. At the end all settled within {rounds} rounds at most."
+         {attacks} attacks and {moves} moves of dishonest people gained nothing. At the end all settled within {rounds} rounds at most."
     ));
     let rows: Vec<_> = tally.faults.by_kind().filter(|(_, count)| *count > 0).collect();
     output::line(format_args!("\nFaults: {}", tally.faults.total()));

@@ -9,6 +9,7 @@ use background::clearing::exception::Reason;
 use background::store::commits::{CommitState, Line};
 use background::{Background, Books};
 
+use super::people::PEOPLE;
 use super::rates::{Fault, Rates};
 use super::system::{currency, provider};
 use super::truth::{Truth, kind, purse_of, sam_of};
@@ -44,12 +45,26 @@ pub fn lines(background: &mut Background, truth: &mut Truth) -> Result<(), Error
     Ok(())
 }
 
+/// Holds what merchants have been paid, as the books say even where an answer was lost, against what
+/// may have left so far.
+pub(super) fn paid_out(background: &mut Background, truth: &mut Truth) -> Result<(), Error> {
+    for statement in background.merchant_statements()? {
+        let number = statement.name.rsplit(' ').next().and_then(|number| number.parse().ok());
+        let sam = sam_of(number.unwrap_or_default());
+        let may = if sam < truth.model.sams.len() { truth.model.payable(sam) } else { 0 };
+        let paid = statement.settled;
+        truth.must(paid <= may, || format!("{} was paid {paid}; payable were {may}", statement.name));
+    }
+    Ok(())
+}
+
 /// Holds a line against the model.
 pub(super) fn line_is_true(iep: IepId, line: &Line, truth: &mut Truth) {
     let commit = commit_of(iep, line.nv);
     let known = truth.model.entry(commit).ok().copied().zip(truth.model.line(commit));
-    let same =
-        known.is_some_and(|(entry, stands)| is_same(&entry, line) && state_is_true(stands, line.state));
+    let paid = line.state != CommitState::Settled || truth.model.is_payable(commit);
+    let same = known
+        .is_some_and(|(entry, stands)| paid && is_same(&entry, line) && state_is_true(stands, line.state));
     truth.must(same, || format!("the books say of {commit:?} {line:?}; what is true is {known:?}"));
 }
 
@@ -68,9 +83,8 @@ const fn state_is_true(stands: oracle::Line, state: CommitState) -> bool {
         oracle::Line::Recorded => matches!(state, S::Recorded),
         // Its own PSAM may not have handed it in.
         oracle::Line::Booked => matches!(state, S::Unconfirmed | S::Booked | S::Settled),
-        // It was settled before the void came in.
-        oracle::Line::Voided => matches!(state, S::Voided | S::Settled),
-        oracle::Line::Cancelled => matches!(state, S::Cancelled | S::CancelledLate),
+        oracle::Line::Voided => matches!(state, S::Voided | S::Refunded),
+        oracle::Line::Cancelled => matches!(state, S::Cancelled),
     }
 }
 
@@ -153,7 +167,7 @@ fn explains(reason: &str, rates: &Rates) -> bool {
         Reason::NoValue,
     ];
     is(&late)
-        || (on(Fault::Corrupt) || on(Fault::Rewrite)) && is(&damaged)
+        || [Fault::Corrupt, Fault::Rewrite, Fault::Relay].into_iter().chain(PEOPLE).any(on) && is(&damaged)
         || on(Fault::Forge)
             && is(&[Reason::ForgedPurse, Reason::BatchDiffers, Reason::BatchLink, Reason::BatchGap])
 }

@@ -70,8 +70,9 @@ impl System {
         site.since = 0;
         let mut card = Carried::new(&mut couriers[which].slot, shared);
         if let Some(terminal) = &mut site.terminal {
-            let _ = terminal.take_downloads(&mut card);
-            let _ = terminal.collect_onto(&mut card);
+            let downloads = terminal.take_downloads(&mut card);
+            let boarded = terminal.collect_onto(&mut card);
+            shared.lock().tell(|| format!("  downloads: {downloads:?}; parcels: {boarded:?}"));
         }
         if shared.lock().crashed {
             site.terminal = None;
@@ -85,7 +86,8 @@ impl System {
         if let Some(mut copy) = copies.pop() {
             let _ = empty(&mut copy, office, shared, *now);
         }
-        let _ = empty(&mut couriers[which].slot, office, shared, *now);
+        let emptied = empty(&mut couriers[which].slot, office, shared, *now);
+        shared.lock().tell(|| format!("  {emptied:?}"));
     }
 }
 

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::chance::Chance;
+use super::people::notebook::Notebook;
 use super::rates::{Fault, Rates};
 use super::tally::Tally;
 use super::truth::Truth;
@@ -23,6 +24,8 @@ pub struct Fate {
     pub tally: Tally,
     /// What is true.
     pub truth: Truth,
+    /// What dishonest people have seen.
+    pub notebook: Notebook,
     /// Lines about what happens, where somebody wants to read them.
     pub trace: Option<Vec<String>>,
     /// The terminal of this step has been killed: nothing it does takes effect.
@@ -40,6 +43,7 @@ impl Shared {
             rates,
             tally: Tally::default(),
             truth: Truth::default(),
+            notebook: Notebook::default(),
             trace: traced.then(Vec::new),
             crashed: false,
             mortal: false,

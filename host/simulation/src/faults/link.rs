@@ -41,6 +41,9 @@ impl Office {
         let cut = killed && self.background.power_up();
         if let Ok(request) = Request::decode(request) {
             let answer = Response::decode(&answer).ok().filter(|_| !cut);
+            if fate.notebook.open {
+                fate.notebook.hear_line(&request, answer.as_ref());
+            }
             let kept = listen(&mut self.background, &request, answer, fate);
             fate.truth.must(kept.is_ok(), || format!("the books cannot be read: {kept:?}"));
         }

@@ -3,7 +3,7 @@
 //! Real cards on chips that lose power at any byte, real terminals, the real messages as
 //! bytes, the real background system on SQLite in memory. What is simulated is what they
 //! stand on: [chip], readers ([slot], [purse], [psam]), [disk], [link], couriers (`courier`), and people, honest
-//! ([`steps`]) and not (`crooks`, [`opened`]).
+//! ([`steps`]) and not ([`people`]; `crooks`, [`opened`]).
 //!
 //! The oracle is the abstract [model](crate::model): cards and books are asked what they have
 //! committed, that is told to it ([`truth`]), and what it refuses must not have happened; no
@@ -27,6 +27,7 @@ pub mod fate;
 pub mod link;
 mod middle;
 pub mod opened;
+pub mod people;
 pub mod psam;
 pub mod purse;
 pub mod rates;

@@ -7,12 +7,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use apdu_spec::aid::Aid;
-use apdu_spec::sam::{OpenPurchase, Opened, ReceiptRequest, SamCommand, SamInformation};
+use apdu_spec::element::Search;
+use apdu_spec::sam::{CancelPurchase, OpenPurchase, Opened, ReceiptRequest, SamCommand, SamInformation};
 use host::Error;
 use host::reader::Reader;
 
 use super::fate::{Fate, Shared};
 use super::slot::{Slot, decode, lost};
+use super::system::module;
 use super::truth::{Truth, kind, purse_of, sam_of};
 use crate::model::{Event, Outcome};
 use crate::weaken::Device;
@@ -79,11 +81,15 @@ impl Psam {
 impl Module {
     /// One exchange, with what the truth hears of it.
     fn exchange(&mut self, sam: usize, command: &[u8], fate: &mut Fate) -> Option<Vec<u8>> {
-        self.doing = decode(command, SamCommand::decode).filter(commits);
+        let decoded = decode(command, SamCommand::decode);
+        self.doing = decoded.clone().filter(commits);
         if !self.slot.exchange(command, fate) {
             return None;
         }
         let answer = self.slot.answer();
+        if let Some(decoded) = decoded.filter(|_| fate.notebook.open) {
+            fate.notebook.hear_sam(module(sam as u32 + 1), &decoded, &answer);
+        }
         if self.doing.is_some() {
             let (ok, opened) = (answer.ends_with(&[0x90, 0x00]), self.slot.data::<Opened>());
             self.look(sam, ok, opened, fate);
@@ -121,6 +127,10 @@ impl Module {
                 truth.tell(Event::Completed { purchase: (sam, request.nt.get() as usize) });
             }
             Some(SamCommand::PsamCancel(request)) if ok || added > 0 => {
+                proven(sam, &request, truth);
+                truth.tell(Event::Voided { purchase: (sam, request.nt.get() as usize) });
+            }
+            Some(SamCommand::PsamRenounce(request)) if ok || added > 0 => {
                 truth.tell(Event::Voided { purchase: (sam, request.nt.get() as usize) });
             }
             Some(SamCommand::StoreReceipt(request)) if ok || added > 0 => {
@@ -145,7 +155,10 @@ impl Module {
 const fn commits(command: &SamCommand) -> bool {
     use SamCommand as C;
     matches!(command, C::InitializePsam(_) | C::CreditPsam(_) | C::PsamComplete(_) | C::PsamCancel(_))
-        || matches!(command, C::StoreReceipt(_) | C::CloseBatch(()) | C::PsamAcknowledge(_))
+        || matches!(
+            command,
+            C::StoreReceipt(_) | C::CloseBatch(()) | C::PsamAcknowledge(_) | C::PsamRenounce(_)
+        )
 }
 
 /// The oldest purchases that are open have become claims, and free numbers that nobody took entries.
@@ -169,6 +182,16 @@ fn open(sam: usize, request: &OpenPurchase, opened: Option<Opened>, truth: &mut 
     let freed = order.map_or(0, |order| order.taken_over.get() as usize);
     truth.tell(Event::PurchaseOpened { sam, session, amount, freed });
     truth.ordered(sam, session, order.map(|order| order.nt.get() as usize));
+}
+
+/// A purchase is voided on the word of its own purse about that very purchase.
+fn proven(sam: usize, request: &CancelPurchase, truth: &mut Truth) {
+    let (purchase, word) = ((sam, request.nt.get() as usize), &request.previous);
+    let said = (purse_of(word.statement.identity.iep.number.get()), word.asked.get() as usize);
+    let debited = truth.model.debited(purchase);
+    truth.must(word.by == Search::Nv && debited == Some(said), || {
+        format!("purchase {purchase:?}, debited as {debited:?}, is voided on the word of {said:?}")
+    });
 }
 
 /// A receipt was taken over, or was there before.

@@ -85,6 +85,11 @@ impl Purse {
         }
         let answered = self.slot.exchange(command, fate);
         let answer = answered.then(|| self.slot.answer());
+        if fate.notebook.open
+            && let (Some(decoded), Some(answer)) = (&decoded, &answer)
+        {
+            fate.notebook.hear_purse(command, decoded, answer);
+        }
         if answered && let Some(decoded) = decoded {
             self.observe(&decoded, fate);
         }
@@ -167,6 +172,11 @@ impl Reader for Tap<'_> {
         }
         if fate.happens(Fault::Pull) {
             return Err(self.pull(command, &mut fate));
+        }
+        // Commands of the purse itself, whose class is 90: what a relay would say to SELECT matters to nobody.
+        if command.first() == Some(&0x90) && fate.happens(Fault::Relay) {
+            let Fate { notebook, chance, .. } = &mut *fate;
+            return Ok(notebook.invent(command, chance));
         }
         let answer = if fate.happens(Fault::Rewrite) {
             let mut middle = Middle::draw(&mut fate);

@@ -76,6 +76,14 @@ faults! {
     Claim = "claim", 1_000;
     /// Dishonest: an acknowledgement that the background system never gave.
     Acknowledge = "acknowledge", 2_000;
+    /// Dishonest: a merchant has a turn, with his PSAM and everything he has seen.
+    Merchant = "merchant", 6_000;
+    /// Dishonest: a holder has a turn.
+    Holder = "holder", 4_000;
+    /// Dishonest: an attendant has a turn, with the key of the load terminal.
+    Attendant = "attendant", 3_000;
+    /// Dishonest: a holder's relay swallows a command and answers itself.
+    Relay = "relay", 2_000;
 }
 
 /// How often each kind happens.

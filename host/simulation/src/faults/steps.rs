@@ -3,10 +3,13 @@
 //! Every step has chance of its own, drawn from seed and number alone, so that one that is
 //! left out does not change what the others want to do.
 
-use apdu_spec::element::Kind;
+use apdu_spec::element::{Counter, Kind};
+use apdu_spec::purse::{Execute, PreviousSignature};
+use apdu_spec::record::{Counterpart, ValueRecord};
 use host::reader::Reader;
-use host::terminal::load::{Funding, LoadTerminal, Transfer};
+use host::terminal::load::{Funding, LoadAuthority, LoadTerminal, Resolved, Transfer, TransferRequest};
 
+use super::audit;
 use super::chance::Chance;
 use super::link::Wire;
 use super::rates::Fault;
@@ -16,6 +19,7 @@ use super::truth::{self, purse_of, sam_of};
 use crate::Error;
 use crate::authority::LinkAuthority;
 use crate::model::Event;
+use crate::weaken::Weakness;
 
 /// Steps of a day.
 pub const STEPS_A_DAY: u64 = 1_000;
@@ -31,13 +35,40 @@ const LOW: i64 = 250;
 /// Payments after which a terminal is collected.
 const COLLECT_AFTER: u32 = 16;
 
+/// The issuer as a load terminal asks it; or as one does that goes on without *Accepted*.
+struct Asked<A> {
+    authority: A,
+    awaited: bool,
+}
+
+impl<A: LoadAuthority> LoadAuthority for Asked<A> {
+    fn authorise(&mut self, request: &TransferRequest) -> Result<Execute, host::Error> {
+        self.authority.authorise(request)
+    }
+
+    fn complete(&mut self, record: &ValueRecord) -> Result<(), host::Error> {
+        let accepted = self.authority.complete(record);
+        if self.awaited { accepted } else { Ok(()) }
+    }
+
+    fn resolve(
+        &mut self,
+        counterpart: Counterpart,
+        previous: &PreviousSignature,
+        nt: Counter,
+    ) -> Result<Resolved, host::Error> {
+        self.authority.resolve(counterpart, previous, nt)
+    }
+}
+
 impl System {
     /// The step of this number.
     pub fn step(&mut self, number: u64) -> Result<(), Error> {
         self.begin(number);
-        match self.attack() {
-            Some(attack) => self.carry_out(attack),
-            None => self.work(number)?,
+        match (self.person(), self.attack()) {
+            (Some(person), _) => self.turn(person),
+            (None, Some(attack)) => self.carry_out(attack),
+            (None, None) => self.work(number)?,
         }
         self.end();
         Ok(())
@@ -227,8 +258,9 @@ impl System {
         action: impl FnOnce(&mut LoadTerminal<'_>, &mut dyn Reader) -> T,
     ) -> T {
         let mut challenge = self.shared.lock().chance.clone();
-        let Self { office, purses, shared, now, load_key, transfers, .. } = self;
-        let mut authority = LinkAuthority::new(Wire::new(office, shared, *now), load_key);
+        let Self { office, purses, shared, now, load_key, transfers, off, .. } = self;
+        let authority = LinkAuthority::new(Wire::new(office, shared, *now), load_key);
+        let mut authority = Asked { authority, awaited: *off != Some(Weakness::EvidenceAccepted) };
         let mut terminal = LoadTerminal::new(load_terminal(), &mut authority, transfers, &mut challenge);
         let done = action(&mut terminal, &mut purses[purse].tap(shared));
         purses[purse].settle(&mut shared.lock(), false);
@@ -287,6 +319,9 @@ impl System {
         }
         let _ = self.office.background.settle(self.now);
         self.office.background.power_up();
+        let truth = &mut self.shared.lock().truth;
+        let read = audit::paid_out(&mut self.office.background, truth);
+        truth.must(read.is_ok(), || format!("the books cannot be read: {read:?}"));
     }
 
     /// Somebody switches something off and on: a purse, or a terminal with its PSAM.

@@ -25,6 +25,7 @@ use super::disk::Disk;
 use super::fate::Shared;
 use super::link::Office;
 use super::opened::Thief;
+use super::people::PEOPLE;
 use super::psam::Psam;
 use super::purse::Purse;
 use super::rates::{Fault, Rates};
@@ -96,7 +97,8 @@ pub struct System {
     pub now: Time,
     /// Seed of the simulation.
     pub seed: u64,
-    off: Option<Weakness>,
+    /// A protection that is off.
+    pub off: Option<Weakness>,
     issued_couriers: u32,
     keys: ChaCha12Rng,
 }
@@ -144,7 +146,10 @@ impl System {
             let courier = system.issue_courier()?;
             system.couriers.push(courier);
         }
-        system.shared.lock().rates = rates;
+        let mut fate = system.shared.lock();
+        fate.notebook.open = rates.present().any(|fault| fault == Fault::Relay || PEOPLE.contains(&fault));
+        fate.rates = rates;
+        drop(fate);
         Ok(system)
     }
 

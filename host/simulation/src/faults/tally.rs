@@ -40,6 +40,8 @@ pub struct Tally {
     pub in_doubt: u64,
     /// Attacks that were tried.
     pub attacks: u64,
+    /// Moves of dishonest people.
+    pub moves: u64,
     /// Rounds that the longest drain took.
     pub rounds: u64,
     /// Terms of the world's line of the money equation, minor units.
@@ -108,7 +110,7 @@ fn of_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Faults, D::Err
 impl Tally {
     /// Adds what another run has counted.
     pub fn add(&mut self, other: &Self) {
-        let pairs: [(&mut u64, u64); 15] = [
+        let pairs: [(&mut u64, u64); 16] = [
             (&mut self.seeds, other.seeds),
             (&mut self.steps, other.steps),
             (&mut self.payments, other.payments),
@@ -124,6 +126,7 @@ impl Tally {
             (&mut self.voided, other.voided),
             (&mut self.in_doubt, other.in_doubt),
             (&mut self.attacks, other.attacks),
+            (&mut self.moves, other.moves),
         ];
         pairs.into_iter().for_each(|(sum, count)| *sum += count);
         self.rounds = self.rounds.max(other.rounds);

@@ -45,10 +45,10 @@ pub enum Event {
     Completed { purchase: Purchase }, // PSAM COMPLETE: the purse says: never debited; its number is free
     Claimed { purchase: Purchase },   // nothing came back, or nobody took the number that was free
     ReceiptStored { sam: usize, commit: Commit }, // PSAM STORE RECEIPT, of any value commit
-    Voided { purchase: Purchase },    // PSAM CANCEL PURCHASE: the secret leaves (again)
-    BatchClosed { sam: usize },       // what is still open becomes a claim
+    Voided { purchase: Purchase }, // PSAM CANCEL PURCHASE: the secret leaves (again); or RENOUNCE: it does not
+    BatchClosed { sam: usize },    // what is still open becomes a claim
     Acknowledged { sam: usize, batch: usize }, // the PSAM forgets it, on the word that it is stored
-    SamDestroyed { sam: usize },      // nobody will read it again; copies of its closed batches may exist
+    SamDestroyed { sam: usize },   // nobody will read it again; copies of its closed batches may exist
     // The background system.
     Authorised { session: Session, kind: Kind, amount: Minor, approved: bool, freed: usize }, // S2 leaves (again)
     Reported { commit: Commit }, // S6 of a load or unload comes in from its terminal (again)
@@ -110,9 +110,8 @@ pub enum Kind {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Entry {
     pub order: Order,
-    pub nt: usize,    // session; a cancellation repeats that of its purchase
-    pub known: bool,  // evidence has come in
-    pub voided: bool, // with it, that the PSAM has voided it
+    pub nt: usize,   // session; a cancellation repeats that of its purchase
+    pub known: bool, // evidence has come in
 }
 
 /// An order as who gave it keeps it: a PSAM a purchase, the issuer a load or unload.
@@ -132,7 +131,7 @@ pub enum Outcome {
     Vacant,  // with the purse's word: never done; at a PSAM another order takes the number
     Never,   // with the purse's word: it has not, and never will
     Claimed, // nothing came back to the PSAM
-    Voided,  // done, and voided by the PSAM
+    Voided,  // voided by the PSAM, whether it was done or not
 }
 
 /// A PSAM.

@@ -3,7 +3,7 @@
 //! it follows from what is committed and what is known, in whatever order the evidence
 //! came in.
 
-use super::{Commit, Entry, Kind, Minor, Model, Order, Ordered, Outcome, Purchase, Purse};
+use super::{Commit, Entry, Kind, Minor, Model, Order, Ordered, Outcome, Purchase, Purse, Sam};
 
 /// How a value commit stands in the ledger.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -61,11 +61,40 @@ impl Model {
             && (known(nv + 1).is_some() || self.is_stated((purse, nv + 1)));
         match entry.order.kind {
             Kind::Purchase if cancelled => Some(Line::Cancelled),
-            Kind::Purchase if entry.voided => Some(Line::Voided),
+            Kind::Purchase if self.is_voided(entry) => Some(Line::Voided),
             Kind::Purchase => Some(Line::Booked),
             Kind::Cancellation => known(nv - 1).map(|_| Line::Recorded),
             Kind::Load | Kind::Unload => Some(Line::Recorded),
         }
+    }
+
+    /// Whether the PSAM of a purchase has handed in the batch in which it was opened, and says so:
+    /// done, or that nothing came back to it.
+    fn has_handed_in(&self, (sam, nt): Purchase) -> bool {
+        let Sam { closed, open, .. } = &self.sams[sam];
+        let holds = closed.partition_point(|batch| batch.first < nt).checked_sub(1);
+        nt <= open.first && holds.is_some_and(|place| closed[place].stored)
+    }
+
+    /// Whether it is known that the PSAM of this value commit has voided it.
+    fn is_voided(&self, entry: &Entry) -> bool {
+        let voided = |own| self.opening(own).is_ok_and(|of| of.outcome == Outcome::Voided);
+        entry.order.purchase.is_some_and(|own| voided(own) && self.has_handed_in(own))
+    }
+
+    /// Whether money may leave for a value commit: a payment that is booked and that its own PSAM has
+    /// handed in. Only that PSAM can void it, and in an open batch alone, so that nothing takes the
+    /// money back.
+    pub fn is_payable(&self, commit: Commit) -> bool {
+        let own = self.entry(commit).ok().and_then(|entry| entry.order.purchase);
+        self.line(commit) == Some(Line::Booked) && own.is_some_and(|own| self.has_handed_in(own))
+    }
+
+    /// What the merchant of a PSAM may have been paid so far.
+    pub fn payable(&self, sam: usize) -> Minor {
+        let at = |(_, entry): &(_, &Entry)| entry.order.purchase.is_some_and(|own| own.0 == sam);
+        let payable = self.commits().filter(at).filter(|(commit, _)| self.is_payable(*commit));
+        payable.map(|(_, entry)| entry.order.amount).sum()
     }
 
     /// Whether a purse has said later that this cancellation was its last one, and that is known.

@@ -64,10 +64,13 @@ impl Model {
                 // Refused where that was decided before.
                 let _ = own.map(|own| self.decide(own, &[Outcome::Open], Outcome::Done));
             }
-            // In the open batch alone: what is collected is paid.
+            // In the open batch alone: what is collected is paid. What is voided already may be asked for again.
             Voided { purchase } => {
-                demand(index(purchase.1) >= self.sam(purchase.0)?.open.first, Conflict)?;
-                self.decide(purchase, &[Outcome::Done, Outcome::Voided], Outcome::Voided)?;
+                let again = self.opening(purchase)?.outcome == Outcome::Voided;
+                demand(again || index(purchase.1) >= self.sam(purchase.0)?.open.first, Conflict)?;
+                // Without the purse's word as well: what it has paid is then owed to its holder.
+                let from = [Outcome::Open, Outcome::Vacant, Outcome::Done, Outcome::Voided];
+                self.decide(purchase, &from, Outcome::Voided)?;
             }
             BatchClosed { sam } => {
                 let Sam { openings, open, closed, .. } = self.sam(sam)?;
@@ -99,7 +102,7 @@ impl Model {
                 self.transfers.insert(session, Ordered { session, order, outcome });
                 self.purses[session.0].shadow = self.shadow(session.0);
             }
-            Reported { commit } => self.learn(commit, None)?,
+            Reported { commit } => self.learn(commit)?,
             // Only the purse's word reverses a transfer, never time; an unload is paid by its S6 alone.
             Concluded { session, moved } => {
                 let purse = self.of_session(session)?;
@@ -117,7 +120,7 @@ impl Model {
                 let batch = closed.get_mut(index(batch)).ok_or(Unknown)?;
                 batch.stored = true;
                 let evidence = batch.evidence.clone();
-                evidence.into_iter().try_for_each(|commit| self.learn(commit, Some(sam)))?;
+                evidence.into_iter().try_for_each(|commit| self.learn(commit))?;
             }
         }
         Ok(())
@@ -164,18 +167,15 @@ impl Model {
         demand(freed.all(|nv| purse.log[index(nv)].known || kept(nv)), Refused::EvidenceLost)?;
         let purse = &mut self.purses[at];
         (purse.balance, purse.in_session, purse.order) = (after, false, None);
-        purse.log.push(Entry { order, nt, known: false, voided: false });
+        purse.log.push(Entry { order, nt, known: false });
         Ok(())
     }
 
     /// Evidence of a value commit has come in, from a PSAM or not: in any order, and each
     /// counts once. A load is booked since S2 left.
-    fn learn(&mut self, commit: Commit, sam: Option<usize>) -> Result<(), Refused> {
-        let Entry { order, nt, .. } = *self.entry(commit)?;
-        let own = order.purchase.filter(|own| Some(own.0) == sam).map(|own| self.opening(own));
-        let voided = own.is_some_and(|own| own.is_ok_and(|own| own.outcome == Outcome::Voided));
-        let entry = &mut self.purses[commit.0].log[index(commit.1)];
-        (entry.known, entry.voided) = (true, entry.voided || voided);
+    fn learn(&mut self, commit: Commit) -> Result<(), Refused> {
+        let nt = self.entry(commit)?.nt;
+        self.purses[commit.0].log[index(commit.1)].known = true;
         self.transfers.entry((commit.0, nt)).and_modify(|transfer| transfer.outcome = Outcome::Done);
         self.purses[commit.0].shadow = self.shadow(commit.0);
         Ok(())
