@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 /// Every seed of the target is committed, and its body survives all that are, and every crash
 /// that was ever found. `PURSE_BLESS=1` writes seeds that are missing.
 pub(crate) fn replay<N: AsRef<str>>(target: &str, body: fn(&[u8]), seeds: &[(N, Vec<u8>)]) {
-    let folder = |kind: &str| -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz").join(kind).join(target)
-    };
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let fuzz = above.map(|folder| folder.join("fuzz")).find(|fuzz| fuzz.join("replay.rs").exists()).unwrap();
+    let folder = |kind: &str| -> PathBuf { fuzz.join(kind).join(target) };
     let bless = std::env::var_os("PURSE_BLESS").is_some_and(|value| value == "1");
     for (name, bytes) in seeds {
         let path = folder("seeds").join(name.as_ref());

@@ -1,10 +1,13 @@
-//! The fuzzer's body of this crate on stable Rust: every committed seed and every crash that
+//! The fuzzer's bodies of this crate on stable Rust: every committed seed and every crash that
 //! was ever found, and some random inputs.
 
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 #[path = "../../fuzz/replay.rs"]
 mod replay;
+#[allow(unreachable_pub)] // the fuzzer uses it too
+#[path = "fuzz_bodies/sealed_image.rs"]
+mod sealed_image;
 #[allow(unreachable_pub)] // the fuzzer uses it too
 #[path = "fuzz_bodies/vpcd.rs"]
 mod vpcd;
@@ -35,6 +38,41 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
 #[test]
 fn seeds_and_crashes_are_replayed() {
     replay("vpcd_frames", vpcd::run, &seeds());
+}
+
+/// Edits of a sealed card, and whole files.
+fn images() -> Vec<(&'static str, Vec<u8>)> {
+    let whole = |edits: &[u8]| [&[0, 0xFF, 0xFF], edits].concat();
+    vec![
+        ("untouched", whole(&[])),
+        ("head", whole(&[0, 9, 1])),
+        ("first_record", whole(&[0, 90, 1])),
+        ("length_of_a_record", whole(&[0, 84, 0xFF])),
+        ("cut", vec![0, 0x01, 0x00]),
+        ("text", b"\x01no image at all".to_vec()),
+    ]
+}
+
+#[test]
+fn images_are_replayed() {
+    let run = |bytes: &[u8]| {
+        sealed_image::run(bytes);
+    };
+    replay("sealed_image", run, &images());
+}
+
+/// A card that was not touched opens, and of those with a byte changed only few: what is changed behind
+/// its last step, or in a step that is then lost.
+#[test]
+fn a_sealed_image_with_a_byte_changed_anywhere() {
+    assert!(sealed_image::run(&[0, 0xFF, 0xFF]));
+    let mut opened = 0;
+    for place in (0..2_000_u16).step_by(3).chain((2_000..0x9000).step_by(997)) {
+        let [high, low] = place.to_be_bytes();
+        opened += usize::from(sealed_image::run(&[0, 0xFF, 0xFF, high, low, 0x10]));
+        sealed_image::run(&[0, high, low]);
+    }
+    assert!(opened < 60, "{opened} opened");
 }
 
 /// Messages of random lengths and bytes, some cut, in random pieces.

@@ -315,7 +315,7 @@ impl Background {
                 highest: purse.highest.get(),
                 expiry: purse.expiry.to_string(),
                 hotlisted: purse.hotlisted.is_some(),
-                doubts: purse.doubts,
+                doubts: purse.is_in_doubt(),
             });
             Ok(lines.collect())
         })

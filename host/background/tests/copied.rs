@@ -41,6 +41,26 @@ fn four_copies_of_one_purse_are_hotlisted() {
     }
 }
 
+/// What fills a gap has to fit what comes after it: a copy has made another payment under the number that
+/// the purse has used for one of its own.
+#[test]
+fn what_fills_a_gap_fits_on_both_sides() {
+    for (minor, fits) in [(100, true), (200, false)] {
+        let mut world = World::new();
+        let (mut purse, mut sam, mut hidden) = (world.purse(1), world.sam(1), world.sam(2));
+        world.load(&mut purse, 5_000);
+        let mut copy = purse.clone();
+        world.buy(&mut purse, &mut hidden, 100);
+        world.buy(&mut purse, &mut sam, 300);
+        world.collect(&mut sam);
+        assert_eq!(world.reasons(), [""; 0], "a gap is no contradiction");
+        world.buy(&mut copy, &mut sam, minor);
+        world.collect(&mut sam);
+        assert_eq!(world.reasons().is_empty(), fits);
+        assert_eq!(world.line(&purse).hotlisted, !fits);
+    }
+}
+
 /// With the keys of one purse a thief states what he likes; what he pays above what was loaded
 /// hotlists the purse with the first batch, whichever way he lies about what lies between.
 #[test]

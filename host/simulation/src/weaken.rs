@@ -175,6 +175,10 @@ weaknesses! {
         "PSAM: a payment is voided only where its own purse says that it was its last.";
     "payable-by-own-batch" PayableByOwnBatch PAYABLE_BY_OWN_BATCH,
         "Issuer: a payment is owed to its merchant once its own PSAM has handed it in.";
+    "continuity-checked" ContinuityChecked CONTINUITY_CHECKED,
+        "Issuer: what a purse states and has paid is held against what is known of it.";
+    "bounded-waiting" BoundedWaiting BOUNDED_WAITING,
+        "Issuer: what waits for its evidence, and what is kept of refusals, is bounded.";
     "acknowledgement-verified" AcknowledgementVerified ACKNOWLEDGEMENT_VERIFIED,
         "PSAM: a batch is forgotten only on the word of the background system.";
 }

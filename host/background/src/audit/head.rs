@@ -52,6 +52,12 @@ impl Head {
         place
     }
 
+    /// The highest head in these places whose MAC is good.
+    pub(super) fn among(places: &[u8], key: &BooksKey) -> Option<Self> {
+        let heads = places.chunks(PLACE).filter_map(|place| Self::from_place(place, key));
+        heads.max_by_key(|head| head.number)
+    }
+
     /// The head in a place, where its MAC is good.
     fn from_place(place: &[u8], key: &BooksKey) -> Option<Self> {
         let mut words = core::str::from_utf8(place).ok()?.split_ascii_whitespace();
@@ -123,8 +129,7 @@ impl HeadFile {
             file.take(2 * PLACE as u64).read_to_end(&mut bytes)
         };
         read().map_err(Error::io(&self.path))?;
-        let heads = bytes.chunks(PLACE).filter_map(|place| Head::from_place(place, key));
-        Ok(heads.max_by_key(|head| head.number))
+        Ok(Head::among(&bytes, key))
     }
 
     /// Writes a head in the place of the older one. It has reached the operating system when

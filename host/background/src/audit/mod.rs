@@ -50,6 +50,11 @@ pub(crate) mod row;
 pub(crate) mod settlement;
 pub mod verify;
 
+use entry::Entry;
+
+use crate::error::Error;
+use crate::vault::Vault;
+
 /// A backup that was taken up.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
 pub struct Restoration {
@@ -61,4 +66,15 @@ pub struct Restoration {
     pub time: String,
     /// Why.
     pub reason: String,
+}
+
+/// Reads bytes as an entry of the chain, as a row and as places of a head, and keeps nothing: for the
+/// fuzzer, since somebody else may have written them. Errors: those of the vault alone.
+#[doc(hidden)]
+pub fn read_any(bytes: &[u8], vault: &Vault) -> Result<(), Error> {
+    let entry = Entry { number: 1, name: entry::BEGIN.to_owned(), changes: bytes.to_vec(), link: [0; 32] };
+    drop(entry.changes());
+    row::values(bytes).for_each(drop);
+    let _ = head::Head::among(bytes, &vault.books_key()?);
+    Ok(())
 }

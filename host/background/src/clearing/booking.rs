@@ -223,7 +223,7 @@ impl<'t> Booking<'t> {
         if nv > touched.purse.highest {
             touched.last = Some((nv, *entry));
         }
-        if touched.purse.doubts {
+        if touched.purse.waiting {
             touched.bought.push(nv);
         }
         let purse = &mut touched.purse;
@@ -282,6 +282,9 @@ impl<'t> Booking<'t> {
         let (bought, standings) =
             (core::mem::take(&mut touched.bought), core::mem::take(&mut touched.standings));
         cancellation::take_up(self, iep, &bought)?;
+        if !self.known(iep)?.purse.doubts {
+            return Ok(());
+        }
         claims::decide(self, iep, &standings)?;
         pending::decide(self, iep, &standings)
     }
@@ -289,7 +292,8 @@ impl<'t> Booking<'t> {
     /// Settles doubts and writes what has changed. In order of the purses, so that the
     /// same batch always writes the same rows in the same order.
     pub(crate) fn finish(mut self) -> Result<(), Error> {
-        let doubtful = self.purses.iter().filter(|(_, touched)| touched.purse.doubts).map(|(iep, _)| *iep);
+        let is_doubtful = |touched: &Touched| touched.purse.doubts || !touched.bought.is_empty();
+        let doubtful = self.purses.iter().filter(|(_, touched)| is_doubtful(touched)).map(|(iep, _)| *iep);
         let mut doubtful: Vec<_> = doubtful.collect();
         doubtful.sort_unstable();
         doubtful.into_iter().try_for_each(|iep| self.resolve(iep))?;

@@ -47,7 +47,9 @@ fn park(booking: &mut Booking<'_>, item: &Item) -> Taken {
     if !booking.tx.insert_waiting(&item.evidence, nv, sender, &room)? {
         return booking.refuse(item, Reason::TooManyWaiting);
     }
-    booking.doubt(item.evidence.value().identity.iep)?;
+    if let Some(purse) = booking.purse(item.evidence.value().identity.iep)? {
+        purse.waiting = true;
+    }
     Ok(Ok(()))
 }
 

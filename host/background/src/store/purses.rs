@@ -34,9 +34,10 @@ pub struct Purse {
     pub stated_cancellation: Counter,
     /// Since when it is on the hotlist.
     pub hotlisted: Option<Time>,
-    /// Whether something of it is in doubt: a claim, a transfer, a cancellation without its
-    /// purchase.
+    /// Whether a claim about it, or a transfer of it, is in doubt.
     pub doubts: bool,
+    /// Whether cancellations under its name wait for their purchases.
+    pub waiting: bool,
     /// Whether it has taken back a purchase that has not come in.
     pub taken_back: bool,
 }
@@ -67,8 +68,15 @@ impl Purse {
             stated_cancellation: zero,
             hotlisted: None,
             doubts: false,
+            waiting: false,
             taken_back: false,
         }
+    }
+
+    /// Whether anything of it is in doubt.
+    #[must_use]
+    pub const fn is_in_doubt(&self) -> bool {
+        self.doubts || self.waiting || self.taken_back
     }
 }
 
@@ -76,8 +84,8 @@ const SELECT: &str =
     "SELECT purse, currency, expiry, maximum, overdraft, purchase_limit, shadow, complete, highest,
     stated_nv, stated_cancellation, hotlisted,
     EXISTS (SELECT 1 FROM claim WHERE claim.purse = p.purse AND state IN (1, 4))
-    OR EXISTS (SELECT 1 FROM transfer WHERE transfer.purse = p.purse AND state = 1)
-    OR EXISTS (SELECT 1 FROM waiting WHERE waiting.purse = p.purse),
+    OR EXISTS (SELECT 1 FROM transfer WHERE transfer.purse = p.purse AND state = 1),
+    EXISTS (SELECT 1 FROM waiting WHERE waiting.purse = p.purse),
     EXISTS (SELECT 1 FROM taken_back WHERE taken_back.purse = p.purse)
     FROM purse p";
 
@@ -96,7 +104,8 @@ fn read(row: &Row<'_>) -> Result<Purse, Error> {
         stated_cancellation: code::counter(row, 10)?,
         hotlisted: get::<Option<u32>>(row, 11)?.map(Time),
         doubts: get(row, 12)?,
-        taken_back: get(row, 13)?,
+        waiting: get(row, 13)?,
+        taken_back: get(row, 14)?,
     })
 }
 

@@ -108,8 +108,13 @@ impl VaultFile {
     /// Reads a vault whose keys are no secret. Error: it is under a passphrase.
     pub fn open_plain(path: &Path) -> Result<(Self, Vault), Error> {
         let bytes = Zeroizing::new(fs::read(path).map_err(Error::io(path))?);
-        let list = parse(path, &bytes)?.plain.ok_or_else(|| Error::SealedVault(path.to_owned()))?;
         let bad = |reason| Error::VaultFile { path: path.to_owned(), reason };
+        let file = parse(path, &bytes)?;
+        let list = match (file.plain, file.sealed) {
+            (Some(list), None) => list,
+            (None, Some(_)) => return Err(Error::SealedVault(path.to_owned())),
+            _ => return Err(bad("it is neither plain nor sealed".into())),
+        };
         let vault = Vault::of_list(&list).map_err(bad)?;
         Ok((Self { path: path.to_owned(), lock: Lock::Open }, vault))
     }

@@ -15,9 +15,9 @@
 //! this happens is that of the same system.
 
 pub mod cards;
-pub mod members;
 pub mod hand;
 pub mod honest;
+pub mod members;
 pub mod moves;
 pub mod notebook;
 pub mod till;

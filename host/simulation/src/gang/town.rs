@@ -17,8 +17,8 @@ use rand_core::Rng as _;
 
 use super::Plan;
 use super::cards::Cards;
-use super::members::Gang;
 use super::hand::{Module, Watch};
+use super::members::Gang;
 use super::till::Till;
 use crate::Error;
 use crate::faults::chance::Chance;

@@ -1,0 +1,4 @@
+//! Bodies of this crate's fuzz targets.
+
+pub mod books;
+pub mod vault_file;
