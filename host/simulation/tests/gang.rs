@@ -9,7 +9,7 @@ use simulation::gang::{Outcome, Plan, run};
 use simulation::weaken::Weakness;
 
 /// Seeds of the bounded run; every other one has copies of purses.
-const SEEDS: u64 = 16;
+const SEEDS: u64 = 20;
 /// Moves of each.
 const MOVES: u64 = 1_500;
 /// Seeds within which a missing protection has to show.
@@ -43,14 +43,14 @@ fn nobody_takes_out_more_than_was_paid_in() {
 }
 
 /// The first seed with which a protection is missed, and how.
-fn missed(weakness: Weakness) -> (u64, Outcome) {
-    let runs = (1..=SEEDS_TO_MISS).map(|seed| (seed, run(&plan(seed, Some(weakness))).expect("a run")));
-    let found = runs.into_iter().find(|(_, outcome)| outcome.violation.is_some());
-    found.unwrap_or_else(|| panic!("nobody misses {}", weakness.name()))
+fn missed(weakness: Weakness) -> Option<(u64, Outcome)> {
+    let mut runs = (1..=SEEDS_TO_MISS).map(|seed| (seed, run(&plan(seed, Some(weakness))).expect("a run")));
+    runs.find(|(_, outcome)| outcome.violation.is_some())
 }
 
 #[test]
 fn protections_against_the_dishonest_are_missed() {
+    let mut unnoticed = Vec::new();
     for weakness in [
         Weakness::EvidenceAccepted,
         Weakness::PayableByOwnBatch,
@@ -58,7 +58,10 @@ fn protections_against_the_dishonest_are_missed() {
         Weakness::LastPurchaseProven,
         Weakness::BoundedWaiting,
     ] {
-        let (seed, outcome) = missed(weakness);
-        println!("{}: seed {seed}, {:?}", weakness.name(), outcome.violation);
+        match missed(weakness) {
+            Some((seed, outcome)) => println!("{}: seed {seed}, {:?}", weakness.name(), outcome.violation),
+            None => unnoticed.push(weakness.name()),
+        }
     }
+    assert!(unnoticed.is_empty(), "nobody misses {unnoticed:?}");
 }

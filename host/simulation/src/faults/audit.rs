@@ -165,6 +165,7 @@ fn explains(reason: &str, rates: &Rates) -> bool {
         Reason::CancelsNothing,
         Reason::ForeignRecord,
         Reason::NoValue,
+        Reason::TooManyWaiting,
     ];
     is(&late)
         || [Fault::Corrupt, Fault::Rewrite, Fault::Relay].into_iter().chain(PEOPLE).any(on) && is(&damaged)

@@ -14,7 +14,7 @@ use host::reader::Reader;
 
 use super::fate::{Fate, Shared};
 use super::slot::{Slot, decode, lost};
-use super::system::module;
+use super::system::psam_at;
 use super::truth::{Truth, kind, purse_of, sam_of};
 use crate::model::{Event, Outcome};
 use crate::weaken::Device;
@@ -88,7 +88,7 @@ impl Module {
         }
         let answer = self.slot.answer();
         if let Some(decoded) = decoded.filter(|_| fate.notebook.open) {
-            fate.notebook.hear_sam(module(sam as u32 + 1), &decoded, &answer);
+            fate.notebook.hear_sam(psam_at(sam), &decoded, &answer);
         }
         if self.doing.is_some() {
             let (ok, opened) = (answer.ends_with(&[0x90, 0x00]), self.slot.data::<Opened>());

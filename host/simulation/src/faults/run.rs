@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::audit;
 use super::chance::Chance;
+use super::people::PEOPLE;
 use super::rates::Rates;
 use super::system::System;
 use super::tally::Tally;
@@ -99,7 +100,22 @@ pub fn run(plan: &Plan, traced: bool) -> Result<Outcome, Error> {
     if !system.is_violated() {
         system.drain(plan.steps + 1)?;
     }
-    Ok(system.end_of(last))
+    let mut outcome = system.end_of(last);
+    if outcome.violation.is_none() && PEOPLE.into_iter().any(|person| plan.rates().of(person) > 0) {
+        gang(plan, &mut outcome)?;
+    }
+    Ok(outcome)
+}
+
+/// Where people are dishonest, a gang of them has its own town: one move for each step, and copies of
+/// purses with every other seed.
+fn gang(plan: &Plan, outcome: &mut Outcome) -> Result<(), Error> {
+    let Plan { seed, steps: moves, weaken, .. } = *plan;
+    let lived = crate::gang::run(&crate::gang::Plan { seed, moves, copies: seed.is_multiple_of(2), weaken })?;
+    outcome.tally.moves += moves;
+    outcome.violation =
+        lived.violation.map(|(step, text)| Violation { step, text: format!("a gang: {text}") });
+    Ok(())
 }
 
 impl System {

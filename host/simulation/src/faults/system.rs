@@ -273,6 +273,11 @@ pub(crate) fn module(number: u32) -> SamId {
     SamId { acquirer: acquirer(), number: SamNumber::new(number).unwrap_or_default() }
 }
 
+/// The PSAM at a place, from 0.
+pub(crate) fn psam_at(place: usize) -> SamId {
+    module(u32::try_from(place).map_or(0, |place| place + 1))
+}
+
 /// The load terminal.
 pub(crate) fn load_terminal() -> SamId {
     module(LOAD_TERMINAL)

@@ -1,24 +1,33 @@
 //! The gang: all the dishonest, who tell each other everything.
 
-use apdu_spec::element::{Counter, Kind, Time};
+use apdu_spec::batch::Trailer;
+use apdu_spec::element::{BatchNumber, Counter, Kind, Mac, Time};
 use apdu_spec::purse::{Execute, PreviousRequest};
 use apdu_spec::record::Counterpart;
 use apdu_spec::sam::{CreditRequest, OpenPurchase};
 use host::card::purse::PurseCard;
 use host::terminal::load::Funding;
 use network::{Batch, Request, Response, Signed, TransferRequest};
+use rand_core::Rng as _;
 
 use super::Plan;
 use super::hand::Relay;
 use super::notebook::{Notebook, Ordered, Stated, Word};
 use super::till::Till;
-use super::town::{GANG_PLACES, HONEST_PLACES, HONEST_PURSES, Town, fresh, psam_at, some};
+use super::town::{GANG_PLACES, HONEST_PLACES, HONEST_PURSES, Town, fresh, some};
 use crate::Error;
 use crate::faults::chance::Chance;
-use crate::faults::system::{GROUP, VERSION};
+use crate::faults::system::{GROUP, VERSION, psam_at};
 
 /// Greatest payment of the gang, minor units.
 pub const PAYMENT: u32 = 2_500;
+
+/// Balance from which on a copy of a card is worth the trouble, minor units.
+const WORTH_IT: i32 = 2_000;
+/// Numbers that a copy uses up at a time, at most.
+const NUMBERS: u32 = 60;
+/// Batches that are sent at a time by who only wants to fill the disk.
+const FLOOD: u32 = 40;
 
 /// The gang.
 #[derive(Debug)]
@@ -29,13 +38,18 @@ pub struct Gang {
     copies: bool,
     /// The card that one of them had in his hand last.
     last: usize,
+    /// The PSAM whose batches nobody is ever to see, where there is one: what copies have paid there
+    /// uses their numbers up.
+    pub(super) withheld: Option<usize>,
 }
 
 impl Gang {
     /// They have seen nothing yet.
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
-        Self { notebook: Notebook::default(), seed: plan.seed, copies: plan.copies, last: HONEST_PURSES }
+        let withheld = GANG_PLACES.first().copied().filter(|_| plan.copies);
+        let (notebook, last) = (Notebook::default(), HONEST_PURSES);
+        Self { notebook, seed: plan.seed, copies: plan.copies, last, withheld }
     }
 
     /// Chance for the end.
@@ -50,30 +64,38 @@ impl Gang {
         match chance.below(100) {
             0..=16 => drop(self.pay(town, chance)),
             17..=26 => drop(self.cancel(town, chance)),
+            27..=31 if self.is_hiding(town) => {}
             27..=31 => drop(self.transfer(town, chance)),
             32..=36 => drop(self.hand_over(town, chance)),
             37..=52 => self.tell_psam(town, chance),
             53..=64 => self.tell_purse(town, chance),
             65..=76 => self.tell_office(town, chance),
             77..=81 => self.hand_in(town, chance),
+            82..=87 if self.is_hiding(town) => {}
             82..=87 => self.visit_attendant(town, chance, till)?,
             88..=92 => {
                 let (card, at) = (self.own_card(town, chance), chance.place(HONEST_PLACES.len()));
                 town.sell(card, at, chance, till);
             }
-            93..=96 => self.bring_back(town, chance, till),
-            97..=98 if self.copies => {
+            93..=95 => self.bring_back(town, chance, till),
+            96 if self.is_careful() => self.go_on_with_a_copy(town, chance),
+            97 if self.copies => {
                 let card = self.own_card(town, chance);
-                town.cards.copy(card);
+                if balance(town, card) >= WORTH_IT {
+                    town.cards.copy(card);
+                }
             }
+            98 if self.copies => self.go_on_with_a_copy(town, chance),
+            99 => self.flood(town, chance),
             _ => self.lie_about_a_loss(town, chance)?,
         }
         Ok(())
     }
 
-    /// A card of the gang, one of its purses or a copy: the last one half of the time.
+    /// A card of the gang, one of its purses or a copy: the last one half of the time, and always where
+    /// copies may not meet.
     pub fn own_card(&mut self, town: &Town, chance: &mut Chance) -> usize {
-        if chance.coin() {
+        if !self.is_careful() && chance.coin() {
             self.last = HONEST_PURSES + chance.place(town.cards.count() - HONEST_PURSES);
         }
         self.last
@@ -87,7 +109,60 @@ impl Gang {
     /// A payment at one of the gang's terminals, broken off anywhere.
     fn pay(&mut self, town: &mut Town, chance: &mut Chance) -> Result<(), host::Error> {
         let (place, card) = (GANG_PLACES[chance.place(2)], self.any_card(town, chance));
-        let steps = chance.below(8);
+        self.pay_with(town, (place, card), (chance.below(8), PAYMENT), chance)
+    }
+
+    /// Whether the gang shows one copy of a purse at a time, and never two under one number.
+    const fn is_careful(&self) -> bool {
+        self.copies && self.seed.is_multiple_of(4)
+    }
+
+    /// Whether the issuer must not see the card in use, since there are copies of it.
+    const fn is_hiding(&self, town: &Town) -> bool {
+        self.is_careful() && town.cards.count() > town.cards.purses()
+    }
+
+    /// Another copy takes the place of the card in use: it pays little where nobody ever hears of it,
+    /// until it states the same numbers.
+    fn go_on_with_a_copy(&mut self, town: &mut Town, chance: &mut Chance) {
+        let Some(place) = self.withheld else { return };
+        let (live, card) = (self.last, HONEST_PURSES + chance.place(town.cards.count() - HONEST_PURSES));
+        if card == live || town.cards.purse_of(card) != town.cards.purse_of(live) {
+            return;
+        }
+        let Some(goal) = numbers(town, live) else { return };
+        for _ in 0..NUMBERS {
+            let beyond = numbers(town, card).is_none_or(|nv| nv >= goal);
+            // Its receipts must not show up elsewhere; the next payment lets it forget them.
+            if self.hand_over_at(town, (place, card), u32::MAX).is_err()
+                || self.pay_with(town, (place, card), (7, 3), chance).is_err()
+                || beyond
+            {
+                break;
+            }
+        }
+        self.last = card;
+    }
+
+    /// Somebody sends batches that are none, as many as he likes.
+    fn flood(&mut self, town: &mut Town, chance: &mut Chance) {
+        for _ in 0..FLOOD {
+            let Some(batch) = self.batch(chance) else { return };
+            let s4 = Mac(chance.next_u64().to_be_bytes());
+            let number = BatchNumber::new(1 + chance.below(1 << 20)).unwrap_or_default();
+            let trailer = Trailer { s4, batch: number, ..batch.trailer };
+            town.say(&Request::SubmitBatch(Batch { trailer, records: Vec::new() }));
+        }
+    }
+
+    /// So many steps of a payment of at most so much.
+    fn pay_with(
+        &mut self,
+        town: &mut Town,
+        (place, card): (usize, usize),
+        (steps, most): (u32, u32),
+        chance: &mut Chance,
+    ) -> Result<(), host::Error> {
         let mut psam = town.psam(place);
         let challenge = psam.challenge()?;
         let counterpart = Counterpart { sam: psam_at(place), challenge };
@@ -101,7 +176,7 @@ impl Gang {
             return Ok(());
         }
         let (key, statement, s1) = (initialized.key, initialized.statement, initialized.s1);
-        let amount = some(chance, PAYMENT);
+        let amount = some(chance, most);
         let opened = psam.open_purchase(&OpenPurchase { key, statement, s1, amount, time: now })?;
         let ordered = Ordered { stated, execute: Execute { order: opened.order, s2: opened.s2 } };
         self.notebook.orders.add(ordered);
@@ -142,8 +217,17 @@ impl Gang {
 
     /// The receipts of a card, to any of the gang's PSAMs, broken off anywhere.
     fn hand_over(&mut self, town: &mut Town, chance: &mut Chance) -> Result<(), host::Error> {
-        let (place, card, most) =
-            (GANG_PLACES[chance.place(2)], self.any_card(town, chance), chance.below(24));
+        let (place, card) = (GANG_PLACES[chance.place(2)], self.any_card(town, chance));
+        self.hand_over_at(town, (place, card), chance.below(24))
+    }
+
+    /// So many of its receipts, oldest first.
+    fn hand_over_at(
+        &mut self,
+        town: &mut Town,
+        (place, card): (usize, usize),
+        most: u32,
+    ) -> Result<(), host::Error> {
         let mut psam = town.psam(place);
         let mut hand = town.cards.hand(card);
         let mut purse = PurseCard::select(&mut hand)?;
@@ -194,6 +278,9 @@ impl Gang {
     /// A merchant of the gang closes his batch, and hands in what waits, as it should be.
     pub fn hand_in(&mut self, town: &mut Town, chance: &mut Chance) {
         let place = GANG_PLACES[chance.place(2)];
+        if self.withheld == Some(place) {
+            return;
+        }
         let mut psam = town.psam(place);
         if chance.coin() {
             self.notebook.trailers.add_all(psam.close_batch());
@@ -246,4 +333,18 @@ impl Gang {
         }
         Ok(())
     }
+}
+
+/// Balance of a card, minor units.
+fn balance(town: &mut Town, card: usize) -> i32 {
+    let mut hand = town.cards.hand(card);
+    let shown = PurseCard::select(&mut hand).and_then(|mut purse| purse.balance());
+    shown.map_or(0, |shown| shown.balance.0)
+}
+
+/// NV of a card.
+fn numbers(town: &mut Town, card: usize) -> Option<u32> {
+    let mut hand = town.cards.hand(card);
+    let stands = PurseCard::select(&mut hand).and_then(|mut purse| purse.information());
+    stands.ok().map(|stands| stands.nv.get())
 }

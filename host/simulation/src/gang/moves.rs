@@ -10,9 +10,9 @@ use rand_core::Rng as _;
 
 use super::members::{Gang, PAYMENT};
 use super::notebook::{Ordered, Stated, Word};
-use super::town::{GANG_PLACES, Town, fresh, psam_at, some};
+use super::town::{GANG_PLACES, Town, fresh, some};
 use crate::faults::chance::Chance;
-use crate::faults::system::{GROUP, VERSION, load_terminal, module};
+use crate::faults::system::{GROUP, VERSION, load_terminal, module, psam_at};
 
 impl Gang {
     /// A command to one of their PSAMs.
@@ -172,9 +172,10 @@ impl Gang {
     }
 
     /// A batch put together from what there is: whole, short, of two, or in another order.
-    fn batch(&self, chance: &mut Chance) -> Option<Batch> {
+    pub(super) fn batch(&self, chance: &mut Chance) -> Option<Batch> {
         let note = &self.notebook;
-        let mut trailer = note.trailers.pick(chance)?;
+        let withheld = self.withheld.map(psam_at);
+        let mut trailer = note.trailers.pick_if(chance, |trailer| Some(trailer.sam) != withheld)?;
         let mut records =
             note.records.all(|record| (record.sam, record.batch) == (trailer.sam, trailer.batch));
         records.sort_by_key(|record| record.index);

@@ -111,7 +111,7 @@ impl Till {
         let mut voided = paid_out.clone();
         let mut all = 0;
         town.books().commits(|iep, line| {
-            if line.state == CommitState::Settled {
+            if matches!(line.state, CommitState::Settled | CommitState::CancelledLate) {
                 let minor = i64::from(line.amount.get());
                 all += minor;
                 paid_out[purse_of(iep.number.get())] += minor;

@@ -171,11 +171,6 @@ impl Town {
     }
 }
 
-/// The PSAM at a place.
-pub fn psam_at(place: usize) -> SamId {
-    module(u32::try_from(place).map_or(0, |place| place + 1))
-}
-
 /// Minor units of most payments and loads.
 pub fn some(chance: &mut Chance, most: u32) -> Amount {
     amount(1 + chance.below(most))

@@ -118,7 +118,7 @@ impl Drawn for u8 {
 
 impl Drawn for u16 {
     fn draw(draft: &mut Draft<'_>) -> Option<Self> {
-        u16::try_from(draft.chance.below(24)).ok()
+        Self::try_from(draft.chance.below(24)).ok()
     }
 }
 
