@@ -28,6 +28,12 @@ macro_rules! reasons {
     };
 }
 
+impl Reason {
+    /// Why a whole batch is sent back.
+    pub const REFUSALS: [Self; 5] =
+        [Self::WrongS4, Self::WrongTotals, Self::WrongChain, Self::WrongS5, Self::BatchDiffers];
+}
+
 reasons! {
     /// The module is not registered, or is not of this kind.
     UnknownModule = "unknown-module", "the module is not registered for this";

@@ -51,9 +51,7 @@ impl Tx<'_> {
     pub fn refusals(&self, sam: SamId) -> Result<i64, Error> {
         let sql = "SELECT count(*) FROM exception WHERE sam = ?1 AND batch IS NOT NULL AND purse IS NULL
                    AND reason IN (?2, ?3, ?4, ?5, ?6)";
-        let refused =
-            [Reason::WrongS4, Reason::WrongTotals, Reason::WrongChain, Reason::WrongS5, Reason::BatchDiffers];
-        let [a, b, c, d, e] = refused.map(Reason::code);
+        let [a, b, c, d, e] = Reason::REFUSALS.map(Reason::code);
         let count = self.first(sql, params![code::sam(sam), a, b, c, d, e], |row| get(row, 0))?;
         Ok(count.unwrap_or_default())
     }
