@@ -32,6 +32,20 @@ fn the_same_statement_gets_the_same_order() {
 }
 
 #[test]
+fn a_copied_purse_that_states_without_end_fills_nothing() {
+    let mut world = World::new();
+    let mut purse = world.purse(1);
+    world.load(&mut purse, 100);
+    for session in 0..200 {
+        purse.position.nt = counter(7);
+        let request = world.ask(&mut purse, Kind::Load, 500 + session);
+        let answer = world.background.authorise(&request, NOW);
+        assert_eq!(answer.is_ok(), session == 0);
+    }
+    assert_eq!(world.reasons(), ["statement-differs"; 64]);
+}
+
+#[test]
 fn a_wrong_statement_is_not_answered_under_a_mac() {
     let mut world = World::new();
     let mut purse = world.purse(1);

@@ -56,6 +56,8 @@ impl Plan {
 pub struct Violation {
     /// The step after which it was so; the number of all steps where it is the drain.
     pub step: u64,
+    /// Whether it is so in the town of the [gang](crate::gang).
+    pub by_gang: bool,
     /// What is wrong.
     pub text: String,
 }
@@ -113,8 +115,11 @@ fn gang(plan: &Plan, outcome: &mut Outcome) -> Result<(), Error> {
     let Plan { seed, steps: moves, weaken, .. } = *plan;
     let lived = crate::gang::run(&crate::gang::Plan { seed, moves, copies: seed.is_multiple_of(2), weaken })?;
     outcome.tally.moves += moves;
-    outcome.violation =
-        lived.violation.map(|(step, text)| Violation { step, text: format!("a gang: {text}") });
+    outcome.violation = lived.violation.map(|(step, text)| Violation {
+        step,
+        by_gang: true,
+        text: format!("a gang: {text}"),
+    });
     Ok(())
 }
 
@@ -141,7 +146,7 @@ impl System {
         let mut fate = self.shared.lock();
         let truth = &fate.truth;
         let digest = truth.digest();
-        let violation = truth.violation.clone().map(|text| Violation { step, text });
+        let violation = truth.violation.clone().map(|text| Violation { step, by_gang: false, text });
         let mut tally = Tally { seeds: 1, ..fate.tally.clone() };
         truth.count(&mut tally);
         let mut trace = fate.trace.take().unwrap_or_default();

@@ -1,5 +1,5 @@
 //! Makes a run that failed smaller: fewer steps, fewer kinds of faults, fewer purses, as
-//! long as it still fails in some way.
+//! long as it still fails in some way, in the same town.
 //!
 //! A step draws from a chance of its own, so that the steps that are left still want to do
 //! the same.
@@ -36,7 +36,8 @@ pub fn shrink(failure: &Failure, more: &mut dyn FnMut() -> bool) -> Result<Failu
 
 /// Takes a plan that still fails; whether it does.
 fn take(least: &mut Failure, plan: Plan) -> Result<bool, Error> {
-    let Some(violation) = run(&plan, false)?.violation else { return Ok(false) };
+    let here = |violation: &Violation| violation.by_gang == least.violation.by_gang;
+    let Some(violation) = run(&plan, false)?.violation.filter(here) else { return Ok(false) };
     *least = Failure { plan, violation };
     let end = least.violation.step;
     least.plan.steps = least.plan.steps.min(end);
