@@ -13,7 +13,7 @@ use crate::weaken::Weakness;
 
 /// Steps after which the books are held against what is true; once more at the end.
 const AUDIT_AFTER: u64 = 512;
-/// Lines of the trace that are kept.
+/// Lines of the trace that are kept: so many of the last steps, and so many of the drain.
 const TRACE: usize = 40;
 
 /// What to simulate.
@@ -99,6 +99,7 @@ pub fn run(plan: &Plan, traced: bool) -> Result<Outcome, Error> {
             break;
         }
     }
+    system.trace_end();
     if !system.is_violated() {
         system.drain(plan.steps + 1)?;
     }
@@ -134,6 +135,13 @@ impl System {
         }
     }
 
+    /// Of the steps, the last lines are kept, however much the drain has to tell.
+    fn trace_end(&self) {
+        if let Some(trace) = &mut self.shared.lock().trace {
+            trace.drain(..trace.len().saturating_sub(TRACE));
+        }
+    }
+
     fn is_violated(&self) -> bool {
         self.shared.lock().truth.violation.is_some()
     }
@@ -150,7 +158,8 @@ impl System {
         let mut tally = Tally { seeds: 1, ..fate.tally.clone() };
         truth.count(&mut tally);
         let mut trace = fate.trace.take().unwrap_or_default();
-        trace.drain(..trace.len().saturating_sub(TRACE));
+        let end = trace.len().saturating_sub(TRACE).max(TRACE.min(trace.len()));
+        trace.drain(TRACE.min(trace.len())..end);
         Outcome { tally, violation, digest, trace }
     }
 }
