@@ -1,6 +1,6 @@
 //! Rows of the exception queue.
 
-use apdu_spec::element::{BatchNumber, SamId, Time};
+use apdu_spec::element::{BatchNumber, IepId, SamId, Time};
 use rusqlite::params;
 
 use super::Tx;
@@ -9,13 +9,9 @@ use crate::clearing::exception::{Exception, Reason};
 use crate::error::Error;
 use crate::reports::ExceptionLine;
 
-/// Exceptions of one purse that are kept for one reason where no batch brought them: whoever has a copy
-/// of a purse can state as much as he likes.
-const KEPT_OF_A_PURSE: i64 = 64;
-
 impl Tx<'_> {
-    /// Keeps an exception. The very same one is kept once and a few of one purse at most, so that
-    /// a sender who repeats or invents does not fill the disk.
+    /// Keeps an exception. The very same one is kept once, so that a sender who repeats
+    /// does not fill the disk.
     pub fn insert_exception(&self, exception: &Exception, now: Time) -> Result<(), Error> {
         let sql = "SELECT 1 FROM exception WHERE sam IS ?1 AND batch IS ?2 AND reason = ?3 AND evidence = ?4
                    AND purse IS ?5 AND nv IS ?6";
@@ -29,18 +25,8 @@ impl Tx<'_> {
         ];
         match self.first(sql, row, |_| Ok(()))? {
             Some(()) => Ok(()),
-            None if self.is_full_of(exception)? => Ok(()),
             None => self.append_exception(exception, now),
         }
-    }
-
-    /// Whether as many of this kind are kept as are kept of a purse.
-    fn is_full_of(&self, exception: &Exception) -> Result<bool, Error> {
-        let (Some(purse), None) = (exception.purse, exception.batch) else { return Ok(false) };
-        let sql =
-            "SELECT count(*) FROM exception WHERE sam IS ?1 AND batch IS NULL AND purse = ?2 AND reason = ?3";
-        let row = params![exception.sam.map(code::sam), code::purse(purse), exception.reason.code()];
-        Ok(self.first(sql, row, |row| get::<i64>(row, 0))?.unwrap_or_default() >= KEPT_OF_A_PURSE)
     }
 
     /// Keeps an exception about what comes once, as a record of a batch does: nothing is
@@ -67,6 +53,13 @@ impl Tx<'_> {
                    AND reason IN (?2, ?3, ?4, ?5, ?6)";
         let [a, b, c, d, e] = Reason::REFUSALS.map(Reason::code);
         let count = self.first(sql, params![code::sam(sam), a, b, c, d, e], |row| get(row, 0))?;
+        Ok(count.unwrap_or_default())
+    }
+
+    /// How many exceptions of a purse that no module brought are kept for this reason.
+    pub fn stated(&self, iep: IepId, reason: Reason) -> Result<i64, Error> {
+        let sql = "SELECT count(*) FROM exception WHERE sam IS NULL AND batch IS NULL AND purse = ?1 AND reason = ?2";
+        let count = self.first(sql, params![code::purse(iep), reason.code()], |row| get(row, 0))?;
         Ok(count.unwrap_or_default())
     }
 

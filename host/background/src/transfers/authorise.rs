@@ -135,11 +135,18 @@ fn is_rolled_back(booking: &mut Booking<'_>, request: &TransferRequest) -> Resul
     Ok(true)
 }
 
+/// Statements of one purse that are kept for one reason: whoever has a copy of it states what he likes.
+const STATED_MAX: i64 = 64;
+
+/// Keeps a statement that contradicts what is known, a few of one purse at most.
 fn note(booking: &Booking<'_>, request: &TransferRequest, reason: Reason) -> Result<(), Error> {
     let mut bytes = [0; 256];
     let evidence = request.to_slice(&mut bytes).unwrap_or_default().to_vec();
     let position = request.initialized.statement.position;
     let iep = request.initialized.statement.identity.iep;
+    if booking.tx.stated(iep, reason)? >= STATED_MAX {
+        return Ok(());
+    }
     booking.tx.insert_exception(&Exception::of_purse(reason, iep, position.nv.next(), evidence), booking.now)
 }
 

@@ -158,8 +158,8 @@ impl System {
         let mut tally = Tally { seeds: 1, ..fate.tally.clone() };
         truth.count(&mut tally);
         let mut trace = fate.trace.take().unwrap_or_default();
-        let end = trace.len().saturating_sub(TRACE).max(TRACE.min(trace.len()));
-        trace.drain(TRACE.min(trace.len())..end);
+        let steps = trace.len().min(TRACE);
+        trace.drain(steps..trace.len().saturating_sub(TRACE).max(steps));
         Outcome { tally, violation, digest, trace }
     }
 }
